@@ -1,0 +1,3 @@
+"""x"""
+from .claims import *  # noqa
+from .verdicts import *  # noqa
