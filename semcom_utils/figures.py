@@ -7,7 +7,7 @@ from cycler import cycler
 
 __all__ = ["COLOURS", "METHOD_STYLES", "use_house_style"]
 
-#: Okabe and Ito's palette (https://jfly.uni-koeln.de/color/): told apart under the common colour-vision deficiencies.
+#: Okabe and Ito's palette (jfly.uni-koeln.de/color), told apart under the common colour-vision deficiencies.
 COLOURS = {
     "blue": "#0072B2",
     "orange": "#E69F00",

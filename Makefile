@@ -1,0 +1,67 @@
+# One command each; `make` alone lists them. A failed step stops with its own error.
+SHELL := /bin/bash
+.SHELLFLAGS := -eo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help book test notebooks bench lint pins clean distclean
+
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+BUILT   := _build/html/.built
+CHAPTER ?= *
+JOBS    ?= 2
+PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+export PYTHONHASHSEED = 0
+export OMP_NUM_THREADS = 1
+export PYDEVD_DISABLE_FILE_VALIDATION = 1
+
+PROSE := $(wildcard book/*.md *.md) _config.yml _toc.yml references.bib
+FILES := $(shell find book/_static notebooks semcom_utils data -type f ! -name '*.pyc' ! -path '*/.*' 2>/dev/null)
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
+
+$(READY): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
+	@echo "== Creating $(VENV)"
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "== Installing PyTorch, then everything else (a few minutes the first time)"
+	$(PIP) torch
+	$(PIP) --editable '.[book,test,training,sweeps]'
+	touch $@
+
+$(BUILT): $(READY) $(PROSE) $(FILES)
+	@echo "== Building the book from the stored outputs; a warning is an error"
+	rm -f $@
+	$(BIN)/jupyter-book build . --quiet --all -n -W --keep-going
+	touch $@
+
+book: $(BUILT) ## the rendered book, in _build/html
+	@echo "== The book is ready, open it at  file://$(CURDIR)/_build/html/index.html"
+
+test: $(BUILT) ## all tests: code, every chapter re-executed, the book in a browser
+	@echo "== Testing: the code, every chapter in a fresh kernel, the book in a browser"
+	$(BIN)/python -m pytest --quiet -n $(JOBS) --dist loadfile --nbval --nbval-current-env --durations 10 notebooks tests
+
+notebooks: $(READY) ## run the chapters' texts and store their outputs; one alone: make notebooks CHAPTER=10_isgc
+	@echo "== Running notebooks/$(CHAPTER).md"
+	$(BIN)/python tools/run_notebooks.py -j $(JOBS) notebooks/$(CHAPTER).md
+
+bench: $(READY) ## timings that depend on the machine, and so are no tests
+	@echo "== Benchmarks"
+	set -e; for script in benchmarks/*.py; do echo "-- $$script"; $(BIN)/python $$script; done
+
+lint: $(READY) ## style of the code
+	$(BIN)/ruff check .
+
+pins: $(READY) ## write what is installed in .venv to constraints.txt
+	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+
+clean: ## remove what was built
+	rm -rf _build
+
+distclean: clean ## ... and the installation
+	rm -rf $(VENV)
