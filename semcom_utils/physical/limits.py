@@ -1,0 +1,347 @@
+"""What no link can beat, and what an uncoded link does: closed forms for AWGN and flat Rayleigh fading.
+
+All rates are in bits per complex channel use; every SNR is :math:`E_s/N_0` per complex channel use in dB, and under
+Rayleigh fading it is the mean over the fading (:math:`E|h|^2 = 1`). Arguments broadcast as numpy arrays; a scalar
+in gives a scalar out. The chapter "The digital link and its limits" derives what is used here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import erfc, hyperu, ndtr, ndtri
+
+from semcom_utils.checks import finite_array, one_of, positive_integer
+from semcom_utils.physical.channels import CHANNELS
+
+__all__ = [
+    "capacity_awgn",
+    "ergodic_capacity_rayleigh",
+    "finite_blocklength_error",
+    "finite_blocklength_rate",
+    "min_snr_db",
+    "outage_probability_rayleigh",
+    "uncoded_bit_error_rate",
+]
+
+_LOG2E = math.log2(math.e)
+_SNR_RANGE_DB = (-200.0, 400.0)  # where the inverse of a capacity is looked for
+
+
+def _snr(snr_db: object) -> np.ndarray:
+    return 10.0 ** (finite_array("snr_db", snr_db) / 10.0)
+
+
+def _probability(name: str, value: object) -> np.ndarray:
+    p = finite_array(name, value, low=0.0, low_open=True)
+    if (p >= 1.0).any():
+        raise ValueError(f"{name} must be below 1, got {p.max():g}")
+    return p
+
+
+def _block_length(value: object) -> np.ndarray:
+    n = finite_array("block_length", value, low=1.0)
+    if (fractions := n[n != np.round(n)]).size:
+        raise ValueError(f"block_length must be a whole number of complex channel uses, got {fractions.flat[0]}")
+    return n
+
+
+def capacity_awgn(snr_db: object) -> np.ndarray:
+    r"""Capacity of the complex AWGN channel, :math:`C = \log_2(1 + \mathrm{snr})`.
+
+    Parameters
+    ----------
+    snr_db : array_like
+        :math:`E_s/N_0` per complex channel use, in dB.
+
+    Returns
+    -------
+    numpy.ndarray or numpy.float64
+        Bits per complex channel use, of the shape of ``snr_db``.
+
+    Raises
+    ------
+    ValueError
+        If ``snr_db`` is not finite.
+
+    References
+    ----------
+    C. E. Shannon, "A mathematical theory of communication", 1948, section 25.
+    """
+    return np.log1p(_snr(snr_db)) * _LOG2E
+
+
+def ergodic_capacity_rayleigh(snr_db: object) -> np.ndarray:
+    r"""Ergodic capacity of flat Rayleigh fading known to the receiver only.
+
+    .. math:: C = E[\log_2(1 + |h|^2 \,\mathrm{snr})] = \log_2(e)\, e^{1/\mathrm{snr}}\, E_1(1/\mathrm{snr})
+
+    The product is computed as Tricomi's :math:`U(1, 1, 1/\mathrm{snr})`, which does not overflow at low SNR.
+
+    Parameters
+    ----------
+    snr_db : array_like
+        Mean :math:`E_s/N_0` per complex channel use, in dB.
+
+    Returns
+    -------
+    numpy.ndarray or numpy.float64
+        Bits per complex channel use.
+
+    Raises
+    ------
+    ValueError
+        If ``snr_db`` is not finite.
+
+    References
+    ----------
+    A. Goldsmith, *Wireless Communications*, 2005, section 4.2.
+    """
+    return hyperu(1.0, 1.0, 1.0 / _snr(snr_db)) * _LOG2E
+
+
+def finite_blocklength_rate(snr_db: object, block_length: object, error_probability: object) -> np.ndarray:
+    r"""Largest rate of a code of ``block_length`` uses on complex AWGN, by the normal approximation.
+
+    .. math::
+
+        R \approx \log_2(1 + \mathrm{snr}) - \sqrt{\frac{V}{n}}\, Q^{-1}(\varepsilon) + \frac{\log_2 n}{2 n},
+        \qquad V = \Big(1 - \frac{1}{(1 + \mathrm{snr})^2}\Big) \log_2^2 e
+
+    A complex use is two real ones, so this is the real-valued formula with :math:`2n` uses at the same SNR; what
+    is left out is of order :math:`1/n` bits per use. Nothing is clipped: where a block is so short that the
+    approximation has no meaning, the value can be negative or above the capacity.
+
+    Parameters
+    ----------
+    snr_db : array_like
+        :math:`E_s/N_0` per complex channel use, in dB.
+    block_length : array_like of int
+        Complex channel uses per code block.
+    error_probability : array_like
+        Block error probability, in (0, 1).
+
+    Returns
+    -------
+    numpy.ndarray or numpy.float64
+        Bits per complex channel use, of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite or outside its range; the message names it.
+
+    References
+    ----------
+    Y. Polyanskiy, H. V. Poor, S. Verdú, "Channel coding rate in the finite blocklength regime", 2010, equations
+    (291)-(296).
+    """
+    snr, n = _snr(snr_db), _block_length(block_length)
+    dispersion = (1.0 - (1.0 + snr) ** -2) * _LOG2E**2
+    q_inverse = -ndtri(_probability("error_probability", error_probability))
+    return np.log1p(snr) * _LOG2E - np.sqrt(dispersion / n) * q_inverse + np.log2(n) / (2.0 * n)
+
+
+def finite_blocklength_error(snr_db: object, block_length: object, rate: object) -> np.ndarray:
+    """Smallest block error probability at a rate: :func:`finite_blocklength_rate` solved for its last argument.
+
+    Parameters
+    ----------
+    snr_db : array_like
+        :math:`E_s/N_0` per complex channel use, in dB.
+    block_length : array_like of int
+        Complex channel uses per code block.
+    rate : array_like
+        Information bits per complex channel use, above 0.
+
+    Returns
+    -------
+    numpy.ndarray or numpy.float64
+        Block error probability; it underflows to 0 far above the needed SNR.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite or outside its range; the message names it.
+    """
+    snr, n = _snr(snr_db), _block_length(block_length)
+    rate = finite_array("rate", rate, low=0.0, low_open=True)
+    dispersion = (1.0 - (1.0 + snr) ** -2) * _LOG2E**2
+    margin = np.log1p(snr) * _LOG2E + np.log2(n) / (2.0 * n) - rate
+    return ndtr(-margin * np.sqrt(n / dispersion))
+
+
+def outage_probability_rayleigh(snr_db: object, rate: object) -> np.ndarray:
+    r"""Probability that one Rayleigh coefficient, held for a whole block, cannot carry ``rate``.
+
+    .. math:: P_\mathrm{out} = \Pr\{\log_2(1 + |h|^2\, \mathrm{snr}) < R\} = 1 - e^{-(2^R - 1)/\mathrm{snr}}
+
+    No code of any length does better on average over blocks; the receiver knows the coefficient, the transmitter
+    does not.
+
+    Parameters
+    ----------
+    snr_db : array_like
+        Mean :math:`E_s/N_0` per complex channel use, in dB.
+    rate : array_like
+        Information bits per complex channel use, above 0.
+
+    Returns
+    -------
+    numpy.ndarray or numpy.float64
+        Probability, of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite or ``rate`` is not above 0.
+
+    References
+    ----------
+    A. Goldsmith, *Wireless Communications*, 2005, section 4.2.3.
+    """
+    rate = finite_array("rate", rate, low=0.0, low_open=True)
+    return -np.expm1(-np.expm1(rate / _LOG2E) / _snr(snr_db))
+
+
+def _invert(forward: Callable[[float], float], target: float, low_db: float) -> float:
+    if forward(low_db) >= target:
+        raise ValueError(
+            f"rate must be above {forward(low_db):.3g} bits per use, where the normal approximation begins to "
+            f"hold for this block_length and error_probability, got {target:g}"
+        )
+    return brentq(lambda snr_db: forward(snr_db) - target, low_db, _SNR_RANGE_DB[1], xtol=1e-10)
+
+
+def min_snr_db(
+    rate: object, *, channel: str = "awgn", block_length: object = None, error_probability: object = None
+) -> np.ndarray:
+    r"""Smallest SNR at which ``rate`` can be carried: the limits above, solved for the SNR.
+
+    ==================== ================================ =====================================================
+    channel              with                             what it inverts
+    ==================== ================================ =====================================================
+    ``awgn``             nothing more                     :func:`capacity_awgn` (Shannon: :math:`2^R - 1`)
+    ``awgn``             block length, error probability  :func:`finite_blocklength_rate`
+    ``rayleigh-fast``    nothing more                     :func:`ergodic_capacity_rayleigh`
+    ``rayleigh-block``   error probability                :func:`outage_probability_rayleigh` (long blocks)
+    ==================== ================================ =====================================================
+
+    Parameters
+    ----------
+    rate : array_like
+        Information bits per complex channel use, above 0.
+    channel : {"awgn", "rayleigh-fast", "rayleigh-block"}
+        The channel, named as for :class:`semcom_utils.physical.DigitalLink`.
+    block_length : array_like of int, optional
+        Complex channel uses per code block.
+    error_probability : array_like, optional
+        Block error probability, in (0, 1).
+
+    Returns
+    -------
+    numpy.ndarray or numpy.float64
+        :math:`E_s/N_0` in dB, of the broadcast shape.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, missing, or has no meaning for the channel; or if ``rate`` is so low
+        that the normal approximation says nothing about it.
+
+    Examples
+    --------
+    >>> round(float(min_snr_db(2.0)), 2)  # 16-QAM with a code of rate 1/2 carries 2 bits per use
+    4.77
+    """
+    rate = finite_array("rate", rate, low=0.0, low_open=True)
+    one_of("channel", channel, CHANNELS)
+    if channel != "awgn" and block_length is not None:
+        raise ValueError(f"block_length must be None on {channel}, for want of a formula, got {block_length}")
+    if (error_probability is not None) != (block_length is not None or channel == "rayleigh-block"):
+        needed = "given with block_length, and on rayleigh-block" if error_probability is None else "None here"
+        raise ValueError(f"error_probability must be {needed}, got {error_probability} (channel {channel!r})")
+    if channel == "rayleigh-block":
+        epsilon = _probability("error_probability", error_probability)
+        return 10.0 * np.log10(np.expm1(rate / _LOG2E) / -np.log1p(-epsilon))
+    if channel == "rayleigh-fast":
+        solve = np.vectorize(lambda r: _invert(ergodic_capacity_rayleigh, r, _SNR_RANGE_DB[0]), otypes=[float])
+        return solve(rate)[()]
+    if block_length is None:
+        return 10.0 * np.log10(np.expm1(rate / _LOG2E))
+
+    def solve_one(r: float, n: float, epsilon: float) -> float:
+        # The approximation first falls, then rises with the SNR (the dispersion grows like sqrt(snr) at the origin):
+        # setting the derivative to zero gives u (u - 1) = a^2 with u = (1 + snr)^2, a = Q^-1(epsilon) / sqrt(n).
+        a = max(-ndtri(epsilon), 0.0) / math.sqrt(n)
+        turn = math.sqrt(0.5 * (1.0 + math.sqrt(1.0 + 4.0 * a * a))) - 1.0
+        low_db = max(10.0 * math.log10(turn), _SNR_RANGE_DB[0]) if turn > 0.0 else _SNR_RANGE_DB[0]
+        return _invert(lambda s: finite_blocklength_rate(s, n, epsilon), r, low_db)
+
+    n, epsilon = _block_length(block_length), _probability("error_probability", error_probability)
+    return np.vectorize(solve_one, otypes=[float])(rate, n, epsilon)[()]
+
+
+def uncoded_bit_error_rate(bits_per_symbol: int, snr_db: object, *, channel: str = "awgn") -> np.ndarray:
+    r"""Exact bit error rate of uncoded BPSK and Gray-labelled square QAM with hard decisions.
+
+    The bit error rate is a sum :math:`\sum_j w_j\, Q(a_j \sqrt{\gamma})` over the SNR :math:`\gamma`. On AWGN
+    :math:`\gamma` is the SNR; under Rayleigh fading known to the receiver each term is averaged,
+    :math:`E[Q(a\sqrt\gamma)] = \tfrac12\big(1 - \sqrt{a^2 \bar\gamma / (2 + a^2 \bar\gamma)}\big)`, which is the
+    same per symbol and per block.
+
+    Parameters
+    ----------
+    bits_per_symbol : {1, 2, 4, 6, 8}
+        1 is BPSK, 2 QPSK, 4 16-QAM, 6 64-QAM, 8 256-QAM.
+    snr_db : array_like
+        (Mean) :math:`E_s/N_0` per complex channel use, in dB.
+    channel : {"awgn", "rayleigh-fast", "rayleigh-block"}
+        The channel, named as for :class:`semcom_utils.physical.DigitalLink`.
+
+    Returns
+    -------
+    numpy.ndarray or numpy.float64
+        Bit error probability, of the shape of ``snr_db``.
+
+    Raises
+    ------
+    ValueError
+        If ``bits_per_symbol`` or ``channel`` is none of those listed, or ``snr_db`` is not finite.
+
+    References
+    ----------
+    K. Cho, D. Yoon, "On the general BER expression of one- and two-dimensional amplitude modulations", 2002.
+    """
+    order = positive_integer("bits_per_symbol", bits_per_symbol)
+    one_of("bits_per_symbol", order, (1, 2, 4, 6, 8))
+    one_of("channel", channel, CHANNELS)
+    snr = _snr(snr_db)
+    total = np.zeros_like(snr)
+    for weight, argument in _q_terms(order):
+        if channel == "awgn":
+            total = total + weight * 0.5 * erfc(argument * np.sqrt(snr / 2.0))
+        else:
+            # 1 - sqrt(g / (2 + g)), written so that it does not cancel at high SNR
+            g = argument**2 * snr
+            total = total + weight * 0.5 * (2.0 / (2.0 + g)) / (1.0 + np.sqrt(g / (2.0 + g)))
+    return total[()]
+
+
+def _q_terms(bits_per_symbol: int) -> list[tuple[float, float]]:
+    """The pairs (w_j, a_j) of the bit error rate sum_j w_j Q(a_j sqrt(snr)) on AWGN."""
+    if bits_per_symbol == 1:
+        return [(1.0, math.sqrt(2.0))]
+    levels, axis_bits = 2 ** (bits_per_symbol // 2), bits_per_symbol // 2
+    half_distance = math.sqrt(3.0 / (levels**2 - 1))  # over the noise's standard deviation per real dimension, at snr 1
+    weights: dict[int, float] = {}
+    for k in range(1, axis_bits + 1):  # the k-th bit of an axis, averaged over the axis's bits
+        for i in range(levels - levels // 2**k):
+            step = i * 2 ** (k - 1)
+            sign = (-1) ** (step // levels)
+            count = 2 ** (k - 1) - math.floor(step / levels + 0.5)
+            weights[2 * i + 1] = weights.get(2 * i + 1, 0.0) + 2.0 * sign * count / (levels * axis_bits)
+    return [(weight, odd * half_distance) for odd, weight in weights.items() if weight]
