@@ -76,7 +76,7 @@ def run(text: Path, out: Path | None = None, parameters: dict | None = None) -> 
         papermill.execute_notebook(
             scratch, scratch, parameters=parameters or {}, cwd=str(text.parent), kernel_name="python3",
             progress_bar=False, record_timing=False, request_save_on_cell_execute=False,
-            start_timeout=120, execution_timeout=1800,
+            start_timeout=120, execution_timeout=1800, extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )  # fmt: skip
         notebook = nbformat.read(scratch, 4)
     if problems := unwanted_outputs(notebook):

@@ -1,0 +1,53 @@
+"""How a re-executed chapter is compared with the stored one: text exactly, decimals to a tolerance.
+
+Floating-point sums differ in their last bits between processors, and training amplifies that. So two outputs agree
+when the text between the decimals is the same and each decimal differs by at most 2 per cent, or by one unit of the
+last printed digit if that is more. Whole numbers are text: they must be the same. Blanks before a decimal do not count,
+since a table pads 9.99 where it does not pad 10.01.
+"""
+
+import math
+import re
+
+RELATIVE = 0.02
+DECIMAL = re.compile(r"[ \t]*[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE][-+]\d))(?:[eE][-+]?\d+)?")
+
+
+def same_output(stored: str, again: str) -> bool:
+    """Tell whether two outputs agree within the tolerance."""
+    if DECIMAL.sub("#", stored) != DECIMAL.sub("#", again):
+        return False
+    pairs = zip(DECIMAL.findall(stored), DECIMAL.findall(again), strict=True)
+    return all(math.isclose(float(a), float(b), rel_tol=RELATIVE, abs_tol=1.01 * last_unit(a)) for a, b in pairs)
+
+
+def last_unit(number: str) -> float:
+    """Return one unit of the last printed digit: 0.01 for "3.14", 1e-5 for "2.50e-03"."""
+    mantissa, _, exponent = number.lower().partition("e")
+    return 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
+
+
+class Near(str):
+    """A string that equals another within the tolerance: nbval compares outputs with ``==`` and ``!=``."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        return isinstance(other, str) and same_output(str(self), str(other))
+
+    def __ne__(self, other):
+        return not self == other
+
+
+def pytest_configure(config):
+    """Hand nbval strings that compare with the tolerance."""
+    if getattr(config.option, "nbval", False):
+        from nbval.plugin import IPyNbCell
+
+        exact = IPyNbCell.sanitize
+
+        def sanitize(cell, output):
+            clean = exact(cell, output)
+            return Near(clean) if isinstance(clean, str) else clean
+
+        IPyNbCell.sanitize = sanitize

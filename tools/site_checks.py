@@ -1,0 +1,160 @@
+"""What the built site must satisfy: each function lists the problems it finds, in words.
+
+Pages are opened in headless Chromium from a server on localhost, as a reader would open them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+from bs4 import BeautifulSoup
+
+PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync --window-size=1280,900"
+).split()
+# MathJax writes its own MathML; anything between these marks that a reader sees was not typeset.
+LOOK_AT_PAGE = r"""
+const done = arguments[0];
+const look = () => {
+  const seen = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const node = walk.currentNode;
+    if (node.parentElement.closest("script, style, code, pre, mjx-container, .highlight")) continue;
+    const raw = node.data.match(/\$\$|\\\(|\\\[|\\begin\{|\{(eq|glue:[a-z]+|numref|cite:[a-z]+|ref|doc)\}`/);
+    if (raw) seen.push(`not rendered: ${node.data.slice(Math.max(0, raw.index - 20), raw.index + 60).trim()}`);
+  }
+  for (const error of document.querySelectorAll("mjx-merror, [data-mjx-error]"))
+    seen.push(`mathematics with an error: ${error.dataset.mjxError || error.textContent.slice(0, 80)}`);
+  for (const formula of document.querySelectorAll(".math"))
+    if (!formula.querySelector("mjx-container")) seen.push(`formula left raw: ${formula.textContent.slice(0, 80)}`);
+  for (const image of document.images)
+    if (!(image.getAttribute("alt") || "").trim())
+      seen.push(`image without alt text: ${image.getAttribute("src").slice(0, 80)}`);
+  done(seen);
+};
+(window.MathJax && MathJax.startup ? MathJax.startup.promise : Promise.resolve()).then(() => setTimeout(look, 50));
+"""
+
+
+class BrowserMissing(RuntimeError):
+    """There is no Chromium here, or no chromedriver."""
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        """Say nothing: the problems found are the report."""
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve ``folder`` on a free port of localhost; give the address."""
+
+    def handler(*args):
+        return _QuietHandler(*args, directory=str(folder))
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def browser():
+    """Start headless Chromium with an empty profile; give selenium's driver.
+
+    Raises
+    ------
+    BrowserMissing
+        Chromium or chromedriver is not installed (``CHROMIUM`` and ``CHROMEDRIVER`` may name them).
+    """
+    from selenium import webdriver
+
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    driver = os.environ.get("CHROMEDRIVER") or shutil.which("chromedriver")
+    if not chromium or not driver:
+        raise BrowserMissing("no Chromium with chromedriver (Debian: apt-get install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+        try:
+            yield chrome
+        finally:
+            chrome.quit()
+
+
+def page_problems(chrome, url: str) -> list[str]:
+    """Open one page at a desk's and at a phone's width, and list what is wrong with it.
+
+    Looked for: requests that leave localhost, files that are missing, mathematics or roles that were not rendered,
+    errors on the console, images without alt text, and a page wider than a phone.
+    """
+    chrome.get_log("performance"), chrome.get_log("browser")  # what earlier pages left
+    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chrome.get(url)
+    problems = list(chrome.execute_async_script(LOOK_AT_PAGE))
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    width = chrome.execute_script("return document.documentElement.scrollWidth")
+    if width > PHONE["width"] + 1:
+        problems.append(f"at a phone's width of {PHONE['width']} the page is {width} wide")
+    console = [entry["message"] for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
+    problems += [f"console: {message[:200]}" for message in console]
+    for entry in chrome.get_log("performance"):
+        event = json.loads(entry["message"])["message"]
+        if event["method"] == "Network.requestWillBeSent":
+            asked = urlsplit(event["params"]["request"]["url"])
+            if asked.scheme in ("http", "https", "ws", "wss") and asked.hostname not in ("127.0.0.1", "localhost"):
+                problems.append(f"asks the network: {asked.geturl()[:120]}")
+        if event["method"] == "Network.responseReceived":
+            response = event["params"]["response"]
+            if response["status"] >= 400:
+                problems.append(f"{response['status']} for {response['url']}")
+    return problems
+
+
+def pages(site: Path) -> list[Path]:
+    """List the pages of a built site, without the theme's templates."""
+    return sorted(page for page in site.rglob("*.html") if "_static" not in page.relative_to(site).parts)
+
+
+def link_problems(site: Path) -> list[str]:
+    """Every link inside the site leads to a file, and to an anchor, that exists."""
+    soups = {page: BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser") for page in pages(site)}
+    anchors = {page: {tag["id"] for tag in soup.find_all(id=True)} for page, soup in soups.items()}
+    problems = []
+    for page, soup in soups.items():
+        for tag in soup.select("a[href], img[src], script[src], link[href]"):
+            target, anchor = urldefrag(tag.get("href") or tag.get("src"))
+            if urlsplit(target).scheme or target.startswith("//"):
+                continue
+            here = "/" + page.relative_to(site).as_posix()
+            path = site / unquote(urlsplit(urljoin(here, target)).path).lstrip("/") if target else page
+            where = f"{page.relative_to(site)}: {tag.get('href') or tag.get('src')}"
+            if not path.is_file():
+                problems.append(f"{where} leads nowhere")
+            elif anchor and path in anchors and unquote(anchor) not in anchors[path]:
+                problems.append(f"{where} has no such anchor")
+    return problems
+
+
+def figure_count(page: Path) -> int:
+    """Count the pictures that cells drew on a page."""
+    soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+    return len([image for image in soup.select("main img") if re.search(r"_images/[0-9a-f]{20,}", image["src"])])
