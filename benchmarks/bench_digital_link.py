@@ -1,0 +1,92 @@
+"""Does DigitalLink cost anything beside the Sionna blocks it is made of? Information bits per second of both.
+
+    python benchmarks/bench_digital_link.py [--repeats 15]
+
+Both do the same work on the same number of bits in batches of the same size: checksum, LDPC encoder, mapper, AWGN,
+demapper, LDPC decoder, check. They take turns within one run on one thread and are timed in processor seconds, so
+other work on the machine disturbs little, and disturbs both. The overhead is the median of the ratios of neighbours,
+with its 95% bootstrap interval. Exit code 1 if the overhead is above 5%.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import numpy as np
+import torch
+from scipy.stats import bootstrap
+from sionna.phy.channel import AWGN
+from sionna.phy.fec.crc import CRCDecoder, CRCEncoder
+from sionna.phy.fec.ldpc import LDPC5GDecoder, LDPC5GEncoder
+from sionna.phy.mapping import Demapper, Mapper
+
+from semcom_utils.physical import DigitalLink
+
+LIMIT = 0.05
+SNR_DB = 12.0
+#: name, payloads, bits of each (the long one is cut into 12 code blocks)
+CASES = [("short payloads", 128, 496), ("one long payload", 1, 100_008)]
+
+
+def by_hand(layout, payload_bits):
+    """The chain of Sionna blocks for payloads of that layout, ready to be called on [payloads, payload_bits]."""
+    split = layout.blocks > 1
+    crc = CRCEncoder("CRC24B" if split else layout.transport_crc, device="cpu")
+    check = CRCDecoder(crc, device="cpu")
+    encoder = LDPC5GEncoder(
+        layout.information_bits, layout.coded_bits, num_bits_per_symbol=4, bg=layout.base_graph, device="cpu"
+    )
+    decoder = LDPC5GDecoder(encoder, cn_update="boxplus", num_iter=20, device="cpu")
+    mapper, demapper, awgn = Mapper("qam", 4, device="cpu"), Demapper("app", "qam", 4, device="cpu"), AWGN(device="cpu")
+    no, step = 10 ** (-SNR_DB / 10), max(1, 16_384 // layout.information_bits)
+
+    def call(bits):
+        if split:  # stand-in for the checksum over the whole payload: as many bits, no work
+            bits = torch.cat([bits, torch.zeros(len(bits), 24 + layout.padding_bits)], 1).reshape(layout.blocks, -1)
+        blocks = crc(bits)
+        out = [decoder(demapper(awgn(mapper(encoder(part)), no), no)) for part in blocks.split(step)]
+        received, passed = check(torch.cat(out))
+        return received, passed.all()
+
+    return call
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=15, help="interleaved pairs for each case")
+    repeats = parser.parse_args().repeats
+    torch.set_num_threads(1)
+    generator, link, worst = torch.Generator().manual_seed(1), DigitalLink(0.5, 4, "awgn"), -1.0
+    print(f"{'case':<18}{'by hand':>12}{'DigitalLink':>13}   information bit/s (medians)   overhead [95%]")
+    for name, payloads, payload_bits in CASES:
+        bits = torch.randint(0, 2, (payloads, payload_bits), generator=generator, dtype=torch.float32)
+        hand = by_hand(link.layout(payload_bits), payload_bits)
+        runs = {
+            "hand": lambda bits=bits, hand=hand: hand(bits)[1].item(),
+            "ours": lambda bits=bits: link.send(bits, SNR_DB, generator).accepted.all(),
+        }
+        seconds = {key: [] for key in runs}
+        with torch.no_grad():
+            for i in range(repeats + 1):
+                for key in sorted(runs, reverse=bool(i % 2)):
+                    start = time.process_time()
+                    if not runs[key]():
+                        raise SystemExit(f"{name}: {key} lost a block at {SNR_DB} dB, so the two did different work")
+                    if i:  # the first pair builds codecs
+                        seconds[key].append(time.process_time() - start)
+        ratio = np.array(seconds["ours"]) / np.array(seconds["hand"]) - 1
+        low, high = bootstrap((ratio,), np.median, rng=np.random.default_rng(1)).confidence_interval
+        speed = {key: bits.numel() / np.median(value) for key, value in seconds.items()}
+        print(
+            f"{name:<18}{speed['hand']:>12,.0f}{speed['ours']:>13,.0f}{'':<33}"
+            f"{np.median(ratio):>+7.1%} [{low:+.1%}, {high:+.1%}]"
+        )
+        worst = max(worst, np.median(ratio))
+    print(f"worst overhead {worst:+.1%}, limit {LIMIT:.0%}: {'too much' if worst > LIMIT else 'ok'}")
+    return int(worst > LIMIT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
