@@ -1,12 +1,15 @@
 """The built site has every page and figure, its links lead somewhere, and a browser shows it without the network."""
 
+import importlib
 import os
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+import semcom_utils
 from notebook_checks import code_cells, has_figure, stored
 from site_checks import BrowserMissing, browser, figure_count, link_problems, page_problems, pages, served
 
@@ -57,6 +60,16 @@ def test_chapter_can_be_launched(chapter):
     page = (SITE / f"{chapter}.html").read_text(encoding="utf-8")
     for door in ("https://colab.research.google.com/github/", "https://mybinder.org/v2/gh/"):
         assert re.search(rf'href="{door}[^"]*{chapter}\.ipynb"', page), f"no button to {door}"
+
+
+def test_every_public_name_is_documented():
+    page = (SITE / "book" / "api.html").read_text(encoding="utf-8")
+    documented = {name.rpartition(".")[2] for name in re.findall(r'id="(semcom_utils[\w.]*)"', page)}
+    modules = [module.name for module in pkgutil.walk_packages(semcom_utils.__path__, "semcom_utils.")]
+    for module in modules:
+        if not module.endswith("__main__"):
+            missing = set(getattr(importlib.import_module(module), "__all__", ())) - documented
+            assert not missing, f"book/api.md leaves out {missing} of {module}"
 
 
 def test_links_lead_somewhere():
