@@ -54,6 +54,7 @@ class Claim:
     evidence: tuple = ()
     wall_time_s: float | str | None = None
     counter_check: str | None = None
+    control: Mapping = field(default_factory=dict)
     explanation: str | None = None
     note: str | None = None
     reason: str | None = None
@@ -107,7 +108,7 @@ def load_claims(paper: str | Path) -> list[Claim]:
     if not path.is_file():
         have = ", ".join(sorted(p.stem for p in path.parent.glob("*.yml"))) or "no claims files"
         raise LedgerError(f"{path.name}: no such claims file; the folder has {have}")
-    document = _read(path)
+    document = parse_yaml(path.read_text(encoding="utf-8"), path.name)
     error = best_match(_validator().iter_errors(document))
     if error is not None:
         raise LedgerError(f"{path.name}: {_explain(error, document)}")
@@ -181,13 +182,14 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def _read(path: Path) -> object:
+def parse_yaml(text: str, name: str) -> object:
+    """Parse a claims file's text; ``name`` is for the message of the LedgerError that bad YAML raises."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
-        raise LedgerError(f"{path.name}: {line}{getattr(error, 'problem', None) or error}") from None
+        raise LedgerError(f"{name}: {line}{getattr(error, 'problem', None) or error}") from None
 
 
 @cache

@@ -6,6 +6,8 @@ import ast
 import json
 import math
 import operator
+import re
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from .claims import Claim, LedgerError, claims_folder, load_ledger, repository_root
+from .claims import Claim, LedgerError, _frozen, claims_folder, load_ledger, parse_yaml, repository_root
 
 __all__ = [
     "VERDICTS", "CheckOutcome", "Estimate", "Problem", "Verdict", "check_ledger", "estimates", "resolve",
@@ -184,9 +186,8 @@ def verdict(claim: Claim, results_dir: str | Path | None = None) -> Verdict:
             if claim.verdict not in WITHOUT_CHECKS:
                 raise LedgerError(f"{claim.verdict!r} needs acceptance.checks that it follows from")
             return Verdict(claim.verdict)
-        used = [b for c in claim.checks for b in (c["value"], *(c["bound"] if c["op"] == "within" else (c["bound"],)))]
         folder = results_folder(results_dir)
-        missing = tuple(sorted(name for name in _files(used) if not (folder / name).is_file()))
+        missing = tuple(sorted(name for name in _files(_operands(claim.checks)) if not (folder / name).is_file()))
         if missing:
             return Verdict("not attempted", waits_for=missing)
         outcomes = tuple(_outcome(check, results_dir) for check in claim.checks)
@@ -264,6 +265,7 @@ def _faults(claim: Claim, results_dir: str | Path | None) -> list[str]:
         faults.append(f"the stored verdict {claim.verdict!r} does not follow: {why}")
     if claim.verdict not in {"not attempted", "not testable here"}:
         faults += _missing_evidence(claim, results_dir)
+        faults += _changed_since_the_run(claim, results_dir) if computed.outcomes else []
     return faults
 
 
@@ -288,6 +290,13 @@ def _missing_evidence(claim: Claim, results_dir: str | Path | None) -> list[str]
             faults.append("estimate: a results file that it names does not exist")
     except LedgerError as error:
         faults.append(str(error).removeprefix(f"claim {claim.id}: "))
+    if claim.control:
+        try:
+            outcomes = [_outcome(check, results_dir) for check in claim.control["checks"]]
+            if all(o.holds for o in outcomes):
+                faults.append(f"the negative control passes, so the test shows nothing ({_tell(outcomes)})")
+        except (FileNotFoundError, LedgerError) as error:
+            faults.append(f"control: {error}")
     tests = [e["test"] for e in claim.evidence if "test" in e]
     faults += [f"evidence: there is no test {test}" for test in tests if not _test_exists(root, test)]
     for entry in (e for e in claim.evidence if "notebook" in e):
@@ -300,6 +309,49 @@ def _missing_evidence(claim: Claim, results_dir: str | Path | None) -> list[str]
     if not any(needed in e for e in claim.evidence):
         faults.append(f"evidence: {claim.verdict!r} needs a {needed!r} entry")
     return faults
+
+
+def _changed_since_the_run(claim: Claim, results_dir: str | Path | None) -> list[str]:
+    """Compare the acceptance test with the one committed when the deciding results were made.
+
+    Needs the results' ``provenance.commit`` and that commit in the clone's history; otherwise there is nothing to say.
+    """
+    faults, root = [], repository_root()
+    for name in sorted(_files(_operands(claim.checks))):
+        try:
+            commit = str(resolve(f"{name}#/provenance/commit", results_dir))[:40]
+        except LedgerError:
+            continue
+        if not re.fullmatch(r"[0-9a-f]{7,40}", commit) or claim.acceptance.get("history"):
+            continue
+        then = _committed(root, commit, f"data/claims/{claim.paper.key}.yml")
+        if then is None:
+            continue
+        entry = next((e.get("acceptance", {}) for e in then["claims"] if e["id"] == claim.id), {})
+        if any(_frozen(entry.get(part)) != claim.acceptance.get(part) for part in ("checks", "verdict_if")):
+            faults.append(
+                f"acceptance: not the test that was committed when {name} was made ({commit[:10]}), "
+                "and acceptance.history does not say what changed and why"
+            )
+    return faults
+
+
+@lru_cache(maxsize=64)
+def _committed(root: Path, commit: str, path: str) -> dict | None:
+    """A claims file as of a commit, ``{"claims": []}`` if it was not there yet, None if the commit is not at hand."""
+    git = ["git", "-C", str(root)]
+    try:
+        if subprocess.run([*git, "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True).returncode:
+            return None
+        shown = subprocess.run([*git, "show", f"{commit}:{path}"], capture_output=True, text=True, encoding="utf-8")
+    except FileNotFoundError:  # no git on this machine
+        return None
+    return {"claims": []} if shown.returncode else parse_yaml(shown.stdout, path)
+
+
+def _operands(checks) -> list:
+    """Values and bounds of some checks, numbers and pointers alike."""
+    return [b for c in checks for b in (c["value"], *(c["bound"] if c["op"] == "within" else (c["bound"],)))]
 
 
 def _test_exists(root: Path, node: str) -> bool:
