@@ -15,6 +15,7 @@ JOBS    ?= 2
 PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 export PYTHONHASHSEED = 0
+export PYTHONUNBUFFERED = 1
 export OMP_NUM_THREADS = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
