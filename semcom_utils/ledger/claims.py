@@ -158,7 +158,7 @@ def load_ledger(folder: str | Path | None = None) -> dict[str, list[Claim]]:
     return {claims[0].paper.key: claims for claims in papers}
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """YAML as people mean it: dates stay text, 1e-3 is a number, and a key given twice is an error."""
 
 

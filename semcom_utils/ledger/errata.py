@@ -17,7 +17,7 @@ from .claims import LedgerError, repository_root
 
 __all__ = ["ISGC_ORDER_FITTING", "ISGC_ORDER_PRINTED", "ISGC_RANGES", "ISGC_STATES", "errata", "errata_numbers"]
 
-#: ISGC, section IV-C: the four states of Fig. 5, in the order in which they are printed.
+#: The four states of Fig. 5 of the ISGC paper (section IV-C), in the order in which they are printed.
 ISGC_STATES = {
     "PPO 1": (1.17, 0.66, 1.97, 0.30, 0.24, 4.76, 4.46, 0.91, 8.03, 15.28),
     "PPO 2": (1.40, 0.30, 0.65, 0.58, 0.16, 3.42, 4.69, 0.89, 7.49, 15.24),
@@ -27,10 +27,10 @@ ISGC_STATES = {
 #: The components as the paper lists them, and in the order that fits the printed ranges.
 ISGC_ORDER_PRINTED = ("H", "sigma_a", "sigma_m", "g_a", "p_a", "g_m", "p_m", "K", "C_a", "C_m")
 ISGC_ORDER_FITTING = ("H", "sigma_a", "sigma_m", "g_a", "g_m", "p_a", "p_m", "K", "C_a", "C_m")
-#: Section IV-C: the uniform distributions of the components.
+#: The uniform distributions of the components (section IV-C).
 ISGC_RANGES = {"H": (1, 2), "K": (0, 0.8), "g_a": (0, 1), "p_a": (3, 5), "g_m": (0, 1), "p_m": (3, 5)}
 
-#: SemAIGC: an example step, with alpha_t, the cumulative product before it, and the two noise variances of (11).
+#: An example step of SemAIGC, with alpha_t, the cumulative product before it, and the two noise variances of (11).
 ROOT_EXAMPLE = {"alpha": 0.98, "alpha_bar_prev": 0.6, "sigma2_prev": 0.2, "sigma2_step": 0.05}
 
 

@@ -131,7 +131,7 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
     Raises
     ------
     LedgerError
-        As :func:`semcom_utils.ledger.check_ledger`.
+        As :func:`semcom_utils.ledger.verdicts.check_ledger`.
     """
     ledger = load_ledger(folder)
     claims = [claim for entries in ledger.values() for claim in entries]
@@ -237,14 +237,12 @@ def _bar(claims: list[Claim]) -> str:
 
 
 def _totals(claims: list[Claim]) -> list[str]:
-    table = ["| Verdict | Central | Supporting | All |", "|---|---:|---:|---:|"]
     total = Counter(claim.role for claim in claims)
+    heads = f"Central, of {total['central']} | Supporting, of {total['supporting']} | All, of {len(claims)}"
+    table = [f"| Verdict | {heads} |", "|---|---:|---:|---:|"]
     for name in VERDICTS:
         counts = Counter(claim.role for claim in claims if claim.verdict == name)
-        table.append(
-            f"| {_badge(name)} | {counts['central']} of {total['central']} | "
-            f"{counts['supporting']} of {total['supporting']} | {counts.total()} of {len(claims)} |"
-        )
+        table.append(f"| {_badge(name)} | {counts['central']} | {counts['supporting']} | {counts.total()} |")
     return table
 
 

@@ -242,7 +242,7 @@ def check_ledger(folder: str | Path | None = None, results_dir: str | Path | Non
     Raises
     ------
     LedgerError
-        If a claims file cannot be read at all (see :func:`semcom_utils.ledger.load_claims`).
+        If a claims file cannot be read at all (see :func:`semcom_utils.ledger.claims.load_claims`).
     """
     problems = []
     for key, claims in load_ledger(folder).items():
