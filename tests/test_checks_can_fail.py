@@ -24,7 +24,7 @@ from notebook_checks import (
     stored,
 )
 from run_notebooks import run
-from site_checks import BrowserMissing, browser, link_problems, page_problems, served
+from site_checks import BrowserMissing, browser, figure_count, link_problems, page_problems, served
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = "def loss(steps, factor={factor}):\n    return factor * 3.14159 / steps\n"
@@ -328,6 +328,15 @@ def test_links(tmp_path):
     (tmp_path / "a.html").write_text('<a href="b.html#here">1</a><a href="b.html#gone">2</a><a href="c.html">3</a>')
     (tmp_path / "b.html").write_text('<p id="here"></p><a href="https://example.org">out</a>')
     assert link_problems(tmp_path) == ["a.html: b.html#gone has no such anchor", "a.html: c.html leads nowhere"]
+
+
+def test_figures_are_counted(tmp_path):
+    """A figure that the build lost, or an image that no cell drew, changes or leaves the count."""
+    drawn = [f'<img src="../_images/{digit * 40}.png">' for digit in "ab"]
+    (tmp_path / "both.html").write_text(f"<main>{''.join(drawn)}<img src='../_static/stack.svg'></main>")
+    (tmp_path / "lost.html").write_text(f"<main>{drawn[0]}</main>")
+    assert figure_count(tmp_path / "both.html") == 2
+    assert figure_count(tmp_path / "lost.html") == 1
 
 
 @pytest.fixture(scope="module")
