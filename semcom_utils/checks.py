@@ -1,4 +1,4 @@
-"""What every door of the package asks of its arguments: an error names the argument, the value and what was expected."""
+"""What every door asks of its arguments: an error names the argument, the value and what was expected."""
 
 from __future__ import annotations
 
