@@ -1,9 +1,9 @@
 """The claim ledger: what the papers claim, how each claim is tested, and the verdict that the numbers give.
 
 ``data/claims/<paper>.yml`` holds the claims of one paper, ``data/results/*.json`` the numbers, and this package brings
-them together. Nobody types a verdict that does not follow: :func:`~semcom_utils.ledger.verdicts.verdict` computes it
-from the acceptance test's checks, :func:`~semcom_utils.ledger.verdicts.check_ledger` lists every stored verdict and
-every piece of evidence that does not hold, and a test of the suite fails on any. A claims file reads like this::
+them together. Nobody types a verdict that does not follow: :func:`verdict` computes it from the acceptance test's
+checks, :func:`check_ledger` lists every stored verdict and every piece of evidence that does not hold, and a test of
+the suite fails on any. A claims file reads like this::
 
     paper: {key: isgc, prefix: isgc, name: ISGC, title: ..., cite: lin2023isgc, number: 0,
             chapter: notebooks/10_isgc, scope: which parts of the paper the list covers}
@@ -42,8 +42,8 @@ In a chapter: ``claims_table("isgc")`` at the head, ``claims_table("isgc", verdi
 from .claims import Claim, LedgerError, Paper, load_claims, load_ledger
 from .errata import errata, errata_numbers
 from .render import claims_table, scoreboard, slug, verdict_box
+from .verdicts import VERDICTS as VERDICTS
 from .verdicts import (
-    VERDICTS,
     CheckOutcome,
     Estimate,
     Problem,
@@ -56,7 +56,6 @@ from .verdicts import (
 )
 
 __all__ = [
-    "VERDICTS",
     "CheckOutcome",
     "Claim",
     "Estimate",

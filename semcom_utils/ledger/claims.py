@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-__all__ = ["Claim", "LedgerError", "Paper", "claims_folder", "load_claims", "load_ledger", "repository_root"]
+__all__ = ["Claim", "LedgerError", "Paper", "load_claims", "load_ledger"]
 
 
 class LedgerError(ValueError):

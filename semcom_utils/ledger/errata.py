@@ -15,7 +15,7 @@ from scipy.special import erfc
 
 from .claims import LedgerError, repository_root
 
-__all__ = ["ISGC_ORDER_FITTING", "ISGC_ORDER_PRINTED", "ISGC_RANGES", "ISGC_STATES", "errata", "errata_numbers"]
+__all__ = ["errata", "errata_numbers"]
 
 #: The four states of Fig. 5 of the ISGC paper (section IV-C), in the order in which they are printed.
 ISGC_STATES = {

@@ -72,10 +72,11 @@ def claims_table(paper: str | Path, *, verdicts: bool = False, role: str | None 
         raise ValueError(f"role must be 'central', 'supporting' or None, got {role!r}")
     claims = [claim for claim in claims if role in (None, claim.role)]
     about = claims[0].paper if claims else load_claims(paper)[0].paper
-    heads = ["Claim", "Where", "Printed", *(["Ours", "Verdict"] if verdicts else [])]
+    heads = ["Claim", "Printed", *(["Ours", "Verdict"] if verdicts else [])]
     rows, lines = [], []
     for claim in claims:
-        cells = [_esc(claim.statement), _esc(_where(claim)), _esc(_printed(claim))]
+        where = f'<span class="ledger-where">{_esc(_where(claim))}</span>'
+        cells = [f"{_esc(claim.statement)} {where}", _esc(_printed(claim))]
         if verdicts:
             cells += [_ours(claim), _badge(claim.verdict)]
         rows.append(cells)
@@ -91,7 +92,7 @@ def claims_table(paper: str | Path, *, verdicts: bool = False, role: str | None 
     ]
     plain = [f"{about.name}: {what} ({_count(claims)})"]
     for claim, cells in zip(claims, rows, strict=True):
-        ours = f" | ours: {_plain(cells[3])} | {claim.verdict}" if verdicts else ""
+        ours = f" | ours: {_plain(cells[2])} | {claim.verdict}" if verdicts else ""
         plain.append(f"- {claim.statement} ({_where(claim)}; printed: {_printed(claim)}){ours}")
     return _Shown("\n".join(page), "\n".join(plain))
 
@@ -131,7 +132,7 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
     Raises
     ------
     LedgerError
-        As :func:`semcom_utils.ledger.verdicts.check_ledger`.
+        As :func:`check_ledger`.
     """
     ledger = load_ledger(folder)
     claims = [claim for entries in ledger.values() for claim in entries]
@@ -316,8 +317,8 @@ def _check(claim: Claim, i: int, outcome) -> str:
         bound = f"[{o.bound[0]:.4g}, {o.bound[1]:.4g}]" if isinstance(o.bound, tuple) else f"{o.bound:.4g}"
         return f"{o.name}: {o.value:.4g} {op} {bound} {'holds' if o.holds else 'fails'}"
     bounds = check["bound"] if isinstance(check["bound"], tuple) else (check["bound"],)
-    bound = ", ".join(f"{b:g}" if not isinstance(b, str) else b for b in bounds)
-    return f"{check.get('name', check['value'])}: {check['value']} {op} {bound}"
+    bound = ", ".join(b if isinstance(b, str) else f"{b:,}" if isinstance(b, int) else f"{b:g}" for b in bounds)
+    return f"{check.get('name', check['value'])}: {check['value']} {op} {f'[{bound}]' if op == 'within' else bound}"
 
 
 def _seeds(claim: Claim, results_dir: str | Path | None) -> str:

@@ -19,8 +19,8 @@ import yaml
 from .claims import Claim, LedgerError, _frozen, claims_folder, load_ledger, parse_yaml, repository_root
 
 __all__ = [
-    "VERDICTS", "CheckOutcome", "Estimate", "Problem", "Verdict", "check_ledger", "estimates", "resolve",
-    "results_folder", "update_ledger", "verdict",
+    "CheckOutcome", "Estimate", "Problem", "Verdict", "check_ledger", "estimates", "resolve", "update_ledger",
+    "verdict",
 ]
 
 #: The closed list, from the best news to no news.
@@ -52,7 +52,7 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What follows for a claim: a ``name`` from :data:`VERDICTS`, the outcomes, the results files it waits for."""
+    """What follows for a claim: a ``name`` from ``VERDICTS``, the outcomes, the results files it waits for."""
 
     name: str
     outcomes: tuple[CheckOutcome, ...] = ()
@@ -242,7 +242,7 @@ def check_ledger(folder: str | Path | None = None, results_dir: str | Path | Non
     Raises
     ------
     LedgerError
-        If a claims file cannot be read at all (see :func:`semcom_utils.ledger.claims.load_claims`).
+        If a claims file cannot be read at all (see :func:`load_claims`).
     """
     problems = []
     for key, claims in load_ledger(folder).items():
