@@ -98,7 +98,7 @@ def ergodic_capacity_rayleigh(snr_db: object) -> np.ndarray:
 
     References
     ----------
-    A. Goldsmith, *Wireless Communications*, 2005, section 4.2.
+    A. Goldsmith, *Wireless Communications*, 2005, section 4.2.3.
     """
     return hyperu(1.0, 1.0, 1.0 / _snr(snr_db)) * _LOG2E
 
@@ -136,8 +136,7 @@ def finite_blocklength_rate(snr_db: object, block_length: object, error_probabil
 
     References
     ----------
-    Y. Polyanskiy, H. V. Poor, S. Verdú, "Channel coding rate in the finite blocklength regime", 2010, equations
-    (291)-(296).
+    Y. Polyanskiy, H. V. Poor, S. Verdú, "Channel coding rate in the finite blocklength regime", 2010, theorem 54.
     """
     snr, n = _snr(snr_db), _block_length(block_length)
     dispersion = (1.0 - (1.0 + snr) ** -2) * _LOG2E**2
