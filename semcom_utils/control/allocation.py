@@ -228,7 +228,7 @@ def _latency_limited(a, b, w, tau) -> np.ndarray:
     loaded = b > 0
     best_loaded = np.where(loaded, a, -np.inf).max(-1)
     gap = np.where(loaded, best_loaded[:, None] - a, 0.0)
-    scale = np.where(gap.max(-1) > 0, gap.max(-1), 1.0)  # measures lambda in units of the spread of the a_i
+    scale = np.where(gap.max(-1) > 1e-200, gap.max(-1), 1.0)  # measures lambda in units of the spread of the a_i
 
     def excess(u, row):
         """log F(lambda) - log(W tau) of instance ``row`` at lambda = max a + scale e^u: falls in u."""

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.checks import one_of, positive_integer, real_number
 from semcom_utils.control.isgc import BatchIsgcEnv
 
 __all__ = ["DiffusionPolicy", "MlpPolicy", "ReplayBuffer", "Training", "TwinCritic", "act", "train", "vp_schedule"]
@@ -59,11 +59,19 @@ class DiffusionPolicy(nn.Module):
         Reverse steps :math:`T`.
     width : int
         Width of the denoiser's two hidden layers.
+    prediction_type : {"epsilon", "sample"}
+        Whether the network estimates the noise in :math:`x_t`, as DDPM does, or the clean action. Both describe the
+        same chain; what they change is where an untrained chain ends: "epsilon" divides by a small
+        :math:`\sqrt{\bar\alpha_T}` and starts at the corners of the box, "sample" starts at its middle.
     """
 
-    def __init__(self, observation_size: int, action_size: int, steps: int = 5, width: int = 128):
+    def __init__(
+        self, observation_size: int, action_size: int, steps: int = 5, width: int = 128,
+        prediction_type: str = "epsilon",
+    ):
         super().__init__()
         beta, alpha_bar = vp_schedule(steps)
+        self.prediction_type = one_of("prediction_type", prediction_type, ("epsilon", "sample"))
         self.register_buffer("beta", beta)
         self.register_buffer("alpha_bar", alpha_bar)
         self.steps, self.action_size = steps, action_size
@@ -75,11 +83,13 @@ class DiffusionPolicy(nn.Module):
         x = torch.randn((len(observation), self.action_size), generator=generator, device=observation.device)
         for t in reversed(range(self.steps)):  # t = T-1 ... 0 stands for the paper's T ... 1
             step = self.time.weight[t].expand(len(x), -1)
-            epsilon = self.denoiser(torch.cat([x, observation, step], -1))
+            estimate = self.denoiser(torch.cat([x, observation, step], -1))
             beta, alpha_bar = self.beta[t], self.alpha_bar[t]
             alpha_bar_before = self.alpha_bar[t - 1] if t else torch.ones(())
-            # the action that this noise estimate implies, kept in the box
-            x_0 = ((x - (1 - alpha_bar).sqrt() * epsilon) / alpha_bar.sqrt()).clamp(-1, 1)
+            if self.prediction_type == "epsilon":  # the action that this noise implies, kept in the box
+                x_0 = ((x - (1 - alpha_bar).sqrt() * estimate) / alpha_bar.sqrt()).clamp(-1, 1)
+            else:
+                x_0 = torch.tanh(estimate)
             # mean and deviation of the posterior q(x_{t-1} | x_t, x_0)
             weight_0 = alpha_bar_before.sqrt() * beta / (1 - alpha_bar)
             weight_t = (1 - beta).sqrt() * (1 - alpha_bar_before) / (1 - alpha_bar)

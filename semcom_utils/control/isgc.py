@@ -50,6 +50,7 @@ __all__ = [
 
 #: Components of a state, in the order of the paper's section IV-B, Step 1.
 STATE = ("H_s^a", "sigma_a", "sigma_m", "g_a^m", "p_a^m", "g_m^s", "p_m^s", "K_s^a", "C_a^s", "C_m^a")
+#: The three hops, in the order of the last axis of an allocation.
 HOPS = ("semantic", "AIGC", "rendering")
 _H, _SIGMA_A, _SIGMA_M, _G_A, _P_A, _G_M, _P_M, _K, _C_A, _C_M = range(10)
 

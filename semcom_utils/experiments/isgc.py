@@ -56,11 +56,12 @@ def evaluate(decide, env: BatchIsgcEnv, states: np.ndarray) -> dict:
 
 
 def _new_policy(method: str, width: int, seed: int, settings: dict):
-    """An untrained policy of ours; takes ``denoising_steps`` out of the settings."""
+    """An untrained policy of ours; takes what only it knows out of the settings."""
     with torch.random.fork_rng():  # layers take their initial weights from torch's global generator only
         torch.manual_seed(seed)
         if method == "diffusion":
-            return DiffusionPolicy(10, 3, settings.pop("denoising_steps", 5), width)
+            steps, prediction = settings.pop("denoising_steps", 5), settings.pop("prediction_type", "epsilon")
+            return DiffusionPolicy(10, 3, steps, width, prediction)
         return MlpPolicy(10, 3, width)
 
 
@@ -147,10 +148,11 @@ def search_space(method: str, generator: np.random.Generator) -> dict:
 
     if method in ("diffusion", "mlp"):
         rate = pick(3e-4, 1e-3, 3e-3)
-        return {
+        common = {
             "copies": pick(64, 128, 256), "batch_size": pick(128, 256, 512), "actor_rate": rate, "critic_rate": rate,
             "noise": pick(0.05, 0.1, 0.2), "polyak": pick(0.005, 0.02),
         }
+        return common if method == "mlp" else {**common, "prediction_type": pick("epsilon", "sample")}
     if method == "ppo":
         return {
             "copies": pick(64, 128, 256), "n_steps": pick(4, 8, 16), "batch_size": pick(256, 512),
