@@ -36,7 +36,7 @@ $(READY): constraints.txt pyproject.toml
 
 $(BUILT): $(READY) $(PROSE) $(FILES)
 	@echo "== Building the book from the stored outputs; a warning is an error"
-	rm -f $@
+	rm -rf _build/html
 	$(BIN)/jupyter-book build . --quiet --all -n -W --keep-going
 	touch $@
 

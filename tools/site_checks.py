@@ -24,6 +24,7 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     " --disable-component-update --disable-sync --window-size=1280,900"
 ).split()
+ASKED_UNBIDDEN = "/favicon.ico"  # a browser asks for it where a page, such as a redirection, names no icon
 # MathJax writes its own MathML; anything between these marks that a reader sees was not typeset.
 LOOK_AT_PAGE = r"""
 const done = arguments[0];
@@ -115,7 +116,7 @@ def page_problems(chrome, url: str) -> list[str]:
     if width > PHONE["width"] + 1:
         problems.append(f"at a phone's width of {PHONE['width']} the page is {width} wide")
     console = [entry["message"] for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
-    problems += [f"console: {message[:200]}" for message in console]
+    problems += [f"console: {message[:200]}" for message in console if ASKED_UNBIDDEN not in message]
     for entry in chrome.get_log("performance"):
         event = json.loads(entry["message"])["message"]
         if event["method"] == "Network.requestWillBeSent":
@@ -124,7 +125,7 @@ def page_problems(chrome, url: str) -> list[str]:
                 problems.append(f"asks the network: {asked.geturl()[:120]}")
         if event["method"] == "Network.responseReceived":
             response = event["params"]["response"]
-            if response["status"] >= 400:
+            if response["status"] >= 400 and ASKED_UNBIDDEN not in response["url"]:
                 problems.append(f"{response['status']} for {response['url']}")
     return problems
 
