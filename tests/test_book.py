@@ -62,14 +62,15 @@ def test_chapter_can_be_launched(chapter):
         assert re.search(rf'href="{door}[^"]*{chapter}\.ipynb"', page), f"no button to {door}"
 
 
-def test_every_public_name_is_documented():
+def test_every_public_function_and_class_is_documented():
     page = (SITE / "book" / "api.html").read_text(encoding="utf-8")
     documented = {name.rpartition(".")[2] for name in re.findall(r'id="(semcom_utils[\w.]*)"', page)}
-    modules = [module.name for module in pkgutil.walk_packages(semcom_utils.__path__, "semcom_utils.")]
-    for module in modules:
-        if not module.endswith("__main__"):
-            missing = set(getattr(importlib.import_module(module), "__all__", ())) - documented
-            assert not missing, f"book/api.md leaves out {missing} of {module}"
+    for info in pkgutil.walk_packages(semcom_utils.__path__, "semcom_utils."):
+        if info.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(info.name)
+        public = {name for name in getattr(module, "__all__", ()) if callable(getattr(module, name))}
+        assert public <= documented, f"book/api.md leaves out {public - documented} of {info.name}"
 
 
 def test_links_lead_somewhere():
