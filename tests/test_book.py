@@ -67,7 +67,8 @@ def test_every_public_function_and_class_is_documented():
     """What a package offers in ``__all__``; where it offers nothing itself, what its modules offer."""
     page = (SITE / "book" / "api.html").read_text(encoding="utf-8")
     documented = {name.rpartition(".")[2] for name in re.findall(r'id="(semcom_utils[\w.]*)"', page)}
-    modules = [m.name for m in pkgutil.walk_packages(semcom_utils.__path__, "semcom_utils.") if "__main__" not in m.name]
+    found = pkgutil.walk_packages(semcom_utils.__path__, "semcom_utils.")
+    modules = [module.name for module in found if "__main__" not in module.name]
     offers = {name: getattr(importlib.import_module(name), "__all__", ()) for name in modules}
     for module, names in offers.items():
         if not offers.get(module.rpartition(".")[0]):
