@@ -136,7 +136,7 @@ def run(task: dict) -> dict:
 
 # --- tuning: the same number of random draws for every learner -------------------------------------------------------
 
-TUNING_DRAWS = 8
+TUNING_DRAWS = 6
 TUNING_STEPS = 200_000
 
 
@@ -189,7 +189,7 @@ def _tuned(method: str, feasibility: str) -> dict:
 
 # --- training: Fig. 4 and Fig. 5 -------------------------------------------------------------------------------------
 
-TRAINING_STEPS = 1_000_000
+TRAINING_STEPS = 400_000
 
 
 def _training_tasks() -> list[dict]:
@@ -303,7 +303,7 @@ def _training_summary(records: list[dict]) -> dict:
 
 # --- what each choice changes: shorter runs of the diffusion policy --------------------------------------------------
 
-SHORT_STEPS = 300_000
+SHORT_STEPS = 200_000
 
 
 def _short(seed: int, method: str = "diffusion", settings: dict | None = None, **task) -> dict:
@@ -414,7 +414,7 @@ STUDIES = {
     study.name: study
     for study in (
         Study("isgc_tuning", _tuning_tasks, run, _tuning_summary,
-              "eight random settings for each learner, with and without the feasibility layer"),
+              "six random settings for each learner, with and without the feasibility layer"),
         Study("isgc_training", _training_tasks, run, _training_summary,
               "ISGC Figs. 4 and 5: four learners, ten seeds, with and without the feasibility layer"),
         Study("isgc_denoising_steps", _steps_tasks, run, _steps_summary,
