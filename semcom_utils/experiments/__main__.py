@@ -15,6 +15,7 @@ MODULES = {
     "isgc_learning_rates": "isgc",
     "isgc_readings": "isgc",
     "isgc_choices": "isgc",
+    "survey_semantic_information": "survey_information",
 }
 
 

@@ -1,0 +1,1 @@
+"""The semantic level: decides what is sent, and measures what a message says."""
