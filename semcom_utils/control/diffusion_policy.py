@@ -19,7 +19,10 @@ from torch import Tensor, nn
 from semcom_utils.checks import one_of, positive_integer, real_number
 from semcom_utils.control.isgc import BatchIsgcEnv
 
-__all__ = ["DiffusionPolicy", "MlpPolicy", "ReplayBuffer", "Training", "TwinCritic", "act", "train", "vp_schedule"]
+__all__ = [
+    "DiffusionPolicy", "MlpPolicy", "ReplayBuffer", "Training", "TwinCritic", "act", "initialised", "train",
+    "vp_schedule",
+]
 
 
 def vp_schedule(steps: int, beta_min: float = 0.1, beta_max: float = 10.0) -> tuple[Tensor, Tensor]:
@@ -172,6 +175,16 @@ class Training:
         real_number("noise", self.noise, low=0)
         real_number("discount", self.discount, low=0, high=1)
         real_number("polyak", self.polyak, low=0, high=1, low_open=True)
+
+
+def initialised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """A network whose initial weights come from ``seed``.
+
+    Layers of PyTorch draw their weights from its global generator only; this sets it for the call and puts it back.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build()
 
 
 def act(policy: nn.Module, observation: np.ndarray, generator: torch.Generator) -> np.ndarray:

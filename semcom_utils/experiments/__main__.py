@@ -9,6 +9,7 @@ from semcom_utils.experiments.runner import run_study
 #: study -> the module that holds its ``Study`` under ``STUDIES[name]``; imported only when asked for
 MODULES = {
     "digital_link": "digital_link",
+    "isgc_fast": "isgc",
     "isgc_tuning": "isgc",
     "isgc_training": "isgc",
     "isgc_denoising_steps": "isgc",

@@ -11,7 +11,15 @@ import torch
 from scipy import stats
 
 from semcom_utils.control.allocation import optimal_allocation, smallest_latency_budget
-from semcom_utils.control.diffusion_policy import DiffusionPolicy, MlpPolicy, Training, TwinCritic, act, train
+from semcom_utils.control.diffusion_policy import (
+    DiffusionPolicy,
+    MlpPolicy,
+    Training,
+    TwinCritic,
+    act,
+    initialised,
+    train,
+)
 from semcom_utils.control.isgc import (
     PAPER_STATES,
     BatchIsgcEnv,
@@ -57,12 +65,10 @@ def evaluate(decide, env: BatchIsgcEnv, states: np.ndarray) -> dict:
 
 def _new_policy(method: str, width: int, seed: int, settings: dict):
     """An untrained policy of ours; takes what only it knows out of the settings."""
-    with torch.random.fork_rng():  # layers take their initial weights from torch's global generator only
-        torch.manual_seed(seed)
-        if method == "diffusion":
-            steps, prediction = settings.pop("denoising_steps", 5), settings.pop("prediction_type", "epsilon")
-            return DiffusionPolicy(10, 3, steps, width, prediction)
-        return MlpPolicy(10, 3, width)
+    if method == "mlp":
+        return initialised(lambda: MlpPolicy(10, 3, width), seed)
+    steps, prediction = settings.pop("denoising_steps", 5), settings.pop("prediction_type", "epsilon")
+    return initialised(lambda: DiffusionPolicy(10, 3, steps, width, prediction), seed)
 
 
 def _agent(task: dict, env: BatchIsgcEnv, seed: int, observer):
@@ -79,9 +85,7 @@ def _agent(task: dict, env: BatchIsgcEnv, seed: int, observer):
 
         return decide_with(train_library_agent(agent, task["steps"], lambda n, a: observer(n, decide_with(a)))), None
     policy = _new_policy(task["method"], width, seed, settings)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed + 2)
-        critic = TwinCritic(10, 3, width)
+    critic = initialised(lambda: TwinCritic(10, 3, width), seed + 2)
 
     def decide_with(policy):
         return lambda o: act(policy, o, torch.Generator().manual_seed(HELD_OUT))
@@ -410,6 +414,13 @@ def _choices_tasks() -> list[dict]:
     return [_short(seed, choice=name, **choice) for name, choice in CHOICES.items() for seed in SEEDS]
 
 
+def _fast_tasks() -> list[dict]:
+    """The chapter's live training, with ten seeds."""
+    settings = {"copies": 128, "width": 64, "actor_rate": 3e-3, "critic_rate": 3e-3, "polyak": 0.02}
+    return [{"method": "diffusion", "feasibility": "layer", "steps": 300 * 128, "seed": seed, "settings": settings}
+            for seed in SEEDS]
+
+
 STUDIES = {
     study.name: study
     for study in (
@@ -423,6 +434,7 @@ STUDIES = {
               "the paper's learning rates beside tuned ones"),
         Study("isgc_readings", _readings_tasks, run, _readings_summary,
               "the diffusion policy under each reading of the paper's contradictory constants"),
+        Study("isgc_fast", _fast_tasks, run, _intervals, "the chapter's live training, with ten seeds"),
         Study("isgc_choices", _choices_tasks, run, _choices_summary,
               "what our own additions to the paper's recipe change"),
     )
