@@ -17,6 +17,10 @@ MODULES = {
     "isgc_readings": "isgc",
     "isgc_choices": "isgc",
     "survey_semantic_information": "survey_information",
+    "survey_completion": "survey_network",
+    "survey_federated": "survey_network",
+    "survey_updates": "survey_network",
+    "survey_versions": "survey_network",
 }
 
 

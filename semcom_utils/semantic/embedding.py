@@ -1,0 +1,165 @@
+r"""Knowledge as vectors: TransE, filtered ranks, and averaging between nodes.
+
+TransE (Bordes et al., 2013) gives every entity and every relation a vector, such that a fact :math:`(h, r, t)` means
+:math:`\mathbf{h} + \mathbf{r} \approx \mathbf{t}`. Triples are integer arrays ``[n, 3]`` of the indices of head,
+relation and tail. The chapter ``notebooks/13c_knowledge_management`` derives and tests what is here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from semcom_utils.checks import positive_integer, real_number
+
+__all__ = ["Embedding", "average", "expected_random_mrr", "initial", "ranks", "train"]
+
+
+class Embedding(NamedTuple):
+    """Vectors of all ``entities`` ``[entities, dimension]`` and ``relations`` ``[relations, dimension]``."""
+
+    entities: torch.Tensor
+    relations: torch.Tensor
+
+    def distance(self, triples: torch.Tensor) -> torch.Tensor:
+        r""":math:`\lVert \mathbf{h} + \mathbf{r} - \mathbf{t} \rVert` of triples ``[..., 3]``."""
+        h, r, t = triples.unbind(-1)
+        return (self.entities[h] + self.relations[r] - self.entities[t]).norm(dim=-1)
+
+
+def _indices(triples, n_entities: int, n_relations: int) -> torch.Tensor:
+    array = torch.as_tensor(np.asarray(triples))
+    if array.ndim != 2 or array.shape[1] != 3 or not len(array) or array.dtype.is_floating_point:
+        raise ValueError(f"triples must be whole numbers of shape [n, 3], got shape {tuple(array.shape)}")
+    limit = torch.tensor([n_entities, n_relations, n_entities])
+    if (array < 0).any() or (array >= limit).any():
+        raise ValueError(f"triples must index {n_entities} entities and {n_relations} relations, got {array.amax(0)}")
+    return array.long()
+
+
+def initial(n_entities: int, n_relations: int, dimension: int, generator: torch.Generator) -> Embedding:
+    """Uniform random vectors within ``0.6 / sqrt(dimension)`` of zero.
+
+    A tenth of what TransE's authors use: from too far apart, vectors of entities with few facts never come together.
+    """
+    bound = 0.6 / positive_integer("dimension", dimension) ** 0.5
+    sizes = positive_integer("n_entities", n_entities), positive_integer("n_relations", n_relations)
+    return Embedding(*(bound * (2 * torch.rand(size, dimension, generator=generator) - 1) for size in sizes))
+
+
+def train(
+    start: Embedding, triples, generator: torch.Generator, *, steps: int = 400, rate: float = 0.05,
+    margin: float = 1.0, negatives: int = 8,
+) -> Embedding:
+    r"""Pull true triples together, push corrupted ones apart by a margin (Adam on all triples at once).
+
+    Every step replaces, for ``negatives`` copies of each triple, head or tail by a random entity and lowers
+
+    .. math:: \textstyle\sum \max(0,\ m + d(h, r, t) - d(h', r, t')).
+
+    Parameters
+    ----------
+    start : Embedding
+        Left as it is.
+    triples : array_like of int, ``[n, 3]``
+        Known facts.
+    generator : torch.Generator
+        Source of the corruptions.
+    steps, negatives : int
+    rate, margin : float
+        Adam's step size, and :math:`m`.
+
+    Raises
+    ------
+    ValueError
+        If the triples are not whole numbers of shape ``[n, 3]``, or do not fit the vectors.
+    """
+    n, relations = len(start.entities), len(start.relations)
+    known = _indices(triples, n, relations)
+    model = Embedding(*(part.clone().requires_grad_() for part in start))
+    optimiser = torch.optim.Adam(model, lr=real_number("rate", rate, low=0, low_open=True))
+    true = known.repeat(positive_integer("negatives", negatives), 1)
+    for _ in range(positive_integer("steps", steps, low=0)):
+        at = 2 * torch.randint(2, (len(true), 1), generator=generator)  # column 0, the head, or 2, the tail
+        false = true.scatter(1, at, torch.randint(n, (len(true), 1), generator=generator))
+        loss = torch.relu(margin + model.distance(true) - model.distance(false)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return Embedding(*(part.detach() for part in model))
+
+
+def _candidates(triples: torch.Tensor, known: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Per question (tails asked first, then heads) all completions ``[2 * m, n, 3]``, and which compete ``[2 * m, n]``.
+
+    Filtered as usual: a completion that is another known fact is no wrong answer, so it does not compete.
+    """
+    questions, competes = [], []
+    facts = set(map(tuple, known.tolist())) | set(map(tuple, triples.tolist()))
+    for column in (2, 0):
+        every = triples[:, None, :].repeat(1, n, 1)
+        every[:, :, column] = torch.arange(n)
+        truth = torch.arange(n) == triples[:, column, None]
+        fact = torch.tensor([[tuple(row) in facts for row in block] for block in every.tolist()])
+        questions.append(every)
+        competes.append(~fact | truth)
+    return torch.cat(questions), torch.cat(competes)
+
+
+def ranks(model: Embedding, triples, known) -> np.ndarray:
+    """Filtered ranks of the right answers to (h, r, ?) and (?, r, t); ties count half.
+
+    Parameters
+    ----------
+    model : Embedding
+    triples : array_like of int, ``[m, 3]``
+        Held-out facts.
+    known : array_like of int, ``[n, 3]``
+        All other facts: they are left out of the ranking.
+
+    Returns
+    -------
+    ndarray, ``[2 * m]``
+        Tails first, then heads; 1 is best. Their mean reciprocal is the MRR.
+    """
+    n, n_relations = len(model.entities), len(model.relations)
+    asked = _indices(triples, n, n_relations)
+    every, competes = _candidates(asked, _indices(known, n, n_relations), n)
+    score = model.distance(every).masked_fill(~competes, torch.inf)
+    truth = score.gather(1, torch.cat([asked[:, 2], asked[:, 0]])[:, None])
+    return (0.5 + (score < truth).sum(1) + 0.5 * (score == truth).sum(1)).numpy()
+
+
+def expected_random_mrr(triples, known, n_entities: int, n_relations: int) -> float:
+    r"""MRR of a random order, exactly: the mean of :math:`H_c / c` over questions with c competing answers."""
+    asked = _indices(triples, n_entities, n_relations)
+    _, competes = _candidates(asked, _indices(known, n_entities, n_relations), n_entities)
+    return float(np.mean([(1 / np.arange(1, c + 1)).mean() for c in competes.sum(1).tolist()]))
+
+
+def average(start: Embedding, models: list[Embedding], shards: list) -> Embedding:
+    """One round of federated averaging: each vector is averaged over the nodes, weighted by how often they use it.
+
+    Parameters
+    ----------
+    start : Embedding
+        What the round began with; a vector that no node uses stays as it was.
+    models : list of Embedding
+        One a node.
+    shards : list of array_like of int, ``[n, 3]``
+        The facts of each node. They stay there: the server needs the counts alone.
+    """
+    if len(models) != len(shards) or not models:
+        raise ValueError(f"models and shards must be one a node, got {len(models)} and {len(shards)}")
+    n, n_relations = len(start.entities), len(start.relations)
+    parts = []
+    for part, size, columns in ((0, n, (0, 2)), (1, n_relations, (1,))):
+        counts = torch.stack([
+            torch.bincount(_indices(shard, n, n_relations)[:, columns].ravel(), minlength=size) for shard in shards
+        ]).float()
+        share = (counts / counts.sum(0).clamp(min=1))[:, :, None]
+        mean = (share * torch.stack([model[part] for model in models])).sum(0)
+        parts.append(torch.where(counts.sum(0)[:, None] > 0, mean, start[part]))
+    return Embedding(*parts)

@@ -1,0 +1,181 @@
+r"""Knowledge as triples (head, relation, tail): read from captions, kept as RDF, versioned by differences.
+
+A caption states facts about one subject, ``"The Cedar library is north of the Elm school and in the Old Town."``;
+each fact becomes a triple. Triples live in an ``rdflib.Graph``; a version is what was added to the one before and what
+was removed. The chapter ``notebooks/13c_knowledge_management`` explains the choices.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rdflib import BNode, Graph, Namespace, URIRef
+
+from semcom_utils.checks import positive_integer
+
+__all__ = ["KB", "RELATIONS", "Difference", "Triple", "VersionedGraph", "graph_of", "parse_caption", "triples_of"]
+
+#: Namespace of the entities and relations that captions speak of.
+KB = Namespace("urn:semcom:")
+#: Wordings of the grammar -> relation. Several wordings may mean the same.
+RELATIONS = {
+    "to the north of": "north of", "north of": "north of", "to the south of": "south of", "south of": "south of",
+    "to the east of": "east of", "east of": "east of", "to the west of": "west of", "west of": "west of",
+    "next to": "next to", "beside": "next to", "inside": "in", "in": "in",
+}
+_SENTENCE = re.compile(r"(?i:the) (?P<head>[\w' -]+?) (?:is|lies) (?P<facts>.+)\.")
+_FACT = re.compile(rf"(?P<wording>{'|'.join(sorted(RELATIONS, key=len, reverse=True))}) the (?P<tail>[\w' -]+)")
+
+
+class Triple(NamedTuple):
+    """One fact: ``head`` stands in ``relation`` to ``tail``; all are plain text."""
+
+    head: str
+    relation: str
+    tail: str
+
+
+def parse_caption(caption: str) -> list[Triple]:
+    """Read the facts that a caption states.
+
+    The grammar, in which ``wording`` is a key of :data:`RELATIONS`::
+
+        caption  = "The" name ("is" | "lies") fact {"," fact} ["and" fact] "."
+        fact     = wording "the" name
+
+    Parameters
+    ----------
+    caption : str
+
+    Returns
+    -------
+    list of Triple
+        In the order of the text; the wordings are replaced by the relations that they mean.
+
+    Raises
+    ------
+    ValueError
+        If the caption, or one fact in it, is not of this grammar; the message quotes the part.
+    """
+    sentence = _SENTENCE.fullmatch(caption.strip()) if isinstance(caption, str) else None
+    if sentence is None:
+        raise ValueError(f"caption must read 'The NAME is FACT, FACT and FACT.', got {caption!r}")
+    triples = []
+    for part in re.split(r", and |, | and ", sentence["facts"]):
+        fact = _FACT.fullmatch(part)
+        if fact is None:
+            raise ValueError(f"caption must state facts such as 'north of the NAME', got {part!r} in {caption!r}")
+        triples.append(Triple(sentence["head"], RELATIONS[fact["wording"]], fact["tail"]))
+    return triples
+
+
+def _term(text: str) -> URIRef:
+    return KB[text.replace(" ", "_")]
+
+
+def _text(term) -> str:
+    return str(term).removeprefix(str(KB)).replace("_", " ")
+
+
+def graph_of(triples: Iterable[Triple]) -> Graph:
+    """The RDF graph of some triples: blanks in names become underscores under :data:`KB`."""
+    graph = Graph()
+    graph.bind("kb", KB)
+    for head, relation, tail in triples:
+        graph.add((_term(head), _term(relation), _term(tail)))
+    return graph
+
+
+def triples_of(graph: Graph) -> list[Triple]:
+    """The triples of a graph as text, sorted, so that the order never depends on hashing."""
+    return sorted(Triple(*map(_text, triple)) for triple in graph)
+
+
+class Difference(NamedTuple):
+    """What leads from one graph to another: triples added, and triples removed."""
+
+    added: frozenset
+    removed: frozenset
+
+    @classmethod
+    def between(cls, old: Graph, new: Graph) -> Difference:
+        """The difference that turns ``old`` into ``new``.
+
+        Raises
+        ------
+        ValueError
+            If a graph holds a blank node: it has no name of its own, so sets of triples cannot be compared
+            (``rdflib.compare`` solves that harder problem).
+        """
+        for name, graph in (("old", old), ("new", new)):
+            blank = next((term for triple in graph for term in triple if isinstance(term, BNode)), None)
+            if blank is not None:
+                raise ValueError(f"{name} must have no blank nodes, got {blank!r}")
+        before, after = frozenset(old), frozenset(new)
+        return cls(after - before, before - after)
+
+    def inverse(self) -> Difference:
+        """The way back."""
+        return Difference(self.removed, self.added)
+
+    def apply(self, graph: Graph) -> Graph:
+        """A new graph: ``graph`` without what is removed, with what is added."""
+        result = Graph()
+        result.bind("kb", KB)
+        for triple in (frozenset(graph) - self.removed) | self.added:
+            result.add(triple)
+        return result
+
+    def n_bits(self) -> int:
+        """Size as sent: one line of N-Triples a triple, eight bits a byte, and one bit a line for its sign."""
+        return sum(1 + 8 * len(f"{h.n3()} {r.n3()} {t.n3()} .\n".encode()) for h, r, t in self.added | self.removed)
+
+
+class VersionedGraph:
+    """A graph with its history: version 0 is empty, every later version is a difference to the one before.
+
+    Attributes
+    ----------
+    differences : list of Difference
+    notes : list of str
+        One note a version.
+    """
+
+    def __init__(self) -> None:
+        self.differences: list[Difference] = []
+        self.notes: list[str] = []
+
+    @property
+    def latest(self) -> int:
+        """Number of the newest version."""
+        return len(self.differences)
+
+    def checkout(self, version: int | None = None) -> Graph:
+        """The graph of a version, by default the newest."""
+        version = self.latest if version is None else self._checked(version)
+        graph = Graph()
+        graph.bind("kb", KB)
+        for difference in self.differences[:version]:
+            graph = difference.apply(graph)
+        return graph
+
+    def commit(self, graph: Graph, note: str = "") -> int:
+        """Store a graph as the next version and return its number."""
+        self.differences.append(Difference.between(self.checkout(), graph))
+        self.notes.append(note)
+        return self.latest
+
+    def compare(self, old: int, new: int) -> Difference:
+        """What changed from one version to another."""
+        return Difference.between(self.checkout(old), self.checkout(new))
+
+    def revert(self, version: int) -> int:
+        """Make the newest version equal to an older one; nothing of the history is lost."""
+        return self.commit(self.checkout(version), f"back to version {self._checked(version)}")
+
+    def _checked(self, version: int) -> int:
+        if positive_integer("version", version, low=0) > self.latest:
+            raise ValueError(f"version must be at most {self.latest}, got {version}")
+        return version
