@@ -126,7 +126,8 @@ def picture_from(file: bytes, shape: tuple[int, int, int]) -> np.ndarray:
 
 def block_error_point(task: dict) -> dict:
     """Send blocks until ``lost`` of them were lost, or ``max_blocks`` were sent."""
-    link = DigitalLink(task["code_rate"], task["bits_per_symbol"], task["channel"])
+    iterations = task.get("iterations", 20)
+    link = DigitalLink(task["code_rate"], task["bits_per_symbol"], task["channel"], iterations=iterations)
     generator = torch.Generator().manual_seed(task["seed"])
     bits, blocks, errors = task["payload_bits"], 0, 0
     batch = max(1, 16_384 // bits)
@@ -178,6 +179,11 @@ def tasks() -> list[dict]:
         for snr_db in snrs
         for repeat in range(4)
     ]
+    points += [  # how much of the distance to the bound is the decoder's haste
+        {**link, "kind": "block-errors", "payload_bits": 2048, "snr_db": snr_db, "lost": LOST, "max_blocks": 20_000,
+         "iterations": 50}
+        for snr_db in (5.6, 5.8, 6.0, 6.05)
+    ]
     return [{**point, "seed": 20_000 + i} for i, point in enumerate(points)]
 
 
@@ -199,14 +205,15 @@ def summarise(records: list[dict]) -> dict:
     curves: dict[tuple, list[dict]] = {}
     for record in records:
         point = {**record["task"], **record}
-        what = point["image"] if point["kind"] == "photograph" else point["payload_bits"]
+        point.setdefault("iterations", 20)
+        what = point["image"] if point["kind"] == "photograph" else (point["payload_bits"], point["iterations"])
         curves.setdefault((point["kind"], point["channel"], point["bits_per_symbol"], what), []).append(point)
     out: dict[str, list] = {"block_errors": [], "photographs": []}
     for (kind, *_), points in curves.items():
         points.sort(key=lambda r: (r["snr_db"], r.get("repeat", 0)))
         snrs = sorted({r["snr_db"] for r in points})
         if kind == "block-errors":
-            common = ("channel", "code_rate", "bits_per_symbol", "payload_bits", "channel_uses")
+            common = ("channel", "code_rate", "bits_per_symbol", "iterations", "payload_bits", "channel_uses")
             columns = {key: [r[key] for r in points] for key in ("blocks", "block_errors")}
         else:
             common = (
