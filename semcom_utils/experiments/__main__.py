@@ -12,6 +12,7 @@ MODULES = {
     "isgc_fast": "isgc",
     "isgc_tuning": "isgc",
     "isgc_training": "isgc",
+    "isgc_penalty": "isgc",
     "isgc_denoising_steps": "isgc",
     "isgc_learning_rates": "isgc",
     "isgc_readings": "isgc",

@@ -193,14 +193,15 @@ def _tuned(method: str, feasibility: str) -> dict:
 
 # --- training: Fig. 4 and Fig. 5 -------------------------------------------------------------------------------------
 
-TRAINING_STEPS = 400_000
+#: Environment steps of one training. Without the layer learning is slower and gets more.
+TRAINING_STEPS = {"layer": 200_000, "penalty": 400_000}
 
 
-def _training_tasks() -> list[dict]:
+def _training_tasks(feasibility: str) -> list[dict]:
     return [
-        {"method": method, "feasibility": feasibility, "steps": TRAINING_STEPS, "seed": seed, "points": 20,
+        {"method": method, "feasibility": feasibility, "steps": TRAINING_STEPS[feasibility], "seed": seed, "points": 20,
          "settings": _tuned(method, feasibility)}
-        for feasibility in ("layer", "penalty") for seed in SEEDS for method in LEARNERS
+        for seed in SEEDS for method in LEARNERS
     ]
 
 
@@ -282,32 +283,31 @@ def _paper_state_table(methods: dict[str, list[dict]]) -> dict:
 
 
 def _training_summary(records: list[dict]) -> dict:
-    summary = {}
-    for feasibility, group in _group(records, lambda t: t["feasibility"]).items():
-        methods = _group(group, lambda t: t["method"])
-        part = {name: _intervals(rs) for name, rs in methods.items()} | _rules(feasibility)
-        for name, rs in methods.items():
-            part[name]["wall_time_s"] = float(np.mean([r["wall_time_s"] for r in rs]))
-            if feasibility == "penalty":
-                part[name]["layer_added"] = _intervals(rs, "with_layer")
-        for name in ("diffusion", "mlp"):
-            part[name]["action_spread"] = _interval([r["action_spread"] for r in methods[name]])
-        earned = {r["task"]["seed"]: r["final"]["utility"] for r in methods["ppo"]}
-        gain = [100 * (r["final"]["utility"] / earned[r["task"]["seed"]] - 1) for r in methods["diffusion"]]
-        part["gain_over_ppo_percent"] = _interval(gain)
-        part["optimum"] = {"utility": group[0]["final"]["optimum"]}
-        part["controls"] = {"untrained": part.pop("untrained")}
-        if feasibility == "layer":
-            part["states"] = _paper_state_table(methods)
-            summary |= part
-        else:
-            summary["without_layer"] = part
-    return summary | {"environment_steps": TRAINING_STEPS}
+    feasibility = records[0]["task"]["feasibility"]
+    methods = _group(records, lambda t: t["method"])
+    summary = {name: _intervals(rs) for name, rs in methods.items()} | _rules(feasibility)
+    for name, rs in methods.items():
+        summary[name]["wall_time_s"] = float(np.mean([r["wall_time_s"] for r in rs]))
+        if feasibility == "penalty":
+            summary[name]["layer_added"] = _intervals(rs, "with_layer")
+    for name in ("diffusion", "mlp"):
+        summary[name]["action_spread"] = _interval([r["action_spread"] for r in methods[name]])
+    ppo = {r["task"]["seed"]: r["final"]["utility"] for r in methods["ppo"]}
+    gain = [100 * (r["final"]["utility"] / ppo[r["task"]["seed"]] - 1) for r in methods["diffusion"]]
+    summary |= {
+        "gain_over_ppo_percent": _interval(gain),
+        "optimum": {"utility": records[0]["final"]["optimum"]},
+        "controls": {"untrained": summary.pop("untrained")},
+        "environment_steps": records[0]["task"]["steps"],
+    }
+    if feasibility == "layer":
+        summary["states"] = _paper_state_table(methods)
+    return summary
 
 
 # --- what each choice changes: shorter runs of the diffusion policy --------------------------------------------------
 
-SHORT_STEPS = 200_000
+SHORT_STEPS = 128_000
 
 
 def _short(seed: int, method: str = "diffusion", settings: dict | None = None, **task) -> dict:
@@ -364,10 +364,9 @@ def _rates_summary(records: list[dict]) -> dict:
     return summary
 
 
+#: Each reading but the default one, which the other short studies hold already.
 READINGS = {
-    "K in (0.8, 1)": {},
     "K in (0, 0.8)": {"constants": {"symbols": (0.0, 0.8)}},
-    "sigma folded": {"observation": "raw"},
     "sigma signed": {"observation": "raw", "constants": {"noise_sign": "signed"}},
     "sigma as noise power": {"constants": {"noise_meaning": "variance"}},
 }
@@ -381,13 +380,15 @@ def _readings_tasks() -> list[dict]:
 
 def _readings_summary(records: list[dict]) -> dict:
     groups = _group(records, lambda t: (t["reading"], t["method"]))
+    default = _group(load_result("isgc_learning_rates")["records"], lambda t: (t["rates"], t["method"]))
+    raw = _group(load_result("isgc_choices")["records"], lambda t: t["choice"])["raw observation"]
     k = {}
-    for side, name in (("high", "K in (0.8, 1)"), ("low", "K in (0, 0.8)")):
-        pair = {m: groups[name, m] for m in ("diffusion", "ppo")}
+    for side, groups_of, name in (("high", default, "tuned"), ("low", groups, "K in (0, 0.8)")):
+        pair = {m: groups_of[name, m] for m in ("diffusion", "ppo")}
         k[side] = {m: _intervals(rs) for m, rs in pair.items()}
         # the mean of each state's own ratio: with K down to 0 the mean utility itself does not exist
         k[side]["diffusion_minus_ppo"] = _paired(pair, lambda r: r["final"]["mean_ratio"])
-    folded, signed = ([r["final"]["share"] for r in groups[f"sigma {s}", "diffusion"]] for s in ("folded", "signed"))
+    folded, signed = ([r["final"]["share"] for r in rs] for rs in (raw, groups["sigma signed", "diffusion"]))
     return {
         "k": k,
         "sigma": {
@@ -399,7 +400,6 @@ def _readings_summary(records: list[dict]) -> dict:
 
 
 CHOICES = {
-    "as in the chapter": {},
     "raw observation": {"observation": "raw"},
     "utility itself as reward": {"reward_form": "utility"},
     "episodes of ten steps": {"episode_length": 10},
@@ -407,7 +407,9 @@ CHOICES = {
 
 
 def _choices_summary(records: list[dict]) -> dict:
-    return {name: _intervals(rs) for name, rs in _group(records, lambda t: t["choice"]).items()}
+    default = _group(load_result("isgc_learning_rates")["records"], lambda t: (t["rates"], t["method"]))
+    groups = {"as in the chapter": default["tuned", "diffusion"]} | _group(records, lambda t: t["choice"])
+    return {name: _intervals(rs) for name, rs in groups.items()}
 
 
 def _choices_tasks() -> list[dict]:
@@ -426,8 +428,10 @@ STUDIES = {
     for study in (
         Study("isgc_tuning", _tuning_tasks, run, _tuning_summary,
               "six random settings for each learner, with and without the feasibility layer"),
-        Study("isgc_training", _training_tasks, run, _training_summary,
-              "ISGC Figs. 4 and 5: four learners, ten seeds, with and without the feasibility layer"),
+        Study("isgc_training", lambda: _training_tasks("layer"), run, _training_summary,
+              "ISGC Figs. 4 and 5: four learners, ten seeds, with the feasibility layer"),
+        Study("isgc_penalty", lambda: _training_tasks("penalty"), run, _training_summary,
+              "the same with a penalty only"),
         Study("isgc_denoising_steps", _steps_tasks, run, _steps_summary,
               "the diffusion policy with one to eight reverse steps"),
         Study("isgc_learning_rates", _rates_tasks, run, _rates_summary,
