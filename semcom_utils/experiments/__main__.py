@@ -18,6 +18,7 @@ MODULES = {
     "isgc_readings": "isgc",
     "isgc_choices": "isgc",
     "survey_semantic_information": "survey_information",
+    "survey_effectiveness": "survey_information",
     "survey_completion": "survey_network",
     "survey_federated": "survey_network",
     "survey_updates": "survey_network",

@@ -1,0 +1,299 @@
+r"""Freshness of updates: age of information, age of incorrect information, and what an age costs a controller.
+
+The age at time t is :math:`\Delta(t) = t - u(t)`, with :math:`u(t)` the time at which the newest update that has
+arrived was generated. Rates are per unit of time, the *load* is :math:`\rho = \lambda / \mu`. The chapter
+"Information effectiveness" derives what is used here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import simpy
+from scipy.special import lambertw
+
+from semcom_utils.checks import finite_array, one_of, positive_integer, real_number
+
+__all__ = [
+    "QUEUES",
+    "age_penalty",
+    "average_age",
+    "error_by_age",
+    "error_by_incorrectness",
+    "mean_age",
+    "mean_delay",
+    "simulate_queue",
+]
+
+#: Queues of updates: first come, first served with random or regular arrivals; and the newest pushes out the others.
+QUEUES = ("M/M/1", "D/M/1", "preemptive")
+
+
+def _load(load: object, queue: str) -> np.ndarray:
+    one_of("queue", queue, QUEUES)
+    rho = finite_array("load", load, low=0.0, low_open=True)
+    if queue != "preemptive" and (rho >= 1.0).any():
+        raise ValueError(f"load must be below 1 for {queue}, or the queue grows without end, got {rho.max():g}")
+    return rho
+
+
+def _beta(rho: np.ndarray) -> np.ndarray:
+    """The root below 1 of beta = exp(-(1 - beta)/rho), by the principal branch of Lambert's W."""
+    return -rho * lambertw(-np.exp(-1.0 / rho) / rho).real
+
+
+def mean_age(load: object, service_rate: float = 1.0, *, queue: str = "M/M/1") -> np.ndarray:
+    r"""Time average of the age of information of a queue of updates.
+
+    ============== =================================================================================================
+    queue          mean age
+    ============== =================================================================================================
+    ``M/M/1``      :math:`\frac1\mu \big(1 + \frac1\rho + \frac{\rho^2}{1 - \rho}\big)`
+    ``D/M/1``      :math:`\frac1\mu \big(\frac{1}{2\rho} + \frac{1}{1 - \beta}\big)` with :math:`\beta` from below
+    ``preemptive`` :math:`\frac1\mu \big(1 + \frac1\rho\big)`: an arrival pushes out the update in service
+    ============== =================================================================================================
+
+    :math:`\beta = e^{-(1-\beta)/\rho}` is the share of updates that find the link busy in D/M/1.
+
+    Parameters
+    ----------
+    load : array_like
+        :math:`\rho`, above 0; below 1 where updates queue.
+    service_rate : float
+        :math:`\mu`, mean updates that the link can carry in a unit of time.
+    queue : str
+        One of :data:`QUEUES`.
+
+    Returns
+    -------
+    numpy.ndarray or numpy.float64
+        In units of time, of the shape of ``load``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+
+    References
+    ----------
+    S. Kaul, R. Yates, M. Gruteser, "Real-time status: How often should one update?", 2012 (first two), and "Status
+    updates through queues", 2012 (third).
+    """
+    rho, mu = _load(load, queue), real_number("service_rate", service_rate, low=0, low_open=True)
+    if queue == "M/M/1":
+        age = 1.0 + 1.0 / rho + rho**2 / (1.0 - rho)
+    elif queue == "D/M/1":
+        age = 0.5 / rho + 1.0 / (1.0 - _beta(rho))
+    else:
+        age = 1.0 + 1.0 / rho
+    return (age / mu)[()]
+
+
+def mean_delay(load: object, service_rate: float = 1.0, *, queue: str = "M/M/1") -> np.ndarray:
+    r"""Mean time from generation to arrival of the updates that arrive.
+
+    :math:`1/(\mu(1-\rho))` for M/M/1 and :math:`1/(\mu(1-\beta))` for D/M/1. With preemption it is
+    :math:`1/(\mu(1+\rho))`: those that arrive are the ones that were served quickly.
+
+    Parameters, units and errors as in :func:`mean_age`.
+    """
+    rho, mu = _load(load, queue), real_number("service_rate", service_rate, low=0, low_open=True)
+    spare = {"M/M/1": lambda: 1.0 - rho, "D/M/1": lambda: 1.0 - _beta(rho), "preemptive": lambda: 1.0 + rho}
+    return (1.0 / (mu * spare[queue]()))[()]
+
+
+def simulate_queue(
+    load: float, updates: int, generator: np.random.Generator, service_rate: float = 1.0, *, queue: str = "M/M/1"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Send updates through a queue, event by event (SimPy); the queue is empty at first.
+
+    Parameters
+    ----------
+    load : float
+        Arrival rate over ``service_rate``.
+    updates : int
+        How many are generated.
+    generator : numpy.random.Generator
+        Draws gaps and service times.
+    service_rate : float
+        As in :func:`mean_age`.
+    queue : str
+        One of :data:`QUEUES`.
+
+    Returns
+    -------
+    numpy.ndarray, numpy.ndarray
+        When each update that arrived was generated, and when it arrived, in the order of arrival.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+    """
+    mu = real_number("service_rate", service_rate, low=0, low_open=True)
+    mean_gap = 1.0 / (float(_load(real_number("load", load), queue)) * mu)
+    n = positive_integer("updates", updates)
+    gaps = np.full(n, mean_gap) if queue == "D/M/1" else generator.exponential(mean_gap, n)
+    services = generator.exponential(1.0 / mu, n).tolist()
+    env, generated, received = simpy.Environment(), [], []
+    link = (simpy.PreemptiveResource if queue == "preemptive" else simpy.Resource)(env)
+
+    def update(number):
+        born = env.now
+        # a lower number goes first: the newest, where that matters
+        with link.request(priority=-number) if queue == "preemptive" else link.request() as turn:
+            try:
+                yield turn
+                yield env.timeout(services[number])
+            except simpy.Interrupt:
+                return  # pushed out by a newer one
+        generated.append(born)
+        received.append(env.now)
+
+    def source():
+        for number, gap in enumerate(gaps.tolist()):
+            yield env.timeout(gap)
+            env.process(update(number))
+
+    env.process(source())
+    env.run()
+    return np.array(generated), np.array(received)
+
+
+def average_age(generated: object, received: object, start: float, end: float) -> float:
+    r"""Time average of the age over [start, end]: the area under the saw-tooth, exactly.
+
+    Parameters
+    ----------
+    generated, received : array_like, ``[updates]``
+        When each update was generated and when it arrived, no earlier; in any order. One that arrives after a newer
+        one changes nothing.
+    start, end : float
+        The window; at least one update has arrived by ``start``.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, an update arrives before it is generated, or the window is empty or begins too early.
+    """
+    u, r = finite_array("generated", generated), finite_array("received", received)
+    if u.shape != r.shape or u.ndim != 1 or not len(u):
+        raise ValueError(f"generated and received must be vectors of one length, got {u.shape} and {r.shape}")
+    if (r < u).any():
+        raise ValueError(f"received must not be before generated, got {r[r < u][0]:g} for {u[r < u][0]:g}")
+    start = real_number("start", start, low=float(r.min()))
+    end = real_number("end", end, low=start, low_open=True)
+    order = np.argsort(r, kind="stable")
+    newest = np.maximum.accumulate(u[order])
+    edges = np.clip(np.append(r[order], end), start, end)
+    return float(np.sum((edges[1:] - newest) ** 2 - (edges[:-1] - newest) ** 2) / 2.0 / (end - start))
+
+
+def error_by_age(threshold: int, change: float, success: float) -> dict[str, float]:
+    r"""A sender steered by age that reports on a two-state source: how often the receiver is wrong, and the traffic.
+
+    In each slot the source changes with probability ``change``; then, if the age of what the receiver has is at least
+    ``threshold`` slots, the sender reports the state, which arrives with probability ``success``. Between two arrivals
+    lie :math:`L = N - 1 + G` slots with geometric :math:`G`; d slots after an arrival the receiver is wrong with
+    probability :math:`(1 - r^d)/2`, :math:`r = 1 - 2p`.
+
+    Parameters
+    ----------
+    threshold : int
+        :math:`N`; with 1 it sends in every slot.
+    change : float
+        :math:`p`, in (0, 1].
+    success : float
+        :math:`q`, in (0, 1].
+
+    Returns
+    -------
+    dict
+        ``error`` (share of slots at whose end the receiver is wrong) and ``rate`` (messages a slot).
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+    """
+    n, (p, q) = positive_integer("threshold", threshold), _slot(change, success)
+    r, mean_gap = 1.0 - 2.0 * p, n - 1.0 + 1.0 / q
+    r_to_gap = r ** (n - 1) * q * r / (1.0 - (1.0 - q) * r)  # E[r^L]
+    return {"error": 0.5 * (1.0 - (1.0 - r_to_gap) / (2.0 * p * mean_gap)), "rate": 1.0 / (q * mean_gap)}
+
+
+def error_by_incorrectness(change: float, success: float, eagerness: float = 1.0) -> dict[str, float]:
+    r"""The same source, with a sender that reports only while the receiver is wrong; and its age of incorrectness.
+
+    The age of incorrect information counts the slots since the receiver was last right. It grows by one with
+    probability :math:`b = (1-p)(1-sq)` and returns to 0 otherwise; from 0 it goes to 1 with probability
+    :math:`a = p(1-sq)`. So :math:`\pi_k = a b^{k-1} \pi_0`, and its mean is :math:`a / ((1-b)(1-b+a))`.
+
+    Parameters
+    ----------
+    change, success : float
+        :math:`p` and :math:`q`, as in :func:`error_by_age`.
+    eagerness : float
+        :math:`s`, probability of sending in a slot in which the receiver would be wrong, in (0, 1].
+
+    Returns
+    -------
+    dict
+        ``error``, ``rate`` and ``aoii`` (mean age of incorrect information, slots).
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+
+    References
+    ----------
+    A. Maatouk, S. Kriouile, M. Assaad, A. Ephremides, "The age of incorrect information: A new performance metric
+    for status updates", 2020 (the measure; the closed form for this source is derived in the chapter).
+    """
+    p, q = _slot(change, success)
+    s = real_number("eagerness", eagerness, low=0, high=1, low_open=True)
+    a, b = p * (1.0 - s * q), (1.0 - p) * (1.0 - s * q)
+    error = a / (1.0 - b + a)
+    return {
+        "error": error, "rate": s * (p * (1.0 - error) + (1.0 - p) * error),
+        "aoii": a / ((1.0 - b) * (1.0 - b + a)),
+    }
+
+
+def _slot(change: object, success: object) -> tuple[float, float]:
+    return (real_number("change", change, low=0, high=1, low_open=True),
+            real_number("success", success, low=0, high=1, low_open=True))
+
+
+def age_penalty(age: object, growth: float, noise_variance: float = 1.0) -> np.ndarray:
+    r"""What an age costs the controller of a linear system: :math:`f(\Delta) = \sigma^2 \sum_{i<\Delta} a^{2i}`.
+
+    The system is :math:`x_{t+1} = a x_t + u_t + w_t`. If the newest reading that the controller has is
+    :math:`\Delta` slots old, the best control leaves a mean square of :math:`f(\Delta)`: linear in the age for a
+    random walk (:math:`a = 1`), bounded for a stable system, exponential for an unstable one.
+
+    Parameters
+    ----------
+    age : array_like of int
+        Slots, at least 0.
+    growth : float
+        :math:`a`.
+    noise_variance : float
+        :math:`\sigma^2`, the variance of :math:`w_t`.
+
+    Returns
+    -------
+    numpy.ndarray or numpy.float64
+        In the square of the state's unit.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+    """
+    d = finite_array("age", age, low=0.0)
+    if (d != np.round(d)).any():
+        raise ValueError(f"age must be whole numbers of slots, got {d[d != np.round(d)].flat[0]:g}")
+    a2 = real_number("growth", growth) ** 2
+    variance = real_number("noise_variance", noise_variance, low=0)
+    return (variance * (d if a2 == 1.0 else (a2**d - 1.0) / (a2 - 1.0)))[()]
