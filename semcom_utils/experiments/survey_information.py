@@ -9,7 +9,7 @@ wordings of which sometimes only the meaning is heard.
 Effectiveness: queues of updates event by event, a two-state source with two senders, a controlled linear system, a
 machine with faults, and a link whose power control answers the weather.
 
-They take about one and a half minutes and half a minute on one core.
+They take about one and a half minutes and one minute on one core.
 """
 
 from __future__ import annotations
@@ -569,7 +569,7 @@ def _effect_tasks() -> list[dict]:
         for i, a in enumerate((0.8, 1.0, 1.1)) for k in range(20)
     ]
     tasks += [
-        {"kind": "faults", "period": period, "slots": 400_000, "seed": 47_000 + 100 * period + k}
+        {"kind": "faults", "period": period, "slots": 4_000_000, "seed": 60_000 + 100 * period + k}
         for period in (1, 2, 5, 10, 20) for k in range(10)
     ]
     tasks += [
