@@ -23,6 +23,10 @@ MODULES = {
     "survey_federated": "survey_network",
     "survey_updates": "survey_network",
     "survey_versions": "survey_network",
+    "survey_matching": "survey_network",
+    "survey_offloading": "survey_network",
+    "survey_off_peak": "survey_network",
+    "survey_priority": "survey_network",
 }
 
 
