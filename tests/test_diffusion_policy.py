@@ -11,6 +11,7 @@ from semcom_utils.control.diffusion_policy import (
     Training,
     TwinCritic,
     act,
+    initialised,
     train,
     vp_schedule,
 )
@@ -39,6 +40,19 @@ def test_actions_stay_in_the_box_and_come_from_the_generator():
     x = policy(o, gen(2))
     assert x.shape == (64, 3) and (x.abs() <= 1).all()
     assert torch.equal(x, policy(o, gen(2))) and not torch.equal(x, policy(o, gen(3)))
+
+
+def test_hard_clip_stops_gradients_where_every_action_is_outside_and_straight_through_does_not():
+    o, slopes, actions = torch.randn(50, 10, generator=gen(1)), {}, {}
+    for clip in ("hard", "straight-through"):
+        policy = initialised(lambda clip=clip: DiffusionPolicy(10, 3, width=16, clip=clip), 0)
+        with torch.no_grad():
+            policy.denoiser[-1].bias += torch.tensor([5.0, -5.0, -5.0])  # every estimate far outside the box
+        actions[clip] = policy(o, gen(2))
+        actions[clip].sum().backward()
+        slopes[clip] = max(p.grad.abs().max().item() for p in policy.parameters())
+    assert slopes["hard"] == 0 < slopes["straight-through"]
+    assert torch.allclose(actions["hard"], actions["straight-through"], atol=1e-6)
 
 
 def test_reverse_step_has_the_posteriors_mean_and_variance():
@@ -130,6 +144,7 @@ def test_training_repeats_from_its_seeds():
     ("name", "call"),
     [
         ("steps", lambda: vp_schedule(0)),
+        ("clip", lambda: DiffusionPolicy(10, 3, clip="soft")),
         ("prediction_type", lambda: DiffusionPolicy(10, 3, prediction_type="noise")),
         ("beta_max", lambda: vp_schedule(3, 1.0, 0.5)),
         ("updates", lambda: Training(updates=0)),

@@ -66,15 +66,19 @@ class DiffusionPolicy(nn.Module):
         Whether the network estimates the noise in :math:`x_t`, as DDPM does, or the clean action. Both describe the
         same chain; what they change is where an untrained chain ends: "epsilon" divides by a small
         :math:`\sqrt{\bar\alpha_T}` and starts at the corners of the box, "sample" starts at its middle.
+    clip : {"hard", "straight-through"}
+        How "epsilon" keeps the implied action in the box. A "hard" clip has no gradient outside; a "straight-through"
+        one gives the same numbers and passes the gradient on as if it were not there.
     """
 
     def __init__(
         self, observation_size: int, action_size: int, steps: int = 5, width: int = 128,
-        prediction_type: str = "epsilon",
+        prediction_type: str = "epsilon", clip: str = "hard",
     ):
         super().__init__()
         beta, alpha_bar = vp_schedule(steps)
         self.prediction_type = one_of("prediction_type", prediction_type, ("epsilon", "sample"))
+        self.clip = one_of("clip", clip, ("hard", "straight-through"))
         self.register_buffer("beta", beta)
         self.register_buffer("alpha_bar", alpha_bar)
         self.steps, self.action_size = steps, action_size
@@ -89,10 +93,13 @@ class DiffusionPolicy(nn.Module):
             estimate = self.denoiser(torch.cat([x, observation, step], -1))
             beta, alpha_bar = self.beta[t], self.alpha_bar[t]
             alpha_bar_before = self.alpha_bar[t - 1] if t else torch.ones(())
-            if self.prediction_type == "epsilon":  # the action that this noise implies, kept in the box
-                x_0 = ((x - (1 - alpha_bar).sqrt() * estimate) / alpha_bar.sqrt()).clamp(-1, 1)
-            else:
+            if self.prediction_type == "sample":
                 x_0 = torch.tanh(estimate)
+            else:  # the action that this noise implies, kept in the box
+                implied = (x - (1 - alpha_bar).sqrt() * estimate) / alpha_bar.sqrt()
+                x_0 = implied.clamp(-1, 1)
+                if self.clip == "straight-through":
+                    x_0 = implied + (x_0 - implied).detach()
             # mean and deviation of the posterior q(x_{t-1} | x_t, x_0)
             weight_0 = alpha_bar_before.sqrt() * beta / (1 - alpha_bar)
             weight_t = (1 - beta).sqrt() * (1 - alpha_bar_before) / (1 - alpha_bar)

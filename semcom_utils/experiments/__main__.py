@@ -15,6 +15,7 @@ MODULES = {
     "isgc_penalty": "isgc",
     "isgc_denoising_steps": "isgc",
     "isgc_learning_rates": "isgc",
+    "isgc_paper_budget": "isgc",
     "isgc_readings": "isgc",
     "isgc_choices": "isgc",
     "survey_semantic_information": "survey_information",

@@ -68,7 +68,8 @@ def _new_policy(method: str, width: int, seed: int, settings: dict):
     if method == "mlp":
         return initialised(lambda: MlpPolicy(10, 3, width), seed)
     steps, prediction = settings.pop("denoising_steps", 5), settings.pop("prediction_type", "epsilon")
-    return initialised(lambda: DiffusionPolicy(10, 3, steps, width, prediction), seed)
+    clip = settings.pop("clip", "hard")
+    return initialised(lambda: DiffusionPolicy(10, 3, steps, width, prediction, clip), seed)
 
 
 def _agent(task: dict, env: BatchIsgcEnv, seed: int, observer):
@@ -403,6 +404,7 @@ CHOICES = {
     "raw observation": {"observation": "raw"},
     "utility itself as reward": {"reward_form": "utility"},
     "episodes of ten steps": {"episode_length": 10},
+    "clip that lets gradients through": {"settings": {"clip": "straight-through"}},
 }
 
 
@@ -414,6 +416,27 @@ def _choices_summary(records: list[dict]) -> dict:
 
 def _choices_tasks() -> list[dict]:
     return [_short(seed, choice=name, **choice) for name, choice in CHOICES.items() for seed in SEEDS]
+
+
+#: The paper's whole budget in its most generous reading, 3,000 epochs x 10 steps x 100.
+PAPER_STEPS = 3_000_000
+
+
+def _budget_tasks() -> list[dict]:
+    """The larger of the paper's two rates with the paper's budget; two seeds, so a look and no claim."""
+    return [
+        {"method": method, "feasibility": "layer", "steps": PAPER_STEPS, "seed": seed, "points": 30,
+         "settings": {**_tuned(method, "layer"), **rates, "decay": False}}
+        for seed in (0, 1)
+        for method, rates in (("diffusion", {"actor_rate": 3e-6, "critic_rate": 3e-6}), ("ppo", {"rate": 3e-6}))
+    ]
+
+
+def _budget_summary(records: list[dict]) -> dict:
+    return {
+        method: {"share": [r["final"]["share"] for r in rs], "curve": [r["curve"] for r in rs]}
+        for method, rs in _group(records, lambda t: t["method"]).items()
+    }
 
 
 def _fast_tasks() -> list[dict]:
@@ -438,6 +461,8 @@ STUDIES = {
               "the paper's learning rates beside tuned ones"),
         Study("isgc_readings", _readings_tasks, run, _readings_summary,
               "the diffusion policy under each reading of the paper's contradictory constants"),
+        Study("isgc_paper_budget", _budget_tasks, run, _budget_summary,
+              "the larger of the paper's learning rates with the paper's 3 million environment steps, two seeds"),
         Study("isgc_fast", _fast_tasks, run, _intervals, "the chapter's live training, with ten seeds"),
         Study("isgc_choices", _choices_tasks, run, _choices_summary,
               "what our own additions to the paper's recipe change"),
