@@ -24,7 +24,7 @@ __all__ = [
     "simulate_queue",
 ]
 
-#: Queues of updates: first come, first served with random or regular arrivals; and the newest pushes out the others.
+#: Two queues that serve first what comes first, with random or regular gaps; in the third the newest pushes out others.
 QUEUES = ("M/M/1", "D/M/1", "preemptive")
 
 

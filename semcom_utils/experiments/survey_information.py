@@ -64,7 +64,7 @@ WORDS = {
     "size": {"small": {"small": 5, "little": 3, "tiny": 2}, "large": {"large": 6, "big": 4}},
     "place": {"left": {"left": 10}, "centre": {"centre": 5, "middle": 5}, "right": {"right": 10}},
 }
-#: What both ends may know: the setting of the scene. For each attribute, how often (of ten) each value occurs in it.
+#: Settings of a scene, which both ends may know. For each attribute, how often (of ten) each value occurs in it.
 CONTEXTS = {
     "kitchen": ((7, 2, 1), (7, 2, 1), (8, 2), (2, 6, 2)),
     "street": ((6, 2, 2), (1, 7, 2), (2, 8), (4, 2, 4)),
