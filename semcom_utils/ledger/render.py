@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from .claims import Claim, claims_folder, load_claims, load_ledger, repository_root
@@ -167,7 +168,7 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
             f"(ledger-{about.prefix})=",
             f"## {about.name}",
             "",
-            f"{{cite:t}}`{about.cite}`: *{about.title}*. {_chapter_sentence(about)}",
+            f"{{cite:t}}`{about.cite}`: *{about.title}*. {_chapter_sentence(about, entries)}",
             "",
             f"{about.scope} {_tally(entries)[0].upper()}{_tally(entries)[1:]}.",
             "",
@@ -251,10 +252,12 @@ def _chapter_exists(chapter: str | None) -> bool:
     return chapter is not None and (repository_root() / f"{chapter}.ipynb").is_file()
 
 
-def _chapter_sentence(about) -> str:
+def _chapter_sentence(about, claims: Sequence[Claim]) -> str:
     if _chapter_exists(about.chapter):
         return f"[Read the chapter](../{about.chapter}.ipynb)."
-    return "Its chapter is not written yet."
+    named = dict.fromkeys(e["notebook"] for claim in claims for e in claim.evidence if "notebook" in e)
+    parts = [f"[{part.rpartition('/')[2]}](../{part}.ipynb)" for part in named if _chapter_exists(part)]
+    return f"Chapters on parts of it: {', '.join(parts)}." if parts else "Its chapter is not written yet."
 
 
 def _card(claim: Claim, *, anchor: bool = True, results_dir: str | Path | None = None) -> str:
@@ -293,11 +296,13 @@ def _facts(pairs) -> str:
 
 
 def _link(claim: Claim) -> str:
-    if not _chapter_exists(claim.paper.chapter):
-        return ""
-    cells = (e["cell"] for e in claim.evidence if e.get("notebook") == claim.paper.chapter and "cell" in e)
-    cell = next((f"#{cell}" for cell in cells), "")
-    return f' · <a href="../{claim.paper.chapter}.html{_esc(cell)}">chapter</a>'
+    named = [e for e in claim.evidence if _chapter_exists(e.get("notebook"))]
+    if named:
+        cell = next((f"#{e['cell']}" for e in named if "cell" in e), "")
+        return f' · <a href="../{named[0]["notebook"]}.html{_esc(cell)}">chapter</a>'
+    if _chapter_exists(claim.paper.chapter):
+        return f' · <a href="../{claim.paper.chapter}.html">chapter</a>'
+    return ""
 
 
 def _amended(claim: Claim) -> str:
@@ -305,7 +310,8 @@ def _amended(claim: Claim) -> str:
         return ""
     text = f" (written down {claim.acceptance['committed']}"
     for change in claim.acceptance.get("history", ()):
-        text += _esc(f"; changed {change['date']}: {change['change']}, because {change['reason']}")
+        what, why = change["change"].rstrip("."), change["reason"].rstrip(".")
+        text += _esc(f"; changed {change['date']}: {what}. Reason: {why}")
     return text + ")"
 
 
