@@ -221,19 +221,28 @@ def error_by_age(threshold: int, change: float, success: float) -> dict[str, flo
     return {"error": 0.5 * (1.0 - (1.0 - r_to_gap) / (2.0 * p * mean_gap)), "rate": 1.0 / (q * mean_gap)}
 
 
-def error_by_incorrectness(change: float, success: float, eagerness: float = 1.0) -> dict[str, float]:
+def error_by_incorrectness(
+    change: float, success: float, eagerness: float = 1.0, threshold: float = 1.0
+) -> dict[str, float]:
     r"""The same source, with a sender that reports only while the receiver is wrong; and its age of incorrectness.
 
-    The age of incorrect information counts the slots since the receiver was last right. It grows by one with
-    probability :math:`b = (1-p)(1-sq)` and returns to 0 otherwise; from 0 it goes to 1 with probability
-    :math:`a = p(1-sq)`. So :math:`\pi_k = a b^{k-1} \pi_0`, and its mean is :math:`a / ((1-b)(1-b+a))`.
+    The age of incorrect information (AoII) counts the slots since the receiver was last right. It sends in a slot at
+    whose end the AoII would else be :math:`j` with probability :math:`\sigma_j`. So the AoII grows from :math:`j - 1`
+    to :math:`j` with probability :math:`p (1 - \sigma_1 q)` for :math:`j = 1` and :math:`(1-p)(1 - \sigma_j q)` after
+    that, and returns to 0 otherwise. Here :math:`\sigma_j` is 0 below the threshold and :math:`s` from it on.
+
+    Whatever :math:`\sigma`, the receiver becomes right by messages as often as the source makes it wrong less what the
+    source itself repairs, so the rate is :math:`p (1 - 2 e) / q` at error :math:`e`.
 
     Parameters
     ----------
     change, success : float
         :math:`p` and :math:`q`, as in :func:`error_by_age`.
     eagerness : float
-        :math:`s`, probability of sending in a slot in which the receiver would be wrong, in (0, 1].
+        :math:`s`, probability of sending in a slot in which the threshold is reached, in (0, 1].
+    threshold : float
+        :math:`\theta`, AoII from which it sends, at least 1. Between two whole numbers it mixes them: 2.3 sends from 3
+        on, and at 2 with probability 0.7 (times ``eagerness``).
 
     Returns
     -------
@@ -248,16 +257,19 @@ def error_by_incorrectness(change: float, success: float, eagerness: float = 1.0
     References
     ----------
     A. Maatouk, S. Kriouile, M. Assaad, A. Ephremides, "The age of incorrect information: A new performance metric
-    for status updates", 2020 (the measure; the closed form for this source is derived in the chapter).
+    for status updates", 2020 (the measure, and that a threshold is best under a limit on messages; the closed form
+    for this source is derived in the chapter).
     """
     p, q = _slot(change, success)
     s = real_number("eagerness", eagerness, low=0, high=1, low_open=True)
-    a, b = p * (1.0 - s * q), (1.0 - p) * (1.0 - s * q)
-    error = a / (1.0 - b + a)
-    return {
-        "error": error, "rate": s * (p * (1.0 - error) + (1.0 - p) * error),
-        "aoii": a / ((1.0 - b) * (1.0 - b + a)),
-    }
+    theta = real_number("threshold", threshold, low=1)
+    n = int(theta)
+    stay, b = (1.0 - p) ** (n - 1), (1.0 - p) * (1.0 - s * q)
+    at_n = p * stay * (1.0 - s * (1.0 - (theta - n)) * q)  # weight of AoII n, of 0 being 1; beyond it, times b each
+    wrong = 1.0 - stay + at_n / (1.0 - b)
+    total = (1.0 - stay) / p - (n - 1) * stay + at_n * (n / (1.0 - b) + b / (1.0 - b) ** 2)
+    error = wrong / (1.0 + wrong)
+    return {"error": error, "rate": p * (1.0 - 2.0 * error) / q, "aoii": total / (1.0 + wrong)}
 
 
 def _slot(change: object, success: object) -> tuple[float, float]:

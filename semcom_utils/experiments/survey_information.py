@@ -6,7 +6,7 @@ Semantic information: a grammar of scenes whose every probability is a fraction 
 are exact; an arithmetic coder with and without shared knowledge; and linear codes over a channel that carries
 wordings of which sometimes only the meaning is heard.
 
-Effectiveness: queues of updates event by event, a two-state source with two senders, a controlled linear system, a
+Effectiveness: queues of updates event by event, a two-state source with three senders, a controlled linear system, a
 machine with faults, and a link whose power control answers the weather.
 
 They take about one and a half minutes and one minute on one core.
@@ -19,6 +19,7 @@ from itertools import product
 import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
+from scipy.special import entr
 
 from semcom_utils.checks import one_of, positive_integer, real_number
 from semcom_utils.effectiveness.age import (
@@ -26,6 +27,7 @@ from semcom_utils.effectiveness.age import (
     age_penalty,
     average_age,
     error_by_age,
+    error_by_incorrectness,
     mean_age,
     mean_delay,
     simulate_queue,
@@ -44,9 +46,9 @@ from semcom_utils.semantic.information import (
 
 __all__ = [
     "AGES", "CONTEXTS", "LINK", "LOADS", "MACHINE", "STUDIES", "WORDS", "age_run", "causal_run", "code_block",
-    "control_run", "faults_run", "knowledge_run", "link_data", "matched_alarm", "matched_eagerness", "mean_interval",
-    "missed_by_clock", "partly_heard", "scene_frequencies", "scenes", "sentences", "share_interval", "slope_interval",
-    "two_state_run",
+    "control_run", "faults_run", "knowledge_run", "link_data", "matched_alarm", "matched_eagerness",
+    "matched_threshold", "mean_interval", "missed_by_clock", "partly_heard", "scene_frequencies", "scenes",
+    "sentences", "share_interval", "slope_interval", "two_state_run", "uneven_by_grid",
 ]
 
 #: For each attribute its values, and for each value its words with how often (of ten) each is chosen.
@@ -144,7 +146,8 @@ def knowledge_run(task: dict) -> dict:
     -------
     dict
         Mean bits a message ``without`` and ``with_knowledge``, what was ``saved``, and the share of wrong meanings:
-        ``errors`` of both, and ``errors_if_it_differs`` (the decoder believes in the next context).
+        ``errors`` of both, ``errors_if_it_differs`` (the decoder believes in the next context, for every message) and
+        ``errors_one_by_one`` (the same with one message a code, so that no error can spread to the next).
     """
     rng = np.random.default_rng(task["seed"])
     n = positive_integer("messages", task["messages"])
@@ -152,18 +155,24 @@ def knowledge_run(task: dict) -> dict:
     context = rng.integers(len(table), size=n)
     edges = table.cumsum(1)
     scene = (rng.integers(edges[0, -1], size=n)[:, None] >= edges[context]).sum(1)
-    bits, wrong = {"without": 0, "with": 0}, {"without": 0, "with": 0, "differs": 0}
+    bits, wrong = {"without": 0, "with": 0}, {"without": 0, "with": 0, "differs": 0, "one": 0}
     for start in range(0, n, task["block"]):
         s, k = scene[start : start + task["block"]], context[start : start + task["block"]]
         for name, frequencies in (("without", table.sum(0)), ("with", table[k])):
             code = arithmetic_encode(s, frequencies)
             bits[name] += len(code)
             wrong[name] += int((arithmetic_decode(code, len(s), frequencies) != s).sum())
-        wrong["differs"] += int((arithmetic_decode(code, len(s), table[(k + 1) % len(table)]) != s).sum())
+        other = table[(k + 1) % len(table)]
+        wrong["differs"] += int((arithmetic_decode(code, len(s), other) != s).sum())
+        wrong["one"] += sum(
+            int(arithmetic_decode(arithmetic_encode(s[i : i + 1], table[k[i]]), 1, other[i])[0] != s[i])
+            for i in range(len(s))
+        )
     return {
         "without": bits["without"] / n, "with_knowledge": bits["with"] / n,
         "saved": (bits["without"] - bits["with"]) / n,
         "errors": (wrong["without"] + wrong["with"]) / n, "errors_if_it_differs": wrong["differs"] / n,
+        "errors_one_by_one": wrong["one"] / n,
     }
 
 
@@ -268,6 +277,29 @@ def capacity_run(task: dict) -> dict:
 CHANNEL = {"lost": 0.4, "paraphrased": 0.3}
 
 
+#: One meaning has three words here, the other one word, so that meanings limit and both terms can bind at once.
+UNEVEN = (0, 0, 0, 1)
+
+
+def uneven_by_grid(lost: float, paraphrased: float, step: float = 0.0005) -> float:
+    """Capacity in meanings of :func:`partly_heard` with :data:`UNEVEN` meanings, by trying all inputs on a grid.
+
+    The first two words can change places, so they are equally likely in some best input. What is heard is the word,
+    its pair or nothing: :math:`I = (1 - \\varepsilon - \\sigma) H(\\text{word}) + \\sigma H(\\text{pair})`.
+    """
+    partly_heard(lost, paraphrased)
+    a, c = np.meshgrid(np.arange(0, 0.5 + step / 2, step), np.arange(0, 1 + step / 2, step))
+    inside = 2 * a + c <= 1 + 1e-12
+    a, c = a[inside], c[inside]
+    d = np.maximum(1 - 2 * a - c, 0)
+
+    def h(*parts):
+        return entr(np.array(parts)).sum(0) / np.log(2)
+
+    information = (1 - lost - paraphrased) * h(a, a, c, d) + paraphrased * h(2 * a, c + d)
+    return float(np.minimum(information, h(2 * a + c, d)).max())
+
+
 def _semantic_tasks() -> list[dict]:
     tasks = [{"kind": "entropy", "synonyms": synonyms} for synonyms in (True, False)]
     tasks += [{"kind": "knowledge", "messages": 20_000, "block": 200, "seed": 31_000 + i} for i in range(10)]
@@ -308,7 +340,7 @@ def _summarise_semantic(records: list[dict]) -> dict:
     information = mutual_information(table / table.sum())
     knowledge = {
         key: mean_interval([r[key] for r in of["knowledge"]])
-        for key in ("without", "with_knowledge", "saved", "errors", "errors_if_it_differs")
+        for key in ("without", "with_knowledge", "saved", "errors", "errors_if_it_differs", "errors_one_by_one")
     }
     knowledge["I"] = information
     knowledge["saved_less_I"] = mean_interval([r["saved"] - information for r in of["knowledge"]])
@@ -318,8 +350,13 @@ def _summarise_semantic(records: list[dict]) -> dict:
         "closed_form": min(1.0, 2 * (1 - CHANNEL["lost"]) - CHANNEL["paraphrased"]),
         "shannon": channel_capacity(channel)[0],
         "fixed_wording": channel_capacity(channel[[0, 2]])[0],
-        "one_to_one": meaning_capacity(channel, np.arange(4))[0],
+        "one_to_one": meaning_capacity(channel, np.arange(4), shortcut=False)[0],
+        # where the entropy of meanings limits alone: one bit, by hand; and where both terms bind: against a grid
+        "one_bit": meaning_capacity(partly_heard(0.2, 0.3)[0], UNEVEN)[0],
+        "uneven": meaning_capacity(channel, UNEVEN)[0], "uneven_by_grid": uneven_by_grid(**CHANNEL),
     }
+    capacity["one_bit_error"] = abs(capacity["one_bit"] - 1.0)
+    capacity["uneven_error"] = abs(capacity["uneven"] - capacity["uneven_by_grid"])
     capacity["one_to_one_less_shannon"] = abs(capacity["one_to_one"] - capacity["shannon"])
     capacity["closed_form_error"] = abs(capacity["meanings"] - capacity["closed_form"])
     for share, wording in dict.fromkeys((r["task"]["share"], r["task"]["wording"]) for r in of["capacity"]):
@@ -348,8 +385,23 @@ def age_run(task: dict) -> dict:
 # --- V: age of incorrect information ---------------------------------------------------------------------------------
 
 
+def matched_threshold(threshold: int, change: float, success: float) -> float:
+    """Age of incorrectness from which a sender has to send to leave the error of one steered by age."""
+    error = error_by_age(threshold, change, success)["error"]
+
+    def more(theta):
+        return error_by_incorrectness(change, success, threshold=theta)["error"] - error
+
+    if more(1.0) >= -1e-12:
+        return 1.0
+    above = 2.0
+    while more(above) < 0:
+        above *= 2.0
+    return float(brentq(more, 1.0, above))
+
+
 def matched_eagerness(threshold: int, change: float, success: float) -> float:
-    """Eagerness at which a sender steered by incorrectness leaves the error of one steered by age.
+    """Eagerness at which a sender that throws a coin whenever the receiver is wrong leaves the error of age.
 
     With :math:`u = 1 - sq` the error is :math:`e = pu / (1 - (1-2p)u)`, which is solved for u.
     """
@@ -358,7 +410,10 @@ def matched_eagerness(threshold: int, change: float, success: float) -> float:
 
 
 def two_state_run(task: dict) -> dict:
-    """Both senders on the same source and the same losses.
+    """Three senders on the same source and the same losses: by age, by need and by coin, at equal error.
+
+    By need: from the age of incorrectness of :func:`matched_threshold` on. By coin: while the receiver is wrong, with
+    the probability of :func:`matched_eagerness`, however long it has been wrong.
 
     Parameters
     ----------
@@ -368,34 +423,42 @@ def two_state_run(task: dict) -> dict:
     Returns
     -------
     dict
-        Error and messages a slot of both, mean age of incorrectness, and the differences.
+        Error and messages a slot of each, mean age of incorrectness, and differences between need and age.
     """
     rng = np.random.default_rng(task["seed"])
     n, p, q = task["slots"], task["change"], task["success"]
-    s = matched_eagerness(task["threshold"], p, q)
-    flips, arrives, willing = ((rng.random(n) < level).tolist() for level in (p, q, s))
-    x, age, by_age, by_need = False, 0, False, False
-    count = {"age": [0, 0, 0], "need": [0, 0, 0]}  # messages, slots in error, sum of the age of incorrectness
-    incorrect = {"age": 0, "need": 0}
-    for flip, arrive, will in zip(flips, arrives, willing, strict=True):
+    s, theta = matched_eagerness(task["threshold"], p, q), matched_threshold(task["threshold"], p, q)
+    flips, arrives = ((rng.random(n) < level).tolist() for level in (p, q))
+    lots = rng.random(n)
+    willing, from_aoii = (lots < s).tolist(), np.where(lots < 1 - theta % 1, theta // 1, theta // 1 + 1).tolist()
+    x, age, by_age, by_need, by_coin = False, 0, False, False, False
+    count = {name: [0, 0, 0] for name in ("age", "need", "coin")}  # messages, slots in error, sum of the AoII
+    incorrect = dict.fromkeys(count, 0)
+    for flip, arrive, will, enough in zip(flips, arrives, willing, from_aoii, strict=True):
         x ^= flip
         age += 1
         if age >= task["threshold"]:
             count["age"][0] += 1
             if arrive:
                 by_age, age = x, 0
-        if by_need != x and will:
+        if by_need != x and incorrect["need"] + 1 >= enough:
             count["need"][0] += 1
             if arrive:
                 by_need = x
-        for name, estimate in (("age", by_age), ("need", by_need)):
+        if by_coin != x and will:
+            count["coin"][0] += 1
+            if arrive:
+                by_coin = x
+        for name, estimate in (("age", by_age), ("need", by_need), ("coin", by_coin)):
             incorrect[name] = 0 if estimate == x else incorrect[name] + 1
             count[name][1] += estimate != x
             count[name][2] += incorrect[name]
     out = {f"{what}_{name}": count[name][i] / n
            for name in count for i, what in enumerate(("rate", "error", "aoii"))}  # fmt: skip
-    difference = out["error_need"] - out["error_age"]
-    return {**out, "saved": out["rate_age"] - out["rate_need"], "error_difference": difference}
+    return {**out, "saved": out["rate_age"] - out["rate_need"],
+            "error_difference": out["error_need"] - out["error_age"],
+            "aoii_difference": out["aoii_need"] - out["aoii_age"],
+            "coin_aoii_difference": out["aoii_coin"] - out["aoii_age"]}  # fmt: skip
 
 
 # --- V: value of information -----------------------------------------------------------------------------------------

@@ -141,7 +141,11 @@ def federated(task: dict) -> dict:
     Returns
     -------
     dict
-        ``local`` (MRR of each node on the held-out facts of all), ``shared``, ``central``, ``numbers_sent``.
+        ``local`` (MRR of each node on the held-out facts of all), ``shared``, ``central``, ``numbers_sent``. A fact is
+        *met* by a node that knows some fact about its head and some fact about its tail: ``met_share`` of each node,
+        and the MRR on these facts and on the others, before (``local_met``, ``local_new``) and after averaging
+        (``shared_met``, ``shared_new``). ``expert`` is the MRR if each fact is asked of the node in whose district its
+        head lies, before averaging.
     """
     torch.set_num_threads(1)
     facts, asked, entities, relations, node, generator = _learned_city(task["seed"])
@@ -150,10 +154,17 @@ def federated(task: dict) -> dict:
         shards = [shards[0]] * 4
     start = embedding.initial(len(entities), len(relations), DIMENSION, generator)
 
-    def mrr(model):
-        return float(np.mean(1 / embedding.ranks(model, asked, facts)))
+    def reciprocal(model):
+        return 1 / embedding.ranks(model, asked, facts)
 
-    local = [mrr(embedding.train(start, shard, generator, steps=task["rounds"] * task["steps"])) for shard in shards]
+    def split(rows):  # the MRR of each node's row on the facts that it has met, and on the others
+        return {"met": [float(row[m].mean()) for row, m in zip(rows, met, strict=True)],
+                "new": [float(row[~m].mean()) for row, m in zip(rows, met, strict=True)]}
+
+    # both questions of a fact, tail and head, in the order of ranks
+    met = [np.tile(np.isin(asked[:, [0, 2]], shard[:, [0, 2]]).all(1), 2) for shard in shards]
+    local = np.stack([reciprocal(embedding.train(start, shard, generator, steps=task["rounds"] * task["steps"]))
+                      for shard in shards])
     shared = start
     for _ in range(task["rounds"]):
         models = [embedding.train(shared, shard, generator, steps=task["steps"]) for shard in shards]
@@ -161,15 +172,34 @@ def federated(task: dict) -> dict:
     everything = np.unique(np.concatenate(shards), axis=0)
     central = embedding.train(start, everything, generator, steps=task["rounds"] * task["steps"])
     sent = 2 * task["rounds"] * len(shards) * (len(entities) + len(relations)) * DIMENSION
-    return {"local": local, "shared": mrr(shared), "central": mrr(central), "numbers_sent": sent}
+    after = reciprocal(shared)
+    by = {f"{name}_{group}": value for name, rows in (("local", local), ("shared", [after] * len(shards)))
+          for group, value in split(rows).items()}
+    expert = local[np.tile(node[asked[:, 0]], 2), np.arange(2 * len(asked))]
+    return {
+        "local": local.mean(1).tolist(), "shared": float(after.mean()), "central": float(reciprocal(central).mean()),
+        "numbers_sent": sent, "met_share": [float(m.mean()) for m in met], "expert": float(expert.mean()), **by,
+    }
 
 
 def _federated_summary(records: list[dict]) -> dict:
     def part(same):
         chosen = [r for r in records if r["task"]["same_data"] == same]
         gains = [_interval([r["shared"] - r["local"][k] for r in chosen]) for k in range(4)]
+        groups = {}
+        for group in ("met", "new"):
+            before, after = (np.array([r[f"{name}_{group}"] for r in chosen]) for name in ("local", "shared"))
+            change = [_interval(column) for column in (after - before).T]
+            groups[group] = {
+                "local": _interval(before.mean(1)), "shared": _interval(after.mean(1)),
+                "gain": _interval((after - before).mean(1)), "gains": change,
+                "gain_worst_node": min(change, key=lambda gain: gain["low"]),
+            }
         return {
-            "gain_worst_node": min(gains, key=lambda gain: gain["low"]), "gains": gains,
+            "gain_worst_node": min(gains, key=lambda gain: gain["low"]), "gains": gains, **groups,
+            "met_share": _interval([float(np.mean(r["met_share"])) for r in chosen]),
+            "expert": _interval([r["expert"] for r in chosen]),
+            "gain_over_expert": _interval([r["shared"] - r["expert"] for r in chosen]),
             "local": _interval([float(np.mean(r["local"])) for r in chosen]),
             "shared": _interval([r["shared"] for r in chosen]), "central": _interval([r["central"] for r in chosen]),
         }
