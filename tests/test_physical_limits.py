@@ -141,12 +141,23 @@ BAD = [
     ("rate", lambda: outage_probability_rayleigh(0.0, 0.0)),
     ("rate", lambda: min_snr_db(0.0)),
     ("rate", lambda: min_snr_db(0.001, block_length=100, error_probability=0.5)),
+    ("rate", lambda: min_snr_db(140.0, block_length=100, error_probability=0.1)),
+    ("rate", lambda: min_snr_db(200.0, channel="rayleigh-fast")),
+    ("rate", lambda: min_snr_db(1e-30, channel="rayleigh-fast")),
+    ("rate", lambda: min_snr_db([1.0, 2000.0])),
+    ("rate", lambda: min_snr_db(2000.0, channel="rayleigh-block", error_probability=0.1)),
     ("channel", lambda: min_snr_db(1.0, channel="AWGN")),
     ("error_probability", lambda: min_snr_db(1.0, block_length=100)),
     ("error_probability", lambda: min_snr_db(1.0, error_probability=0.1)),
     ("error_probability", lambda: min_snr_db(1.0, channel="rayleigh-block")),
     ("block_length", lambda: min_snr_db(1.0, channel="rayleigh-fast", block_length=100)),
 ]
+
+
+def test_highest_rates_have_finite_answers():
+    assert min_snr_db(1000.0) == pytest.approx(10 * 1000 * math.log10(2))
+    high = min_snr_db(130.0, channel="rayleigh-fast")
+    assert ergodic_capacity_rayleigh(high) == pytest.approx(130.0) and high > min_snr_db(130.0)
 
 
 @pytest.mark.parametrize(("name", "call"), BAD)

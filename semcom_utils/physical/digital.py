@@ -160,7 +160,7 @@ class DigitalLink:
         order = positive_integer("bits_per_symbol", bits_per_symbol)
         self.bits_per_symbol = one_of("bits_per_symbol", order, (1, 2, 4, 6, 8))
         self.channel = one_of("channel", channel, CHANNELS)
-        if code_rate is None or code_rate == 1:
+        if code_rate is None or (not isinstance(code_rate, bool | np.bool_) and code_rate == 1):
             self.code_rate = None
         else:
             self.code_rate = real_number("code_rate", code_rate, low=1 / 5, high=948 / 1024)

@@ -111,9 +111,9 @@ def finite_blocklength_rate(snr_db: object, block_length: object, error_probabil
         R \approx \log_2(1 + \mathrm{snr}) - \sqrt{\frac{V}{n}}\, Q^{-1}(\varepsilon) + \frac{\log_2 n}{2 n},
         \qquad V = \Big(1 - \frac{1}{(1 + \mathrm{snr})^2}\Big) \log_2^2 e
 
-    A complex use is two real ones, so this is the real-valued formula with :math:`2n` uses at the same SNR; what
-    is left out is of order :math:`1/n` bits per use. Nothing is clipped: where a block is so short that the
-    approximation has no meaning, the value can be negative or above the capacity.
+    A complex use is two real ones, so this is the real-valued formula with :math:`2n` uses at the same SNR; for a
+    fixed SNR and error probability what is left out is of order :math:`1/n` bits per use. Nothing is clipped: where a
+    block is so short that the approximation has no meaning, the value can be negative or above the capacity.
 
     Parameters
     ----------
@@ -136,7 +136,9 @@ def finite_blocklength_rate(snr_db: object, block_length: object, error_probabil
 
     References
     ----------
-    Y. Polyanskiy, H. V. Poor, S. Verdú, "Channel coding rate in the finite blocklength regime", 2010, theorem 54.
+    Y. Polyanskiy, H. V. Poor, S. Verdú, "Channel coding rate in the finite blocklength regime", 2010, theorem 54
+    (the first two terms). V. Y. F. Tan, M. Tomamichel, "The third-order term in the normal approximation for the AWGN
+    channel", 2015 (the third).
     """
     snr, n = _snr(snr_db), _block_length(block_length)
     dispersion = (1.0 - (1.0 + snr) ** -2) * _LOG2E**2
@@ -159,7 +161,8 @@ def finite_blocklength_error(snr_db: object, block_length: object, rate: object)
     Returns
     -------
     numpy.ndarray or numpy.float64
-        Block error probability; it underflows to 0 far above the needed SNR.
+        Block error probability. It underflows to 0 far above the needed SNR; long before that, at probabilities as
+        small as a billionth, the approximation says little, since it is meant for a fixed one.
 
     Raises
     ------
@@ -178,8 +181,8 @@ def outage_probability_rayleigh(snr_db: object, rate: object) -> np.ndarray:
 
     .. math:: P_\mathrm{out} = \Pr\{\log_2(1 + |h|^2\, \mathrm{snr}) < R\} = 1 - e^{-(2^R - 1)/\mathrm{snr}}
 
-    No code of any length does better on average over blocks; the receiver knows the coefficient, the transmitter
-    does not.
+    The receiver knows the coefficient, the transmitter does not. This is what the error probability of the best long
+    blocks tends to; a short block can do slightly better, since noise in its favour may carry it below the limit.
 
     Parameters
     ----------
@@ -207,12 +210,19 @@ def outage_probability_rayleigh(snr_db: object, rate: object) -> np.ndarray:
 
 
 def _invert(forward: Callable[[float], float], target: float, low_db: float) -> float:
-    if forward(low_db) >= target:
+    low, high = forward(low_db), forward(_SNR_RANGE_DB[1])
+    if not low < target < high:
         raise ValueError(
-            f"rate must be above {forward(low_db):.3g} bits per use, where the normal approximation begins to "
-            f"hold for this block_length and error_probability, got {target:g}"
+            f"rate must be above {low:.3g} and below {high:.4g} bits per use, where its formula (with this "
+            f"block_length and error_probability, if any) can be solved for the SNR, got {target:g}"
         )
     return brentq(lambda snr_db: forward(snr_db) - target, low_db, _SNR_RANGE_DB[1], xtol=1e-10)
+
+
+def _shannon_snr(rate: np.ndarray) -> np.ndarray:
+    if (rate > 1000.0).any():
+        raise ValueError(f"rate must be at most 1000 bits per use, beyond which 2^rate overflows, got {rate.max():g}")
+    return np.expm1(rate / _LOG2E)
 
 
 def min_snr_db(
@@ -249,7 +259,8 @@ def min_snr_db(
     ------
     ValueError
         If an argument is outside its range, missing, or has no meaning for the channel; or if ``rate`` is so low
-        that the normal approximation says nothing about it.
+        that the normal approximation says nothing about it, or so high that no SNR up to 400 dB (closed forms: no
+        floating-point number) is enough.
 
     Examples
     --------
@@ -265,12 +276,12 @@ def min_snr_db(
         raise ValueError(f"error_probability must be {needed}, got {error_probability} (channel {channel!r})")
     if channel == "rayleigh-block":
         epsilon = _probability("error_probability", error_probability)
-        return 10.0 * np.log10(np.expm1(rate / _LOG2E) / -np.log1p(-epsilon))
+        return 10.0 * np.log10(_shannon_snr(rate) / -np.log1p(-epsilon))
     if channel == "rayleigh-fast":
         solve = np.vectorize(lambda r: _invert(ergodic_capacity_rayleigh, r, _SNR_RANGE_DB[0]), otypes=[float])
         return solve(rate)[()]
     if block_length is None:
-        return 10.0 * np.log10(np.expm1(rate / _LOG2E))
+        return 10.0 * np.log10(_shannon_snr(rate))
 
     def solve_one(r: float, n: float, epsilon: float) -> float:
         # The approximation first falls, then rises with the SNR (the dispersion grows like sqrt(snr) at the origin):
