@@ -637,7 +637,8 @@ LOADS = (0.3, 0.5, 0.7, 0.8, 0.9, 1.2)
 
 
 def _priority_tasks() -> list[dict]:
-    tasks = [{"seed": seed, "load": load, "discipline": "first", "critical": 20_000} for load in LOADS for seed in SEEDS]
+    tasks = [{"seed": seed, "load": load, "discipline": "first", "critical": 20_000}
+             for load in LOADS for seed in SEEDS]
     return tasks + [{"seed": seed, "load": 1.2, "discipline": discipline, "critical": 20_000}
                     for discipline in ("in order", "interrupt", "all critical") for seed in SEEDS]
 
