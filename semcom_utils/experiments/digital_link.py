@@ -9,7 +9,7 @@ Two questions, one task per point of a curve:
 - ``photograph``: what becomes of a real photograph sent as JPEG over the link. The photograph may use one complex
   channel use per six of its samples; the JPEG quality is the highest that fits.
 
-A run takes ten to twenty minutes on one core; the results file says how long the last one took.
+A run takes about twenty minutes on one core; the results file says how long the last one took.
 """
 
 from __future__ import annotations
