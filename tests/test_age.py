@@ -16,6 +16,7 @@ from semcom_utils.effectiveness.age import (
     mean_delay,
     simulate_queue,
 )
+from semcom_utils.experiments.survey_information import matched_threshold
 
 
 def test_beta_solves_its_equation():
@@ -92,6 +93,40 @@ def test_age_of_incorrectness_against_its_markov_chain():
     assert error_by_incorrectness(p, q, s)["aoii"] == pytest.approx(markov(a, b, 120), abs=1e-9)
 
 
+def chain(p, q, sends, slots=1500, size=80):
+    """Error, messages a slot and mean AoII of any rule on age and AoII, from the chain of both (age, AoII)."""
+    pi, rate = np.zeros((size, size)), 0.0
+    pi[0, 0] = 1
+    age, aoii = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
+    for _ in range(slots):
+        before = np.zeros_like(pi)  # after the source's change, before this slot's message
+        before[1:, 0] = (1 - p) * pi[:-1, 0] + p * pi[:-1, 1:].sum(1)
+        before[1:, 1] = p * pi[:-1, 0]
+        before[1:, 2:] = (1 - p) * pi[:-1, 1:-1]
+        sent = before * sends(age, aoii)
+        pi, rate = before - q * sent, sent.sum() / before.sum()
+        pi[0, 0] += q * sent.sum()
+        pi /= pi.sum()
+    return {"error": 1 - pi[:, 0].sum(), "rate": rate, "aoii": (pi * aoii).sum()}
+
+
+@pytest.mark.parametrize("theta, s", [(1.0, 1.0), (3.0, 1.0), (2.3, 1.0), (1.6, 0.5)])
+def test_threshold_on_incorrectness_against_the_chain(theta, s):
+    p, q, n = 0.2, 0.7, int(theta)
+    rule = chain(p, q, lambda age, aoii: s * (aoii >= n) * np.where(aoii == n, 1 - (theta - n), 1.0))
+    assert error_by_incorrectness(p, q, s, theta) == pytest.approx(rule, abs=1e-5)  # ages are cut at 80
+
+
+def test_clock_and_threshold_of_equal_error_tie_at_two_and_differ_beyond():
+    p, q = 0.1, 0.8
+    for n, tie in ((1, True), (2, True), (5, False)):
+        theta = matched_threshold(n, p, q)
+        clock, need = chain(p, q, lambda age, aoii, n=n: age >= n), error_by_incorrectness(p, q, threshold=theta)
+        assert clock["error"] == pytest.approx(error_by_age(n, p, q)["error"], abs=1e-6)
+        assert need["error"] == pytest.approx(clock["error"], abs=1e-6) and need["rate"] < clock["rate"]
+        assert (need["aoii"] == pytest.approx(clock["aoii"], abs=1e-6)) == tie and need["aoii"] < clock["aoii"] + 1e-6
+
+
 def test_rare_reports_leave_a_coin_toss():
     assert error_by_age(100_000, 0.3, 1.0)["error"] == pytest.approx(0.5, abs=1e-4)
     assert error_by_incorrectness(0.3, 1e-9)["error"] == pytest.approx(0.5, abs=1e-6)
@@ -118,6 +153,7 @@ def test_penalty_is_the_sum(age, a):
         (lambda: error_by_age(1, 0.0, 0.5), "change must be"),
         (lambda: error_by_incorrectness(0.1, 1.5), "success must be"),
         (lambda: error_by_incorrectness(0.1, 0.5, 0.0), "eagerness must be"),
+        (lambda: error_by_incorrectness(0.1, 0.5, threshold=0.5), "threshold must be"),
         (lambda: age_penalty(0.5, 1.0), "age must be whole"),
         (lambda: age_penalty(1, np.nan), "growth must be"),
     ],

@@ -171,6 +171,16 @@ def test_averaging_weighs_by_use():
     assert mean.relations.item() == pytest.approx(4)
 
 
+def test_federated_scores_apart_for_what_a_node_has_met():
+    run = study.federated({"seed": 5, "rounds": 2, "steps": 5, "same_data": False})
+    share = np.array(run["met_share"])
+    assert (0 < share).all() and (share < 1).all()
+    for name in ("local", "shared"):
+        together = share * run[f"{name}_met"] + (1 - share) * run[f"{name}_new"]
+        assert together == pytest.approx(np.broadcast_to(run[name], 4), abs=1e-6)
+    assert np.mean(run["local_met"]) > np.mean(run["local_new"]) + 0.2 and 0 < run["expert"] <= 1
+
+
 @pytest.mark.parametrize("bad", [[[0, 0]], [[0, 0, 6]], [[0, 1, 0]], [[-1, 0, 0]], [[0.0, 0.0, 1.0]], np.empty((0, 3))])
 def test_bad_triples(bad):
     model, facts = line()

@@ -101,6 +101,11 @@ def test_meaning_capacity_lies_below_both_limits_and_equals_shannons_without_syn
     assert -1e-9 <= some <= min(shannon + 1e-6, np.log2((len(channel) + 1) // 2) + 1e-9)
 
 
+def test_the_optimiser_alone_finds_shannons_capacity_without_synonyms():
+    channel = partly_heard(0.4, 0.3)
+    assert meaning_capacity(channel, np.arange(4), shortcut=False)[0] == pytest.approx(0.9, abs=1e-6)
+
+
 def test_meaning_capacity_where_meanings_bind_unequally():
     """A noiseless channel with synonyms: every meaning equally likely, log2 of their number."""
     assert meaning_capacity(np.eye(6), [0, 0, 0, 0, 1, 2])[0] == pytest.approx(np.log2(3), abs=1e-6)
