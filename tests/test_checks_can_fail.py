@@ -309,6 +309,7 @@ SOUND_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>p</t
         ("<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw='>", "image without alt text"),
         ("<img alt='gone' src='gone.png'>", "404 for"),
         ("<div style='width: 900px'>wide</div>", "at a phone's width of 390"),
+        ("<main><article style='overflow: hidden'><div style='width: 900px'>hidden</div></article></main>", "cut off"),
     ],
 )
 def test_browser_sees(chrome, tmp_path, body, problem):

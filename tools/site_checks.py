@@ -19,6 +19,18 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 from bs4 import BeautifulSoup
 
+# What lies beyond the right edge and in no box that scrolls is cut off, and a reader cannot reach it.
+CUT_OFF = r"""
+const edge = document.documentElement.clientWidth, seen = [];
+for (const e of document.querySelectorAll("main article *")) {
+  if (e.getBoundingClientRect().right <= edge + 2 || e.closest("mjx-assistive-mml")) continue;
+  const scrolls = (box) => ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+  let box = e.parentElement;
+  while (box !== document.body && !scrolls(box)) box = box.parentElement;
+  if (box === document.body) seen.push(e.textContent.trim().slice(0, 50) || e.tagName);
+}
+return seen.slice(0, 3);
+"""
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -115,6 +127,7 @@ def page_problems(chrome, url: str) -> list[str]:
     width = chrome.execute_script("return document.documentElement.scrollWidth")
     if width > PHONE["width"] + 1:
         problems.append(f"at a phone's width of {PHONE['width']} the page is {width} wide")
+    problems += [f"cut off at a phone's width: {text}" for text in chrome.execute_script(CUT_OFF)]
     console = [entry["message"] for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
     problems += [f"console: {message[:200]}" for message in console if ASKED_UNBIDDEN not in message]
     for entry in chrome.get_log("performance"):
