@@ -152,6 +152,7 @@ def test_training_repeats_from_its_seeds():
         ("noise", lambda: Training(noise=-0.1)),
         ("actor_rate", lambda: Training(actor_rate=float("nan"))),
         ("capacity", lambda: ReplayBuffer(0, 2, 1)),
+        ("capacity", lambda: ReplayBuffer(3, 2, 1).add(*(torch.zeros(4, n) for n in (2, 1, 1, 2, 1)))),
     ],
 )
 def test_bad_input_names_the_argument(name, call):

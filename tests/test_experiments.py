@@ -78,6 +78,7 @@ def test_result_says_where_it_came_from(tmp_path):
     origin = result["provenance"]
     assert {"commit", "packages", "processor", "date", "wall_time_s", "python"} <= set(origin)
     assert "numpy" in origin["packages"]
+    assert origin["commits_of_records"] == sorted({r["commit"] for r in result["records"]})
     text = json.dumps(origin)
     assert os.uname().nodename not in text and str(tmp_path) not in text
 

@@ -143,8 +143,10 @@ class ReplayBuffer:
         self.columns = [torch.empty((capacity, width)) for width in widths]
 
     def add(self, *transition: Tensor) -> None:
-        """Append a batch: observation, action, reward ``[n]``, next observation, done ``[n]``."""
+        """Append ``n <= capacity`` steps: observation, action, reward ``[n]``, next observation, done ``[n]``."""
         n = len(transition[0])
+        if n > self.capacity:
+            raise ValueError(f"transition must hold at most capacity = {self.capacity} steps at once, got {n}")
         rows = torch.arange(self.position, self.position + n) % self.capacity
         for column, values in zip(self.columns, transition, strict=True):
             column[rows] = values.float().reshape(n, -1)

@@ -213,8 +213,8 @@ def bandwidth_from_action(action, bandwidth: float) -> np.ndarray:
 
     .. math:: W_i = W u_i / \textstyle\sum_j u_j, \qquad u_i = (x_i + 1)/2 + 0.002
 
-    All of the band is always given out, as the utility only grows in it. The 0.002 keeps a hop at 0.1% of the band at
-    least. Values outside [-1, 1] are clipped, as every agent here does with its actions.
+    All of the band is always given out, as the utility only grows in it. The 0.002 keeps a hop at about 0.1% of the
+    band at least. Values outside [-1, 1] are clipped, as every agent here does with its actions.
     """
     x = np.clip(finite_array("action", action, last=3), -1.0, 1.0)
     u = (x + 1) / 2 + 0.002
@@ -227,8 +227,9 @@ def observe(states, constants: IsgcConstants | None = None, form: str = "decibel
     Parameters
     ----------
     form : {"decibel", "raw"}
-        "decibel" gives gains and noise deviations by their logarithm, as receivers report them (a sigma's sign is
-        lost, which no rate depends on); "raw" only centres and scales the ten components.
+        "decibel" gives gains and noise deviations by their logarithm, as receivers report them, up to a constant
+        factor (a sigma's sign is lost, which no rate depends on); "raw" scales the ten components and centres all but
+        the sigmas.
     """
     s = _states(states)
     k = constants or IsgcConstants()

@@ -2,7 +2,8 @@
 
 A study is a list of small tasks (one seed of one method, one point of a curve). Each finished task leaves one file
 under ``.partial``, put in place by a rename, which either happens or does not: after ``kill -9`` a second call finds
-every finished record, repeats only the tasks that were under way, and counts nothing twice.
+every finished record, repeats only the tasks that were under way, and counts nothing twice. A record is known by its
+task alone: after a change of the code that matters, delete ``.partial/NAME`` to run everything again.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def _write(path: Path, value: object, **style) -> None:
 def _run_one(run: Callable[[dict], dict], task: dict, path: Path) -> None:
     start = time.perf_counter()
     record = run(task)
-    _write(path, {"task": task, "wall_time_s": round(time.perf_counter() - start, 2), **record})
+    seconds = round(time.perf_counter() - start, 2)
+    _write(path, {"task": task, "wall_time_s": seconds, "commit": _git("rev-parse", "HEAD") or "unknown", **record})
 
 
 def _processor() -> str:
@@ -160,7 +162,12 @@ def run_study(study: Study, *, jobs: int = -1, folder: Path | None = None, progr
         "about": study.about,
         "command": f"python -m semcom_utils.experiments {study.name}",
         "parameters": {"tasks": len(tasks), "seeds": sorted({task["seed"] for task in tasks if "seed" in task})},
-        "provenance": {**provenance(), "wall_time_s": round(sum(r["wall_time_s"] for r in records), 1)},
+        "provenance": {
+            **provenance(),
+            # a resumed study may hold records of older commits: each says its own, this lists them
+            "commits_of_records": sorted({r.get("commit", "unknown") for r in records}),
+            "wall_time_s": round(sum(r["wall_time_s"] for r in records), 1),
+        },
         "summary": study.summarise(records),
         "records": records,
     }
