@@ -62,12 +62,14 @@ def test_the_city_says_what_it_says_and_hides_both_directions():
 # --- graphs and versions ---------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)  # a busy machine is no error
 @given(graph=graphs)
 def test_text_to_rdf_and_back(graph):
     assert set(graph_of(triples_of(graph))) == set(graph)
     assert isomorphic(Graph().parse(data=graph.serialize(format="turtle"), format="turtle"), graph)
 
 
+@settings(deadline=None)
 @given(old=graphs, new=graphs)
 def test_difference_leads_there_and_back(old, new):
     step = Difference.between(old, new)
@@ -77,6 +79,7 @@ def test_difference_leads_there_and_back(old, new):
     assert not step.added & step.removed
 
 
+@settings(deadline=None)
 @given(versions=st.lists(graphs, min_size=1, max_size=5), data=st.data())
 def test_every_version_stays_within_reach(versions, data):
     history = VersionedGraph()

@@ -282,7 +282,7 @@ UNEVEN = (0, 0, 0, 1)
 
 
 def uneven_by_grid(lost: float, paraphrased: float, step: float = 0.0005) -> float:
-    """Capacity in meanings of :func:`partly_heard` with :data:`UNEVEN` meanings, by trying all inputs on a grid.
+    """Capacity in meanings of :func:`partly_heard` with ``UNEVEN`` meanings, by trying all inputs on a grid.
 
     The first two words can change places, so they are equally likely in some best input. What is heard is the word,
     its pair or nothing: :math:`I = (1 - \\varepsilon - \\sigma) H(\\text{word}) + \\sigma H(\\text{pair})`.
