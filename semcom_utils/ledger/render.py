@@ -249,7 +249,8 @@ def _totals(claims: list[Claim]) -> list[str]:
 
 
 def _chapter_exists(chapter: str | None) -> bool:
-    return chapter is not None and (repository_root() / f"{chapter}.ipynb").is_file()
+    # its text, not its notebook: a chapter's first run must show what its second will
+    return chapter is not None and (repository_root() / f"{chapter}.md").is_file()
 
 
 def _chapter_sentence(about, claims: Sequence[Claim]) -> str:
@@ -275,11 +276,12 @@ def _card(claim: Claim, *, anchor: bool = True, results_dir: str | Path | None =
     more.append(("Wall time", _wall_time(claim, results_dir)))
     more.append(("Evidence", "<br>".join(f"<code>{_esc(_evidence(e))}</code>" for e in claim.evidence)))
     more.append(("Note", _esc(claim.note or "")))
-    identity = f' id="claim-{claim.id}"' if anchor else ""
+    # in a chapter no anchor and no link: the box must not depend on which chapters exist while it is run
+    identity, link = (f' id="claim-{claim.id}"', _link(claim)) if anchor else ("", "")
     head = f"<strong>{_esc(claim.id)}</strong> · {claim.role} · {claim.kind} · {_esc(_where(claim))}"
     lines = [
         f'<article class="ledger-card"{identity}>',
-        f'<p class="ledger-head">{_badge(claim.verdict)} {head}{_link(claim)}</p>',
+        f'<p class="ledger-head">{_badge(claim.verdict)} {head}{link}</p>',
         f"<p>{_esc(claim.statement)}</p>",
         _facts(facts),
     ]
