@@ -19,7 +19,8 @@ export PYTHONUNBUFFERED = 1
 export OMP_NUM_THREADS = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-PROSE := $(wildcard book/*.md *.md) _config.yml _toc.yml references.bib
+PAGES := $(wildcard book/*.md *.md)
+PROSE := $(PAGES) _config.yml _toc.yml references.bib
 FILES := $(shell find book/_static notebooks semcom_utils data -type f ! -name '*.pyc' ! -path '*/.*' 2>/dev/null)
 
 help: ## list the commands
@@ -36,8 +37,9 @@ $(READY): constraints.txt pyproject.toml
 
 $(BUILT): $(READY) $(PROSE) $(FILES)
 	@echo "== Building the book from the stored outputs; a warning is an error"
-	rm -rf _build/html
-	$(BIN)/jupyter-book build . --quiet --all -n -W --keep-going
+	@# Quoted numbers go stale in pages that Sphinx does not see change: only an edit of a page is built on top.
+	all=; if [ -n "$(strip $(filter-out $(PAGES),$?))" ] || [ ! -d _build/html/_static ]; then rm -rf _build/html; all=--all; fi; \
+	$(BIN)/jupyter-book build . --quiet $$all -n -W --keep-going
 	touch $@
 
 book: $(BUILT) ## the rendered book, in _build/html
