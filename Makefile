@@ -37,9 +37,10 @@ $(READY): constraints.txt pyproject.toml
 
 $(BUILT): $(READY) $(PROSE) $(FILES)
 	@echo "== Building the book from the stored outputs; a warning is an error"
-	@# Quoted numbers go stale in pages that Sphinx does not see change: only an edit of a page is built on top.
-	all=; if [ -n "$(strip $(filter-out $(PAGES),$?))" ] || [ ! -d _build/html/_static ]; then rm -rf _build/html; all=--all; fi; \
-	$(BIN)/jupyter-book build . --quiet $$all -n -W --keep-going
+	@# Quoted numbers go stale in pages that Sphinx does not see change: only an edit of a page is built on top. The
+	@# stamp goes first, so that what failed is built in full, and fails again.
+	$(if $(filter-out $(PAGES),$?),rm -rf _build/html,rm -f $@)
+	$(BIN)/jupyter-book build . --quiet $(if $(filter-out $(PAGES),$?),--all) -n -W --keep-going
 	touch $@
 
 book: $(BUILT) ## the rendered book, in _build/html
