@@ -1,0 +1,141 @@
+"""What a scene means: its ground and its things. A description is what a perfect semantic encoder would send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from semcom_utils.checks import one_of, real_number
+
+__all__ = [
+    "COLOURS", "GROUNDS", "HORIZON", "KINDS", "NEAREST_ROW", "PATTERNS", "PIXELS_PER_UNIT", "POSES", "SIZE", "Description",
+    "Texture", "Thing",
+]
+
+#: Width and height of a picture, in pixels.
+SIZE = 64
+#: Row of the horizon. A thing that stands on row y is at distance 1 / (y - HORIZON), up to a constant.
+HORIZON = 22.0
+#: Row on which the nearest things stand, and their scale there: pixels for one unit of length.
+NEAREST_ROW, PIXELS_PER_UNIT = 60.0, 26.0
+
+#: Colour word -> RGB in [0, 1]. The hues are at least 20 degrees apart.
+COLOURS = {
+    "red": (0.86, 0.14, 0.14), "orange": (0.96, 0.52, 0.08), "yellow": (0.96, 0.86, 0.14), "green": (0.12, 0.58, 0.18),
+    "blue": (0.14, 0.32, 0.86), "purple": (0.54, 0.18, 0.70),
+}
+#: Kind word -> extent in units: (half width, height).
+KINDS = {
+    "ball": (0.50, 1.00), "cube": (0.52, 0.92), "cone": (0.50, 1.10), "bucket": (0.50, 0.88), "dog": (0.64, 0.92),
+    "robot": (0.56, 1.40),
+}
+#: Ground word -> RGB of the ground and of the sky above it.
+GROUNDS = {
+    "grass": ((0.62, 0.76, 0.48), (0.66, 0.82, 0.95)), "sand": ((0.88, 0.80, 0.66), (0.97, 0.92, 0.84)),
+    "snow": ((0.93, 0.95, 0.97), (0.70, 0.76, 0.86)), "rock": ((0.52, 0.51, 0.52), (0.30, 0.32, 0.44)),
+}
+#: Poses of the robot; ``things.SKELETONS`` holds their joints.
+POSES = ("standing", "waving", "cheering", "walking")
+#: Patterns of a texture, as the captions call a thing that wears one.
+PATTERNS = ("striped", "checked", "dotted")
+
+
+@dataclass(frozen=True)
+class Texture:
+    """A pattern over a thing's own colour.
+
+    Parameters
+    ----------
+    pattern : str
+        One of :data:`PATTERNS`.
+    colour : tuple of float
+        RGB in [0, 1] of the pattern's marks.
+    period : float
+        Distance of the marks in units of length, in [0.1, 1].
+    """
+
+    pattern: str
+    colour: tuple[float, float, float] = (0.97, 0.97, 0.97)
+    period: float = 0.5
+
+    def __post_init__(self):
+        one_of("pattern", self.pattern, PATTERNS)
+        real_number("period", self.period, low=0.1, high=1.0)
+        if len(self.colour) != 3:
+            raise ValueError(f"colour must be three numbers (RGB), got {self.colour!r}")
+        for part in self.colour:
+            real_number("colour", part, low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing of a scene.
+
+    Parameters
+    ----------
+    kind, colour : str
+        Keys of :data:`KINDS` and :data:`COLOURS`.
+    x, y : float
+        Column of the thing's axis and row of the spot on which it stands, in pixels; ``y`` between the horizon and the
+        lower rim. A thing with a larger ``y`` is nearer, and larger.
+    pose : str, optional
+        One of :data:`POSES`, for a robot; no other kind has one.
+    texture : Texture, optional
+    """
+
+    kind: str
+    colour: str
+    x: float
+    y: float
+    pose: str | None = None
+    texture: Texture | None = None
+
+    def __post_init__(self):
+        one_of("kind", self.kind, KINDS)
+        one_of("colour", self.colour, COLOURS)
+        real_number("x", self.x, low=0.0, high=SIZE)
+        real_number("y", self.y, low=HORIZON + 8, high=SIZE)
+        if self.kind == "robot":
+            one_of("pose", self.pose, POSES)
+        elif self.pose is not None:
+            raise ValueError(f"pose must be None for a {self.kind}, got {self.pose!r}")
+
+    @property
+    def scale(self) -> float:
+        """Pixels for one unit of length where the thing stands."""
+        return PIXELS_PER_UNIT * (self.y - HORIZON) / (NEAREST_ROW - HORIZON)
+
+    @property
+    def label(self) -> str:
+        """Colour and kind, ``"red ball"``: what the detector names."""
+        return f"{self.colour} {self.kind}"
+
+
+@dataclass(frozen=True)
+class Description:
+    """The meaning of a scene.
+
+    Parameters
+    ----------
+    ground : str
+        Key of :data:`GROUNDS`.
+    things : tuple of Thing
+        From left to right; one to three of them.
+    inside : bool
+        Whether the first of two things sits in the second, which is a bucket ("a dog in a bucket").
+    """
+
+    ground: str
+    things: tuple[Thing, ...]
+    inside: bool = False
+
+    def __post_init__(self):
+        one_of("ground", self.ground, GROUNDS)
+        things = tuple(self.things)
+        if not 1 <= len(things) <= 3 or not all(isinstance(thing, Thing) for thing in things):
+            raise ValueError(f"things must be one to three of Thing, got {self.things!r}")
+        if self.inside:
+            if len(things) != 2 or things[1].kind != "bucket" or things[0].kind not in ("dog", "ball"):
+                raise ValueError(f"inside must be False unless things are a dog or a ball, then a bucket, got {things!r}")
+        elif any(left.x > right.x for left, right in zip(things, things[1:], strict=False)):
+            raise ValueError(f"things must stand from left to right, got x = {[thing.x for thing in things]}")
+        object.__setattr__(self, "things", things)
