@@ -25,18 +25,42 @@ __all__ = ["PREFIXES", "SYNONYMS", "VOCABULARY", "Meaning", "Word", "caption", "
 #: What may stand before a caption without changing its meaning.
 PREFIXES = ("a picture of", "a photo of")
 #: Kind word -> other words for it.
-SYNONYMS = {"ball": ("sphere",), "cube": ("block",), "cone": ("pyramid",), "bucket": ("pail",), "dog": ("puppy",),
-            "robot": ("android",)}
+SYNONYMS = {
+    "ball": ("sphere",),
+    "cube": ("block",),
+    "cone": ("pyramid",),
+    "bucket": ("pail",),
+    "dog": ("puppy",),
+    "robot": ("android",),
+}
 _KIND = {word: kind for kind in KINDS for word in (kind, *SYNONYMS[kind])}
 _THING = re.compile(
-    rf"(?P<article>an?) (?:(?P<texture>{'|'.join(PATTERNS)}) )?(?P<colour>{'|'.join(COLOURS)}) (?P<kind>{'|'.join(_KIND)})"
+    rf"(?P<article>an?) (?:(?P<texture>{'|'.join(PATTERNS)}) )?(?P<colour>{'|'.join(COLOURS)}) "
+    rf"(?P<kind>{'|'.join(_KIND)})"
     rf"(?: (?P<pose>{'|'.join(POSES)}))?"
 )
 #: Every word of the grammar.
-VOCABULARY = tuple(dict.fromkeys([
-    "a", "an", "and", "in", "left", "right", "of", "on", ",", *" ".join(PREFIXES).split(), *COLOURS, *_KIND, *POSES, *PATTERNS,
-    *GROUNDS,
-]))
+VOCABULARY = tuple(
+    dict.fromkeys(
+        [
+            "a",
+            "an",
+            "and",
+            "in",
+            "left",
+            "right",
+            "of",
+            "on",
+            ",",
+            *" ".join(PREFIXES).split(),
+            *COLOURS,
+            *_KIND,
+            *POSES,
+            *PATTERNS,
+            *GROUNDS,
+        ]
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -84,8 +108,10 @@ def caption(description: Description) -> str:
 def paraphrase(statement: Meaning | Description, rng: np.random.Generator) -> str:
     """Write a meaning in one of the grammar's ways, drawn at random."""
     said = meaning(statement) if isinstance(statement, Description) else statement
-    names = [thing.text(str(rng.choice([thing.kind, *SYNONYMS[thing.kind]])) if rng.random() < 0.4 else None)
-             for thing in said.things]
+    names = [
+        thing.text(str(rng.choice([thing.kind, *SYNONYMS[thing.kind]])) if rng.random() < 0.4 else None)
+        for thing in said.things
+    ]
     relation = rng.integers(3)
     if len(names) == 2 and not said.inside and relation:
         things = f"{names[0]} left of {names[1]}" if relation == 1 else f"{names[1]} right of {names[0]}"
@@ -129,7 +155,9 @@ def parse_caption(text: str) -> Meaning:
     parts = re.split(r"( left of | right of | in |, | and )", rest)
     things, links = tuple(_read_thing(part, text) for part in parts[::2]), "".join(parts[1::2])
     if links not in ("", " and ", " left of ", " right of ", " in ", ",  and "):
-        raise ValueError(f"text must join one to three things by 'and', two by 'left of', 'right of' or 'in', got {text!r}")
+        raise ValueError(
+            f"text must join one to three things by 'and', two by 'left of', 'right of' or 'in', got {text!r}"
+        )
     if links == " in " and (things[0].kind not in ("dog", "ball") or things[1].kind != "bucket"):
         raise ValueError(f"text may put only a dog or a ball 'in' a bucket, got {text!r}")
     return Meaning(ground, things[::-1] if links == " right of " else things, links == " in ")

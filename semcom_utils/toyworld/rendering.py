@@ -37,7 +37,8 @@ class Scene:
     edges : numpy.ndarray
         Bool [64, 64]: pixels at which the instance changes towards the right or below, and the horizon.
     boxes : numpy.ndarray
-        Float [things, 4]: left, top, right, bottom in pixels of each thing's visible part; NaN where nothing is visible.
+        Float [things, 4]: left, top, right, bottom in pixels of each thing's visible part; NaN where nothing is
+        visible.
     keypoints : numpy.ndarray
         Float [robots, 14, 3]: column, row and visibility (1 visible, 0 hidden or outside) of each robot's joints.
     """
@@ -122,8 +123,14 @@ def render(description: Description) -> Scene:
         lift = 0.42 if description.inside and place == 0 else 0.0
         scale = thing.scale
         half, height = KINDS[thing.kind]
-        top, bottom = int(max(thing.y - (height + lift + 0.05) * scale - 1, 0)), int(min(thing.y + 0.2 * scale + 2, SIZE))
-        left, right = int(max(thing.x - (half + 0.15) * scale - 1, 0)), int(min(thing.x + (half + 0.15) * scale + 2, SIZE))
+        top, bottom = (
+            int(max(thing.y - (height + lift + 0.05) * scale - 1, 0)),
+            int(min(thing.y + 0.2 * scale + 2, SIZE)),
+        )
+        left, right = (
+            int(max(thing.x - (half + 0.15) * scale - 1, 0)),
+            int(min(thing.x + (half + 0.15) * scale + 2, SIZE)),
+        )
         window = slice(top, bottom), slice(left, right)
         x, y = (columns[window] - thing.x) / scale, (thing.y - rows[window]) / scale - lift
         picture = image[:, *window]
@@ -148,9 +155,14 @@ def render(description: Description) -> Scene:
             skeleton = SKELETONS[thing.pose]
             joints.append((place, thing.x + scale * skeleton[:, 0], thing.y - scale * skeleton[:, 1]))
     return Scene(
-        description=description, image=np.clip(image, 0, 1).astype(np.float32), instances=instances,
-        segmentation=segmentation, depth=disparity.astype(np.float32), edges=_edges(instances, segmentation),
-        boxes=_boxes(instances, len(description.things)), keypoints=_keypoints(joints, instances),
+        description=description,
+        image=np.clip(image, 0, 1).astype(np.float32),
+        instances=instances,
+        segmentation=segmentation,
+        depth=disparity.astype(np.float32),
+        edges=_edges(instances, segmentation),
+        boxes=_boxes(instances, len(description.things)),
+        keypoints=_keypoints(joints, instances),
     )
 
 

@@ -10,15 +10,32 @@ from semcom_utils.checks import one_of, positive_integer
 
 from .grammar import Meaning, meaning
 from .rendering import Scene, render
-from .scene import COLOURS, GROUNDS, HORIZON, KINDS, PATTERNS, POSES, Description, Texture, Thing
+from .scene import COLOURS, GROUNDS, KINDS, PATTERNS, POSES, Description, Texture, Thing
 
-__all__ = ["SPLITS", "SUBJECTS", "UNSEEN", "random_description", "scene", "split_of", "subject", "subject_scene"]
+__all__ = [
+    "SPLITS",
+    "SUBJECTS",
+    "UNSEEN",
+    "describe",
+    "random_description",
+    "scene",
+    "split_of",
+    "subject",
+    "subject_scene",
+]
 
 #: ``train`` is what models learn from. ``combinations``: what is said together was never said together in training.
 #: ``attributes``: a colour that its kind never had in training (harder).
 SPLITS = ("train", "combinations", "attributes")
 #: The (colour, kind) pairs of the split ``attributes``.
-UNSEEN = {("purple", "ball"), ("orange", "cube"), ("blue", "cone"), ("red", "bucket"), ("green", "dog"), ("yellow", "robot")}
+UNSEEN = {
+    ("purple", "ball"),
+    ("orange", "cube"),
+    ("blue", "cone"),
+    ("red", "bucket"),
+    ("green", "dog"),
+    ("yellow", "robot"),
+}
 #: How many individual subjects there are (as in the DreamBooth data set).
 SUBJECTS = 30
 _SUBJECT_KINDS = ("ball", "cube", "bucket")
@@ -39,7 +56,11 @@ def split_of(said: Meaning | Description) -> str:
 
 
 def random_description(
-    rng: np.random.Generator, split: str = "train", things: int | None = None, textured: float = 0.1, inside: float = 0.05,
+    rng: np.random.Generator,
+    split: str = "train",
+    things: int | None = None,
+    textured: float = 0.1,
+    inside: float = 0.05,
 ) -> Description:
     """Draw a scene of a split.
 
@@ -53,7 +74,8 @@ def random_description(
     textured : float
         Probability that a thing wears a pattern.
     inside : float
-        Probability that a scene of two things is a dog or a ball in a bucket, counted over all scenes if ``things`` is None.
+        Probability that a scene of two things is a dog or a ball in a bucket, counted over all scenes if ``things``
+        is None.
 
     Returns
     -------
@@ -83,12 +105,19 @@ def _draw(rng: np.random.Generator, things: int | None, textured: float, inside:
         return Description(ground, (guest, _thing(rng, "bucket", x, y, textured)), inside=True)
     count = things or int(rng.choice([1, 2, 3], p=[0.45, 0.40, 0.15]))
     middles, spread, rows = {
-        1: ((32,), 14, (46, 60)), 2: ((17, 47), 4, (46, 60)), 3: ((11, 32, 53), 2, (44, 52)),
+        1: ((32,), 14, (46, 60)),
+        2: ((17, 47), 4, (46, 60)),
+        3: ((11, 32, 53), 2, (44, 52)),
     }[count]
-    return Description(ground, tuple(
-        _thing(rng, str(rng.choice(list(KINDS))), middle + rng.uniform(-spread, spread), rng.uniform(*rows), textured)
-        for middle in middles
-    ))
+    return Description(
+        ground,
+        tuple(
+            _thing(
+                rng, str(rng.choice(list(KINDS))), middle + rng.uniform(-spread, spread), rng.uniform(*rows), textured
+            )
+            for middle in middles
+        ),
+    )
 
 
 def _thing(rng: np.random.Generator, kind: str, x: float, y: float, textured: float) -> Thing:
@@ -96,6 +125,13 @@ def _thing(rng: np.random.Generator, kind: str, x: float, y: float, textured: fl
     pose = str(rng.choice(POSES)) if kind == "robot" else None
     texture = Texture(str(rng.choice(PATTERNS))) if rng.random() < textured else None
     return Thing(kind, colour, float(x), float(y), pose, texture)
+
+
+def describe(seed: int, split: str = "train", **options) -> Description:
+    """Draw the scene of a seed, without rendering it; arguments as for :func:`scene`."""
+    one_of("split", split, SPLITS)
+    rng = np.random.default_rng([SPLITS.index(split), positive_integer("seed", seed, low=0)])
+    return random_description(rng, split, **options)
 
 
 def scene(seed: int, split: str = "train", **options) -> Scene:
@@ -110,9 +146,7 @@ def scene(seed: int, split: str = "train", **options) -> Scene:
     **options
         For :func:`random_description`.
     """
-    one_of("split", split, SPLITS)
-    rng = np.random.default_rng([SPLITS.index(split), positive_integer("seed", seed, low=0)])
-    return render(random_description(rng, split, **options))
+    return render(describe(seed, split, **options))
 
 
 def subject(number: int) -> tuple[str, str, Texture]:
@@ -137,4 +171,8 @@ def subject_scene(number: int, view: int) -> Scene:
     kind, colour, texture = subject(number)
     rng = np.random.default_rng([8_2023, number, positive_integer("view", view, low=0)])
     ground = str(rng.choice(list(GROUNDS)))
-    return render(Description(ground, (Thing(kind, colour, float(rng.uniform(20, 44)), float(rng.uniform(50, 60)), None, texture),)))
+    return render(
+        Description(
+            ground, (Thing(kind, colour, float(rng.uniform(20, 44)), float(rng.uniform(50, 60)), None, texture),)
+        )
+    )

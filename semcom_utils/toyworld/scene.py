@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from semcom_utils.checks import one_of, real_number
 
 __all__ = [
-    "COLOURS", "GROUNDS", "HORIZON", "KINDS", "NEAREST_ROW", "PATTERNS", "PIXELS_PER_UNIT", "POSES", "SIZE", "Description",
-    "Texture", "Thing",
+    "COLOURS",
+    "GROUNDS",
+    "HORIZON",
+    "KINDS",
+    "NEAREST_ROW",
+    "PATTERNS",
+    "PIXELS_PER_UNIT",
+    "POSES",
+    "SIZE",
+    "Description",
+    "Texture",
+    "Thing",
 ]
 
 #: Width and height of a picture, in pixels.
@@ -20,18 +30,28 @@ NEAREST_ROW, PIXELS_PER_UNIT = 60.0, 26.0
 
 #: Colour word -> RGB in [0, 1]. The hues are at least 20 degrees apart.
 COLOURS = {
-    "red": (0.86, 0.14, 0.14), "orange": (0.96, 0.52, 0.08), "yellow": (0.96, 0.86, 0.14), "green": (0.12, 0.58, 0.18),
-    "blue": (0.14, 0.32, 0.86), "purple": (0.54, 0.18, 0.70),
+    "red": (0.86, 0.14, 0.14),
+    "orange": (0.96, 0.52, 0.08),
+    "yellow": (0.96, 0.86, 0.14),
+    "green": (0.12, 0.58, 0.18),
+    "blue": (0.14, 0.32, 0.86),
+    "purple": (0.54, 0.18, 0.70),
 }
 #: Kind word -> extent in units: (half width, height).
 KINDS = {
-    "ball": (0.50, 1.00), "cube": (0.52, 0.92), "cone": (0.50, 1.10), "bucket": (0.50, 0.88), "dog": (0.64, 0.92),
+    "ball": (0.50, 1.00),
+    "cube": (0.52, 0.92),
+    "cone": (0.50, 1.10),
+    "bucket": (0.50, 0.88),
+    "dog": (0.64, 0.92),
     "robot": (0.56, 1.40),
 }
 #: Ground word -> RGB of the ground and of the sky above it.
 GROUNDS = {
-    "grass": ((0.62, 0.76, 0.48), (0.66, 0.82, 0.95)), "sand": ((0.88, 0.80, 0.66), (0.97, 0.92, 0.84)),
-    "snow": ((0.93, 0.95, 0.97), (0.70, 0.76, 0.86)), "rock": ((0.52, 0.51, 0.52), (0.30, 0.32, 0.44)),
+    "grass": ((0.62, 0.76, 0.48), (0.66, 0.82, 0.95)),
+    "sand": ((0.88, 0.80, 0.66), (0.97, 0.92, 0.84)),
+    "snow": ((0.93, 0.95, 0.97), (0.70, 0.76, 0.86)),
+    "rock": ((0.52, 0.51, 0.52), (0.30, 0.32, 0.44)),
 }
 #: Poses of the robot; ``things.SKELETONS`` holds their joints.
 POSES = ("standing", "waving", "cheering", "walking")
@@ -135,7 +155,9 @@ class Description:
             raise ValueError(f"things must be one to three of Thing, got {self.things!r}")
         if self.inside:
             if len(things) != 2 or things[1].kind != "bucket" or things[0].kind not in ("dog", "ball"):
-                raise ValueError(f"inside must be False unless things are a dog or a ball, then a bucket, got {things!r}")
+                raise ValueError(
+                    f"inside must be False unless things are a dog or a ball, then a bucket, got {things!r}"
+                )
         elif any(left.x > right.x for left, right in zip(things, things[1:], strict=False)):
             raise ValueError(f"things must stand from left to right, got x = {[thing.x for thing in things]}")
         object.__setattr__(self, "things", things)

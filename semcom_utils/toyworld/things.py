@@ -17,8 +17,20 @@ __all__ = ["JOINTS", "SKELETONS", "Part", "parts"]
 
 #: Joints of the robot, in the order of ``Scene.keypoints``; limbs join the pairs of ``BONES``.
 JOINTS = (
-    "head", "neck", "right shoulder", "right elbow", "right hand", "left shoulder", "left elbow", "left hand",
-    "right hip", "right knee", "right foot", "left hip", "left knee", "left foot",
+    "head",
+    "neck",
+    "right shoulder",
+    "right elbow",
+    "right hand",
+    "left shoulder",
+    "left elbow",
+    "left hand",
+    "right hip",
+    "right knee",
+    "right foot",
+    "left hip",
+    "left knee",
+    "left foot",
 )
 BONES = ((2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13))
 _TRUNK = {0: (0.0, 1.20), 1: (0.0, 1.00), 2: (-0.20, 0.90), 5: (0.20, 0.90), 8: (-0.11, 0.48), 11: (0.11, 0.48)}
@@ -29,11 +41,21 @@ _LIMBS = {
     "standing": {**_HANG[0], **_HANG[1], **_STAND},
     "waving": {**_HANG[0], **_RAISE[1], **_STAND},
     "cheering": {**_RAISE[0], **_RAISE[1], **_STAND},
-    "walking": {3: (-0.36, 0.74), 4: (-0.47, 0.56), 6: (0.34, 0.72), 7: (0.48, 0.72),
-                9: (-0.26, 0.28), 10: (-0.42, 0.08), 12: (0.26, 0.28), 13: (0.34, 0.05)},
+    "walking": {
+        3: (-0.36, 0.74),
+        4: (-0.47, 0.56),
+        6: (0.34, 0.72),
+        7: (0.48, 0.72),
+        9: (-0.26, 0.28),
+        10: (-0.42, 0.08),
+        12: (0.26, 0.28),
+        13: (0.34, 0.05),
+    },
 }
 #: Pose -> joints [14, 2], (x, y) in units of length; "right" is on the left of the picture, for the robot looks at us.
-SKELETONS = {pose: np.array([{**_TRUNK, **limbs}[joint] for joint in range(len(JOINTS))]) for pose, limbs in _LIMBS.items()}
+SKELETONS = {
+    pose: np.array([{**_TRUNK, **limbs}[joint] for joint in range(len(JOINTS))]) for pose, limbs in _LIMBS.items()
+}
 
 BLACK, WHITE = (0.10, 0.10, 0.12), (0.97, 0.97, 0.97)
 
@@ -78,21 +100,33 @@ def _bucket(thing, x, y):
     outline = polygon(x, y, [(-0.34, 0.06), (0.34, 0.06), (0.5, 0.78), (-0.5, 0.78)])
     wall = np.minimum(outline, ellipse(x, y, (0, 0.07), (0.34, 0.07)))
     light = np.clip(0.90 - 0.45 * x, 0.6, 1.1)
-    return [Part(ellipse(x, y, (0, 0.78), (0.5, 0.12)), 1.10, wears=False),
-            Part(ellipse(x, y, (0, 0.78), (0.41, 0.075)), 0.38, wears=False), Part(wall, light)]
+    return [
+        Part(ellipse(x, y, (0, 0.78), (0.5, 0.12)), 1.10, wears=False),
+        Part(ellipse(x, y, (0, 0.78), (0.41, 0.075)), 0.38, wears=False),
+        Part(wall, light),
+    ]
 
 
 def _dog(thing, x, y):
     shade = np.clip(0.80 + 0.35 * (y - 0.45), 0.6, 1.05)
-    far_legs = np.minimum(capsule(x, y, (-0.24, 0.35), (-0.20, 0.06), 0.06), capsule(x, y, (0.24, 0.35), (0.30, 0.06), 0.06))
-    legs = np.minimum(capsule(x, y, (-0.36, 0.35), (-0.38, 0.07), 0.075), capsule(x, y, (0.15, 0.35), (0.15, 0.07), 0.075))
+    far_legs = np.minimum(
+        capsule(x, y, (-0.24, 0.35), (-0.20, 0.06), 0.06), capsule(x, y, (0.24, 0.35), (0.30, 0.06), 0.06)
+    )
+    legs = np.minimum(
+        capsule(x, y, (-0.36, 0.35), (-0.38, 0.07), 0.075), capsule(x, y, (0.15, 0.35), (0.15, 0.07), 0.075)
+    )
     tail = capsule(x, y, (-0.40, 0.50), (-0.58, 0.78), 0.05)
     body = capsule(x, y, (-0.26, 0.44), (0.20, 0.46), 0.175)
     head = np.minimum(ellipse(x, y, (0.34, 0.70), (0.20, 0.19)), capsule(x, y, (0.40, 0.63), (0.56, 0.61), 0.085))
     ear = capsule(x, y, (0.21, 0.82), (0.15, 0.62), 0.075)
-    return [Part(far_legs, 0.6, wears=False), Part(np.minimum(np.minimum(body, legs), tail), shade), Part(head, shade + 0.1),
-            Part(ear, 0.5, wears=False), Part(ellipse(x, y, (0.40, 0.76), (0.042, 0.042)), 1.0, BLACK, False),
-            Part(ellipse(x, y, (0.62, 0.64), (0.055, 0.05)), 1.0, BLACK, False)]
+    return [
+        Part(far_legs, 0.6, wears=False),
+        Part(np.minimum(np.minimum(body, legs), tail), shade),
+        Part(head, shade + 0.1),
+        Part(ear, 0.5, wears=False),
+        Part(ellipse(x, y, (0.40, 0.76), (0.042, 0.042)), 1.0, BLACK, False),
+        Part(ellipse(x, y, (0.62, 0.64), (0.055, 0.05)), 1.0, BLACK, False),
+    ]
 
 
 def _robot(thing, x, y):
@@ -104,8 +138,12 @@ def _robot(thing, x, y):
     trunk = polygon(x, y, [(-0.20, 0.44), (0.20, 0.44), (0.24, 0.96), (-0.24, 0.96)])
     head = polygon(x, y, [(-0.19, 1.03), (0.19, 1.03), (0.19, 1.37), (-0.19, 1.37)])
     visor = polygon(x, y, [(-0.14, 1.13), (0.14, 1.13), (0.14, 1.28), (-0.14, 1.28)])
-    return [Part(limbs, 0.66, wears=False), Part(trunk, np.clip(0.95 - 0.6 * x, 0.7, 1.1)), Part(head, 1.05, wears=False),
-            Part(visor, 1.0, WHITE, False)]
+    return [
+        Part(limbs, 0.66, wears=False),
+        Part(trunk, np.clip(0.95 - 0.6 * x, 0.7, 1.1)),
+        Part(head, 1.05, wears=False),
+        Part(visor, 1.0, WHITE, False),
+    ]
 
 
 _DRAW = {"ball": _ball, "cube": _cube, "cone": _cone, "bucket": _bucket, "dog": _dog, "robot": _robot}

@@ -1,0 +1,107 @@
+"""The captioner: pictures to canonical captions."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from semcom_utils import toyworld
+
+from .clip import MEAN, STD, normalise
+from .data import Scenes
+from .loop import Recipe
+from .tokens import LENGTH, bert_tokenizer
+
+__all__ = ["Captioner"]
+
+
+class Captioner(Recipe):
+    """BLIP (Li et al., 2022), its captioning half: a vision transformer and a text decoder that looks at it."""
+
+    role = "captioner"
+    steps = 8000
+    rate = 8e-4
+    weight_decay = 1e-3
+    batch_size = 64
+    targets = {"exact": (0.90, 1.0)}
+
+    def __init__(self, scratch=None, scenes: int = 60_000):
+        self.scenes, self.tokenizer = Scenes("train", scenes, scratch), bert_tokenizer()
+
+    def build(self):
+        from transformers import BlipConfig, BlipForConditionalGeneration
+
+        width, tokens = 128, self.tokenizer
+        return BlipForConditionalGeneration(
+            BlipConfig(
+                vision_config={
+                    "hidden_size": width,
+                    "intermediate_size": 4 * width,
+                    "num_hidden_layers": 4,
+                    "num_attention_heads": 4,
+                    "image_size": toyworld.SIZE,
+                    "patch_size": 8,
+                },
+                text_config={
+                    "vocab_size": len(tokens),
+                    "hidden_size": width,
+                    "encoder_hidden_size": width,
+                    "intermediate_size": 4 * width,
+                    "num_hidden_layers": 2,
+                    "num_attention_heads": 4,
+                    "max_position_embeddings": 2 * LENGTH,
+                    "hidden_dropout_prob": 0.0,
+                    "attention_probs_dropout_prob": 0.0,
+                    "pad_token_id": tokens.pad_token_id,
+                    "sep_token_id": tokens.sep_token_id,
+                    "eos_token_id": tokens.sep_token_id,
+                    "bos_token_id": tokens.bos_token_id,
+                    "label_smoothing": 0.0,
+                },
+                projection_dim=width,
+            )
+        )
+
+    def loss(self, model, progress, rng, device):
+        chosen = np.sort(rng.integers(len(self.scenes), size=self.batch_size))
+        captions = [toyworld.caption(self.scenes.description(index)) for index in chosen]
+        tokens = self.tokenizer(captions, padding=True, return_tensors="pt")
+        ids = tokens.input_ids.clone()
+        ids[:, 0] = self.tokenizer.bos_token_id  # generation starts from [DEC], not from [CLS]
+        labels = ids.masked_fill(ids == self.tokenizer.pad_token_id, -100).to(device)
+        return model(
+            pixel_values=normalise(self.scenes.images[chosen]).to(device),
+            input_ids=ids.to(device),
+            attention_mask=tokens.attention_mask.to(device),
+            labels=labels,
+        ).loss
+
+    @torch.no_grad()
+    def describe(self, model, pictures: np.ndarray, device) -> list[str]:
+        """Captions of pictures [batch, 3, 64, 64] in [0, 1]."""
+        ids = model.generate(
+            pixel_values=normalise(255 * pictures).to(device), max_length=LENGTH + 1, num_beams=1, do_sample=False
+        )
+        return [text.replace(" ,", ",") for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+    def evaluate(self, model, device):
+        figures = {}
+        for split in toyworld.SPLITS:
+            scenes = [toyworld.scene(seed, split) for seed in range(1_000_000, 1_000_400)]
+            texts = self.describe(model, np.stack([scene.image for scene in scenes]), device)
+            figures[f"exact_{split}"] = float(np.mean([t == s.caption for t, s in zip(texts, scenes, strict=True)]))
+        figures["exact"] = figures["exact_combinations"]
+        return figures
+
+    def save(self, model, folder):
+        from transformers import BlipImageProcessorPil
+
+        model.half().save_pretrained(folder, safe_serialization=True)
+        self.tokenizer.save_pretrained(folder)
+        size = {"height": toyworld.SIZE, "width": toyworld.SIZE}
+        BlipImageProcessorPil(size=size, image_mean=[MEAN] * 3, image_std=[STD] * 3).save_pretrained(folder)
+
+    def restore(self, folder):
+        from transformers import BlipForConditionalGeneration
+
+        return BlipForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)

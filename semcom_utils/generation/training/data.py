@@ -1,0 +1,69 @@
+"""Training pictures: rendered once, kept on disk as bytes, described by their seeds."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from semcom_utils import toyworld
+from semcom_utils.checks import one_of, positive_integer
+
+__all__ = ["Scenes", "to_bytes"]
+
+
+def to_bytes(image: np.ndarray) -> np.ndarray:
+    """Quantise an image in [0, 1] to 8 bits, as any picture file would."""
+    return np.round(image * 255).astype(np.uint8)
+
+
+class Scenes:
+    """The first ``count`` scenes of a split.
+
+    Parameters
+    ----------
+    split : str
+        One of ``toyworld.SPLITS``.
+    count : int
+    folder : pathlib.Path, optional
+        Where the pictures are kept between runs; in memory alone if None.
+    **options
+        For ``toyworld.random_description``.
+    """
+
+    def __init__(self, split: str, count: int, folder: Path | None = None, **options):
+        self.split, self.count, self.options = (
+            one_of("split", split, toyworld.SPLITS),
+            positive_integer("count", count),
+            options,
+        )
+        self._scene = lru_cache(maxsize=4096)(lambda index: toyworld.scene(index, split, **options))
+        kept = (
+            None
+            if folder is None
+            else Path(folder) / f"{'-'.join([split, str(count), *map(str, options.values())])}.npy"
+        )
+        if kept is not None and kept.exists():
+            self.images = np.load(kept, mmap_mode="r")
+            return
+        self.images = np.empty((count, 3, toyworld.SIZE, toyworld.SIZE), np.uint8)
+        for index in tqdm(range(count), desc=f"rendering {split}", mininterval=5):
+            self.images[index] = to_bytes(toyworld.scene(index, split, **options).image)
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_suffix(".partial.npy")
+            np.save(partial, self.images)
+            partial.replace(kept)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def scene(self, index: int) -> toyworld.Scene:
+        """Everything known about one picture (rendered anew, so cheap to keep and exact)."""
+        return self._scene(int(index))
+
+    def description(self, index: int) -> toyworld.Description:
+        """What one picture shows, without rendering it."""
+        return toyworld.describe(int(index), self.split, **self.options)

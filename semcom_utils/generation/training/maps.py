@@ -1,0 +1,181 @@
+"""Learned extractors of maps: depth (the role of MiDaS) and soft edges (the role of HED)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from semcom_utils import toyworld
+
+from .clip import MEAN, STD, normalise
+from .data import Scenes
+from .loop import Recipe
+
+__all__ = ["Depth", "SoftEdges"]
+
+
+class _Maps(Recipe):
+    """A picture in, one number for each pixel out; the exact map of the scene is the target."""
+
+    batch_size = 16
+
+    def __init__(self, scratch=None, scenes: int = 60_000):
+        self.scenes = Scenes("train", scenes, scratch)
+
+    def batch(self, rng: np.random.Generator) -> tuple[torch.Tensor, list[toyworld.Scene]]:
+        chosen = np.sort(rng.integers(len(self.scenes), size=self.batch_size))
+        return normalise(self.scenes.images[chosen]), [self.scenes.scene(index) for index in chosen]
+
+    def held_out(self) -> tuple[torch.Tensor, list[toyworld.Scene]]:
+        scenes = [toyworld.scene(seed, "combinations") for seed in range(1_000_000, 1_000_200)]
+        return normalise(np.stack([np.round(255 * scene.image) for scene in scenes])), scenes
+
+
+class Depth(_Maps):
+    """Inverse depth by a dense prediction transformer (Ranftl et al., 2021)."""
+
+    role = "depth"
+    steps = 2500
+    rate = 1e-3
+    targets = {"mean_absolute_error": (0.0, 0.03)}
+
+    def build(self):
+        from transformers import DPTConfig, DPTForDepthEstimation
+
+        return DPTForDepthEstimation(
+            DPTConfig(
+                hidden_size=96,
+                num_hidden_layers=4,
+                num_attention_heads=4,
+                intermediate_size=288,
+                image_size=toyworld.SIZE,
+                patch_size=8,
+                backbone_out_indices=[0, 1, 2, 3],
+                neck_hidden_sizes=[24, 48, 64, 64],
+                fusion_hidden_size=32,
+                reassemble_factors=[2, 1, 0.5, 0.25],
+                is_hybrid=False,
+                hidden_dropout_prob=0.0,
+                attention_probs_dropout_prob=0.0,
+                use_auxiliary_head=False,
+                head_in_index=-1,
+            )
+        )
+
+    def loss(self, model, progress, rng, device):
+        x, scenes = self.batch(rng)
+        truth = torch.from_numpy(np.stack([scene.depth for scene in scenes])).to(device)
+        return (model(pixel_values=x.to(device)).predicted_depth - truth).abs().mean()
+
+    @torch.no_grad()
+    def evaluate(self, model, device):
+        x, scenes = self.held_out()
+        truth = torch.from_numpy(np.stack([scene.depth for scene in scenes]))
+        error = (model(pixel_values=x.to(device)).predicted_depth.cpu() - truth).abs()
+        things = torch.from_numpy(np.stack([scene.instances > 0 for scene in scenes]))
+        return {
+            "mean_absolute_error": float(error.mean()),
+            "mean_absolute_error_on_things": float(error[things].mean()),
+        }
+
+    @torch.no_grad()
+    def pictures(self, model, device):
+        x, scenes = self.held_out()
+        found = model(pixel_values=x[:10].to(device)).predicted_depth.cpu().numpy().clip(0, 1)
+        rows = [
+            np.stack([scene.image for scene in scenes[:10]]),
+            *(
+                np.repeat(maps[:, None], 3, axis=1)
+                for maps in (np.stack([scene.depth for scene in scenes[:10]]), found)
+            ),
+        ]
+        return np.stack(rows)
+
+    def save(self, model, folder):
+        from transformers import DPTImageProcessorPil
+
+        model.half().save_pretrained(folder, safe_serialization=True)
+        DPTImageProcessorPil(
+            size={"height": toyworld.SIZE, "width": toyworld.SIZE},
+            image_mean=[MEAN] * 3,
+            image_std=[STD] * 3,
+        ).save_pretrained(folder)
+
+    def restore(self, folder):
+        from transformers import DPTForDepthEstimation
+
+        return DPTForDepthEstimation.from_pretrained(folder, dtype=torch.float32)
+
+
+class SoftEdges(_Maps):
+    """Edge probability by a small UNet (its time step is always 0).
+
+    The target is 1 on an edge of the scene and falls off within two pixels, as an annotators' average does.
+    """
+
+    role = "soft-edges"
+    steps = 1500
+    rate = 2e-3
+    targets = {"f_score": (0.85, 1.0)}
+
+    def build(self):
+        from diffusers import UNet2DModel
+
+        return UNet2DModel(
+            sample_size=toyworld.SIZE,
+            in_channels=3,
+            out_channels=1,
+            block_out_channels=(16, 32, 48),
+            layers_per_block=1,
+            down_block_types=("DownBlock2D",) * 3,
+            up_block_types=("UpBlock2D",) * 3,
+            norm_num_groups=8,
+            add_attention=False,
+        )
+
+    @staticmethod
+    def soft(edges: np.ndarray) -> np.ndarray:
+        """Edges [rows, columns], softened."""
+        return np.exp(-0.5 * ndimage.distance_transform_edt(~edges) ** 2).astype(np.float32) * (edges.any())
+
+    def loss(self, model, progress, rng, device):
+        x, scenes = self.batch(rng)
+        truth = torch.from_numpy(np.stack([self.soft(scene.edges) for scene in scenes])).to(device)
+        return torch.nn.functional.binary_cross_entropy_with_logits(model(x.to(device), 0).sample[:, 0], truth)
+
+    @torch.no_grad()
+    def evaluate(self, model, device):
+        x, scenes = self.held_out()
+        found = (
+            torch.cat([model(part.to(device), 0).sample[:, 0].sigmoid().cpu() for part in x.split(50)]).numpy() > 0.6
+        )
+        truth = np.stack([scene.edges for scene in scenes])
+        near = lambda maps: np.stack([ndimage.binary_dilation(m, iterations=1) for m in maps])  # noqa: E731
+        precision, recall = (found & near(truth)).sum() / max(found.sum(), 1), (truth & near(found)).sum() / truth.sum()
+        return {
+            "f_score": float(2 * precision * recall / (precision + recall)),
+            "precision": float(precision),
+            "recall": float(recall),
+        }
+
+    @torch.no_grad()
+    def pictures(self, model, device):
+        x, scenes = self.held_out()
+        found = model(x[:10].to(device), 0).sample[:, 0].sigmoid().cpu().numpy()
+        rows = [
+            np.stack([scene.image for scene in scenes[:10]]),
+            *(
+                np.repeat(maps[:, None], 3, axis=1)
+                for maps in (np.stack([self.soft(scene.edges) for scene in scenes[:10]]), found)
+            ),
+        ]
+        return np.stack(rows)
+
+    def save(self, model, folder):
+        model.half().save_pretrained(folder, safe_serialization=True)
+
+    def restore(self, folder):
+        from diffusers import UNet2DModel
+
+        return UNet2DModel.from_pretrained(folder, dtype=torch.float32)

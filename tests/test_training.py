@@ -1,0 +1,261 @@
+"""Training recipes: resumable to the bit, honest cards, models that come back as they went in."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from semcom_utils import toyworld
+from semcom_utils.generation.training.autoencoder import Autoencoder, hue_error
+from semcom_utils.generation.training.captioner import Captioner
+from semcom_utils.generation.training.card import read_figures, targets_reached, write_card
+from semcom_utils.generation.training.clip import Clip, misstatement, normalise
+from semcom_utils.generation.training.data import Scenes
+from semcom_utils.generation.training.detector import LABELS, Detector, Judge, mean_average_precision
+from semcom_utils.generation.training.loop import Recipe, learning_rate, train
+from semcom_utils.generation.training.maps import Depth, SoftEdges
+from semcom_utils.generation.training.text_to_image import TextToImage
+from semcom_utils.generation.training.tokens import LENGTH, SPARE_WORD, bert_tokenizer, clip_tokenizer
+
+
+class Line(Recipe):
+    """A regression that a machine does in milliseconds; it may be killed at a step."""
+
+    role, steps, rate = "line", 60, 1e-2
+    targets = {"error": (0.0, 10.0)}
+    scenes = range(5)
+
+    def __init__(self, killed_at=None):
+        self.killed_at, self.seen = killed_at, []
+
+    def build(self):
+        return torch.nn.Linear(3, 1)
+
+    def loss(self, model, progress, rng, device):
+        step = round(progress * self.steps)
+        if step == self.killed_at:
+            raise KeyboardInterrupt
+        self.seen.append(step)
+        x = torch.from_numpy(rng.normal(size=(8, 3))).float()
+        return (model(x + 0.01 * torch.randn(x.shape)) - x.sum(1, keepdim=True)).square().mean()
+
+    def evaluate(self, model, device):
+        return {"error": float((model.weight - 1).abs().max())}
+
+    def save(self, model, folder):
+        torch.save(model.state_dict(), folder / "line.pt")
+
+    def restore(self, folder):
+        model = torch.nn.Linear(3, 1)
+        model.load_state_dict(torch.load(folder / "line.pt"))
+        return model
+
+
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
+    whole, report = train(Line(), tmp_path / "whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        train(Line(killed_at=37), tmp_path / "part.pt", save_every=0.0)
+    second = Line()
+    resumed, report_resumed = train(second, tmp_path / "part.pt")
+    assert second.seen == list(range(37, 60))  # nothing is lost, nothing is counted twice
+    assert torch.equal(whole.weight, resumed.weight) and torch.equal(whole.bias, resumed.bias)
+    assert report["steps"] == report_resumed["steps"] == 60
+    assert report["loss"] == report_resumed["loss"]
+
+
+def test_another_seed_gives_other_weights(tmp_path):
+    one, _ = train(Line(), tmp_path / "one.pt", seed=0)
+    other, _ = train(Line(), tmp_path / "other.pt", seed=1)
+    assert not torch.equal(one.weight, other.weight)
+
+
+def test_a_finished_run_is_not_run_again(tmp_path):
+    train(Line(), tmp_path / "line.pt")
+    again = Line()
+    train(again, tmp_path / "line.pt")
+    assert again.seen == []
+
+
+def test_training_goes_on_from_given_weights(tmp_path):
+    start = torch.nn.Linear(3, 1)
+    with torch.no_grad():
+        start.weight.fill_(1.0), start.bias.fill_(0.0)
+    model, _ = train(Line(), tmp_path / "line.pt", steps=1, initial=lambda: start)
+    assert Line().evaluate(model, None)["error"] < 0.02
+
+
+@pytest.mark.parametrize("arguments", [{"steps": 0}, {"steps": 2.5}, {"minutes": 0.0}, {"minutes": float("nan")}])
+def test_bad_lengths_are_refused(tmp_path, arguments):
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        train(Line(), tmp_path / "line.pt", **arguments)
+    assert not (tmp_path / "line.pt").exists()
+
+
+def test_learning_rate_rises_holds_and_falls():
+    rates = [learning_rate(step, 1000, 1.0) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.01) and rates[500] == 1.0 and rates[-1] == pytest.approx(0.02)
+    assert np.argmax(np.diff(rates) < 0) == 699 + 1
+
+
+def test_a_card_tells_what_was_reached_and_what_was_missed(tmp_path):
+    _, report = train(Line(), tmp_path / "line.pt")
+    from semcom_utils.generation.training import card
+
+    card._ABOUT["line"] = ("a line (`diffusers`)", "It is straight.")
+    try:
+        write_card(tmp_path, Line(), report, {"error": 0.5}, None, device="cpu")
+        assert targets_reached(tmp_path) and "reached" in (tmp_path / "README.md").read_text()
+        write_card(tmp_path, Line(), report, {"error": 11.0}, read_figures(tmp_path), device="cpu")
+        assert not targets_reached(tmp_path) and "**missed**" in (tmp_path / "README.md").read_text()
+        assert len(json.loads((tmp_path / "figures.json").read_text())["runs"]) == 2
+    finally:
+        del card._ABOUT["line"]
+    assert not targets_reached(tmp_path / "nothing-there")
+
+
+@pytest.mark.parametrize("make", [clip_tokenizer, bert_tokenizer])
+def test_every_word_of_the_grammar_is_one_token(make, tmp_path):
+    tokenizer = make()
+    for word in toyworld.VOCABULARY:
+        assert len(tokenizer(word).input_ids) == 3, word
+    make().save_pretrained(tmp_path)
+    again = type(tokenizer).from_pretrained(tmp_path)
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        text = toyworld.paraphrase(toyworld.random_description(rng, things=3, textured=1.0), rng)
+        numbers = tokenizer(text).input_ids
+        assert len(numbers) <= LENGTH and numbers == again(text).input_ids
+        assert toyworld.parse_caption(tokenizer.decode(numbers, skip_special_tokens=True)) == toyworld.parse_caption(
+            text
+        )
+
+
+def test_clip_tokenizer_ends_with_its_largest_number_and_keeps_a_spare_word():
+    tokenizer = clip_tokenizer()
+    assert tokenizer.eos_token_id == len(tokenizer) - 1  # CLIPTextModel pools where the end token stands
+    assert len(tokenizer(SPARE_WORD).input_ids) == 3
+    assert len(tokenizer("zebra").input_ids) > 3
+
+
+def test_a_misstatement_states_something_else():
+    rng = np.random.default_rng(0)
+    kept = 0
+    for _ in range(300):
+        said = toyworld.meaning(toyworld.random_description(rng))
+        wrong = misstatement(said, rng)
+        assert toyworld.parse_caption(wrong.canonical()) == wrong
+        kept += wrong == said
+    assert kept == 0
+
+
+def test_hue_error_measures_a_known_turn_of_the_hue():
+    from skimage.color import hsv2rgb
+
+    hsv = np.stack([np.full((4, 4), 0.95), np.full((4, 4), 0.8), np.full((4, 4), 0.9)])
+    turned = hsv + np.array([0.1, 0, 0])[:, None, None]
+    images, others = (hsv2rgb(np.mod(maps, 1.0), channel_axis=0)[None] for maps in (hsv, turned))
+    everywhere = np.ones((1, 4, 4), bool)
+    assert hue_error(images, others, everywhere) == pytest.approx(36, abs=1e-6)
+    assert hue_error(images, images, everywhere) == 0
+
+
+def test_mean_average_precision():
+    scenes = [toyworld.scene(seed, things=2, inside=0.0) for seed in range(20)]
+    perfect = [[(n, 0.9, b) for n, b in zip(scene.labels, scene.boxes, strict=True)] for scene in scenes]
+    assert mean_average_precision(perfect, scenes) == 1.0
+    assert mean_average_precision([[(n, s, b + 40) for n, s, b in found] for found in perfect], scenes) == 0.0
+    wrong = [[(LABELS[(LABELS.index(n) + 1) % len(LABELS)], s, b) for n, s, b in found] for found in perfect]
+    assert mean_average_precision(wrong, scenes) < 0.3
+    # A second box on the same thing, with a lower score, is a false alarm after all hits: the area stays 1. With a
+    # higher score it comes before them, and halves the precision of each.
+    one = [toyworld.scene(0, things=1)]
+    label, box = one[0].labels[0], one[0].boxes[0]
+    assert mean_average_precision([[(label, 0.9, box), (label, 0.8, box)]], one) == 1.0
+    assert mean_average_precision([[(label, 0.9, box + 40), (label, 0.8, box)]], one) == 0.5
+
+
+def test_scenes_are_kept_and_read_back(tmp_path):
+    made, again = Scenes("combinations", 8, tmp_path), Scenes("combinations", 8, tmp_path)
+    np.testing.assert_array_equal(made.images, again.images)
+    assert isinstance(again.images, np.memmap)
+    assert np.abs(made.images[3] / 255 - made.scene(3).image).max() <= 0.5 / 255 + 1e-6
+    assert made.description(3) == made.scene(3).description
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("make", [Autoencoder, Clip, Detector, Captioner, Depth, SoftEdges], ids=lambda make: make.role)
+def test_a_recipe_learns_saves_and_restores(make, tmp_path):
+    recipe = make(scenes=16) if make is not Detector else make(scenes=24)
+    recipe.batch_size = 32 if make is Detector else 4
+    model, report = train(recipe, tmp_path / "state.pt", steps=2)
+    assert np.isfinite(report["loss"])
+    x = normalise(recipe.scenes["train"].images[:2] if make is Detector else recipe.scenes.images[:2])
+    before = output(model, x)
+    (tmp_path / "model").mkdir()
+    recipe.save(model, tmp_path / "model")
+    restored = recipe.restore(tmp_path / "model").eval()
+    assert not list((tmp_path / "model").glob("*.bin"))
+    torch.testing.assert_close(output(restored, x), before, atol=0.02, rtol=0.02)
+
+
+@torch.no_grad()
+def output(model, x):
+    name = type(model).__name__
+    if name == "AutoencoderKL":
+        return model.encode(x).latent_dist.mean
+    if name == "CLIPModel":
+        return model.vision_model(pixel_values=x).pooler_output
+    if name == "YolosForObjectDetection":
+        return model(pixel_values=x).pred_boxes
+    if name == "BlipForConditionalGeneration":
+        return model.vision_model(pixel_values=x).pooler_output
+    return model(pixel_values=x).predicted_depth if name == "DPTForDepthEstimation" else model(x, 0).sample
+
+
+def test_text_to_image_trains_on_latents_and_saves_a_pipeline(tmp_path):
+    from diffusers import StableDiffusionPipeline
+
+    coder = Autoencoder(scenes=16)
+    torch.manual_seed(0)
+    coder.save(coder.build(), tmp_path / "autoencoder")
+    recipe = TextToImage(tmp_path / "autoencoder", scenes=16)
+    recipe.batch_size = 4
+    model, report = train(recipe, tmp_path / "state.pt", steps=2)
+    assert np.isfinite(report["loss"])
+    pictures = recipe.generate(model, ["a red ball on grass"], torch.device("cpu"))
+    assert pictures.shape == (1, 3, 64, 64)
+    recipe.save(model, tmp_path / "pipeline")
+    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "pipeline", dtype=torch.float32, use_safetensors=True)
+    pipeline.set_progress_bar_config(disable=True)
+    again = (
+        pipeline(
+            "a red ball on grass",
+            num_inference_steps=20,
+            guidance_scale=3.0,
+            output_type="np",
+            generator=torch.Generator().manual_seed(0),
+            height=64,
+            width=64,
+        )
+        .images[0]
+        .transpose(2, 0, 1)
+    )
+    assert np.abs(again - pictures[0]).mean() < 0.02  # float16 weights
+
+
+def test_the_judge_reads_pictures_in_batches():
+    recipe = Detector(scenes=24)
+    torch.manual_seed(0)
+    found = Judge(recipe.build())(np.stack([toyworld.scene(seed).image for seed in range(3)]), threshold=0.0)
+    assert [len(boxes) for boxes in found] == [recipe.queries] * 3
+    assert all(
+        label in LABELS and 0 <= score <= 1 and box.shape == (4,) for boxes in found for label, score, box in boxes
+    )
