@@ -1,7 +1,7 @@
 """Data whose best denoiser is known exactly: a Gaussian, and a mixture of Gaussians.
 
-For Gaussian data every sampler of :mod:`.samplers` is a chain of affine maps, so the law of what it makes is Gaussian too
-and can be computed without drawing a single sample: :meth:`GaussianModel.sampler_law`. Derived in the chapter
+For Gaussian data every sampler of :mod:`.samplers` is a chain of affine maps, so the law of what it makes is Gaussian
+too and can be computed without drawing a single sample: :meth:`GaussianModel.sampler_law`. Derived in the chapter
 ``notebooks/03_diffusion_models``.
 """
 
@@ -27,14 +27,14 @@ class GaussianModel:
     mean : torch.Tensor
         μ, of a picture's shape ``[...]``.
     covariance : float or torch.Tensor
-        Σ: a number (that times the identity), variances of the shape of ``mean`` (diagonal), or a matrix ``[d, d]`` over the
-        d elements of a picture. :meth:`low_rank` makes Σ from a factor.
+        Σ: a number (that times the identity), variances of the shape of ``mean`` (diagonal), or a matrix ``[d, d]``
+        over the d elements of a picture. :meth:`low_rank` makes Σ from a factor.
 
     Raises
     ------
     ValueError
-        If ``mean`` is not a finite float tensor, or ``covariance`` has another shape, is not symmetric or has a negative
-        eigenvalue.
+        If ``mean`` is not a finite float tensor, or ``covariance`` has another shape, is not symmetric or has a
+        negative eigenvalue.
     """
 
     def __init__(self, mean: torch.Tensor, covariance: float | torch.Tensor):
@@ -139,7 +139,7 @@ class GaussianModel:
         return self._apply(lambda s: -1 / (level * s + 1 - level), centred)
 
     def error(self, alpha_bar_t: float) -> float:
-        """Mean squared error of :meth:`denoise`, per element: the mean of (1 − ᾱ) λ / (ᾱ λ + 1 − ᾱ) over eigenvalues λ."""
+        """Mean squared error of :meth:`denoise` per element, the mean of (1 − ᾱ) λ / (ᾱ λ + 1 − ᾱ) over eigenvalues."""
         level = real_number("alpha_bar_t", alpha_bar_t, low=0, high=1)
         return self._mean_over_eigenvalues(lambda s: _divide((1 - level) * s, level * s + 1 - level))
 
@@ -179,18 +179,17 @@ class GaussianModel:
     ) -> GaussianModel:
         """The exact law of what a sampler makes of this data's best denoiser.
 
-        A step is x_{t−1} = a x̂_0 + b x_t + σ z with z ~ N(0, I), and x̂_0 is affine in x_t, so along each eigenvector of Σ
-        mean and variance follow a linear recursion, run here in float64.
+        A step is x_s = a x̂_0 + b x_t + σ z with z ~ N(0, I), and x̂_0 is affine in x_t, so along each eigenvector of
+        Σ mean and variance follow a linear recursion, run here in float64.
 
         Parameters
         ----------
         alpha_bar : sequence of float
-            ᾱ at the states that the sampler visits, noisiest first, rising, the last one ᾱ of what it returns (1: clean).
+            ᾱ at the states that the sampler visits, noisiest first; the last is ᾱ of what it returns (1: clean).
         eta : float
             0: DDIM. 1: the ancestral sampler, DDPM, on the visited states.
         variance : str
-            ``"posterior"``: σ² = η² (1 − ᾱ_s)/(1 − ᾱ_t) · (1 − ᾱ_t/ᾱ_s). ``"beta"``: DDPM's larger choice, σ² = 1 − ᾱ_t/ᾱ_s
-            in every step but one that ends at ᾱ = 1; needs ``eta = 1``.
+            As for :func:`.samplers.step_coefficients`.
         start : str
             ``"noise"``: from N(0, I), as a sampler does. ``"data"``: from the true law of the first state.
 
@@ -211,8 +210,8 @@ class GaussianModel:
             raise ValueError(f"alpha_bar must rise, within [0, 1], over at least two states, got {alpha_bar!r}")
         one_of("start", start, ("noise", "data"))
         spectrum = torch.cat([self._variances.double(), self._rest.double().reshape(1)])
-        # Along an eigenvector the state is sqrt(ᾱ) gain · (μ's coordinate) + a centred part of variance `var`; relative to
-        # μ all eigenvectors of one eigenvalue behave alike, so `shift` scales μ's coordinate.
+        # Along an eigenvector the state has mean `shift` times μ's coordinate, and variance `var`; both depend on the
+        # eigenvalue alone.
         first = levels[0]
         shift = (first.sqrt() if start == "data" else 0 * first).expand(spectrum.shape)
         var = first * spectrum + 1 - first if start == "data" else torch.ones_like(spectrum)
@@ -222,11 +221,10 @@ class GaussianModel:
             slope = on_x0 * pull + on_x
             shift = on_x0 * (1 - pull * math.sqrt(now)) + slope * shift
             var = slope**2 * var + sigma**2
-        mean = self.mean.double()
-        gains = shift - 1
-        scale = self._in_basis(mean, None if self._basis is None else self._basis.double(), gains[:-1], gains[-1])
-        moved = scale._apply(lambda s: s, mean.unsqueeze(0))[0] + mean
-        return self._in_basis(moved, scale._basis, var[:-1], var[-1])
+        basis = None if self._basis is None else self._basis.double()
+        scaled = self._in_basis(self.mean.double(), basis, shift[:-1], shift[-1])  # shift(Σ), to be applied to μ
+        mean = scaled._apply(lambda s: s, scaled.mean.unsqueeze(0))[0]
+        return self._in_basis(mean, basis, var[:-1], var[-1])
 
 
 class GaussianMixture:
