@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "semcom_utils"
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py")))
-SHARED = {"checks", "figures", "prose"}
+SHARED = {"checks", "figures", "prose", "toyworld"}  # the toy world is data: every room may draw from it
 COMPOSERS = {"control", "experiments"}  # these may know every room
 
 
@@ -26,6 +26,8 @@ def imported_rooms(source: str, module: str) -> set[str]:
 
 
 def allowed(room: str) -> set[str]:
+    if room == "toyworld":  # ... and it draws from none
+        return SHARED | {room}
     return SHARED | set(ROOMS) if room in COMPOSERS else SHARED | {room}
 
 

@@ -61,7 +61,7 @@ def verify(folder: Path) -> None:
             raise ValueError(f"{folder.name}/{name} must be there, {NAME} lists it; {mend}")
         if found[name] != digest:
             raise ValueError(
-                f"{folder.name}/{name} is damaged: SHA-256 {found[name][:12]}..., not the listed {digest[:12]}...; {mend}"
+                f"{folder.name}/{name} is damaged (SHA-256 {found[name][:12]}, listed {digest[:12]}); {mend}"
             )
     if extra := sorted(found.keys() - listed.keys()):
         raise ValueError(f"{folder.name}/{extra[0]} must be listed in {NAME}, or not be there; {mend}")

@@ -75,7 +75,7 @@ def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlie
         "",
         *(
             f"- {run['steps']:,} steps in {run['minutes']:g} minutes ({run['device']}, {run['threads']} threads, "
-            f"seed {run['seed']}, torch {run['torch']}; loss at the end {run['loss']:.4g}; {run['parameters']:,} parameters)"
+            f"seed {run['seed']}, torch {run['torch']}; last loss {run['loss']:.4g}; {run['parameters']:,} parameters)"
             for run in runs
         ),
         "",

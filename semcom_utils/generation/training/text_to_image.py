@@ -37,8 +37,7 @@ class TextToImage(Recipe):
     """Predicts v = sqrt(ᾱ) ε − sqrt(1 − ᾱ) z₀ (Salimans and Ho, 2022) on a cosine schedule of 1,000 steps.
 
     ε alone is a poor target at high noise, where z₀ = (z_t − sqrt(1 − ᾱ) ε) / sqrt(ᾱ) magnifies every error of the
-    network;
-    v is well conditioned at both ends, and a short training has no time to spare.
+    network; v is well conditioned at both ends, and a short training has no time to spare.
     """
 
     role = "text-to-image"
