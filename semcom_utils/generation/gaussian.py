@@ -97,12 +97,14 @@ class GaussianModel:
     def _apply(self, gain: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         """Multiply each picture by g(Σ), g acting on the eigenvalues; ``gain`` returns ``[..., eigenvalues]``."""
         flat = x.reshape(len(x), -1)
-        along, rest = gain(self._variances.to(x)), gain(self._rest.to(x).reshape(1))
+        along = gain(self._variances.to(x))
         if self._basis is None:
             return (along * flat).reshape(x.shape)
         basis = self._basis.to(x)
-        coordinates = flat @ basis
-        return (rest * flat + ((along - rest) * coordinates) @ basis.T).reshape(x.shape)
+        if basis.shape[0] == basis.shape[1]:
+            return ((along * (flat @ basis)) @ basis.T).reshape(x.shape)
+        rest = gain(self._rest.to(x).reshape(1))
+        return (rest * flat + ((along - rest) * (flat @ basis)) @ basis.T).reshape(x.shape)
 
     def _centred(self, x_t: torch.Tensor, alpha_bar_t) -> tuple[torch.Tensor, torch.Tensor]:
         _check_pictures(x_t, self.mean)
@@ -136,6 +138,7 @@ class GaussianModel:
     def score(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
         """∇ log p(x_t) = −(ᾱ Σ + (1 − ᾱ) I)⁻¹ (x_t − sqrt(ᾱ) μ) = −E[ε | x_t] / sqrt(1 − ᾱ)."""
         centred, level = self._centred(x_t, alpha_bar_t)
+        self._check_spread(level)
         return self._apply(lambda s: -1 / (level * s + 1 - level), centred)
 
     def error(self, alpha_bar_t: float) -> float:
@@ -151,11 +154,18 @@ class GaussianModel:
     def log_density(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor = 1.0) -> torch.Tensor:
         """log p(x_t) in nats, ``[batch]``; at ᾱ = 1 the data's own density, for which Σ must have full rank."""
         centred, level = self._centred(x_t, alpha_bar_t)
+        self._check_spread(level)
         d, n = self.mean.numel(), len(self._variances)
         white = self._apply(lambda s: (level * s + 1 - level).rsqrt(), centred).reshape(len(x_t), -1)
         logs = (level * self._variances.to(x_t) + 1 - level).log().sum(-1)
         logs = logs + (d - n) * (level * self._rest.to(x_t) + 1 - level).log().reshape(-1) if d > n else logs
         return -0.5 * (white.square().sum(1) + logs + d * math.log(2 * math.pi))
+
+    def _check_spread(self, level: torch.Tensor) -> None:
+        n = len(self._variances)
+        least = min(float(self._variances.min()), float(self._rest) if n < self.mean.numel() else math.inf)
+        if least <= 0 and bool((level == 1).any()):
+            raise ValueError("alpha_bar_t must be below 1 where the covariance has a zero eigenvalue, got 1")
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Draw n pictures, ``[n, ...]``."""
