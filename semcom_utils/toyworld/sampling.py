@@ -57,7 +57,7 @@ def split_of(said: Meaning | Description) -> str:
 
 def random_description(
     rng: np.random.Generator,
-    split: str = "train",
+    split: str | None = "train",
     things: int | None = None,
     textured: float = 0.1,
     inside: float = 0.05,
@@ -67,8 +67,8 @@ def random_description(
     Parameters
     ----------
     rng : numpy.random.Generator
-    split : str
-        One of :data:`SPLITS`.
+    split : str or None
+        One of :data:`SPLITS`; None for scenes of all of them, as they come.
     things : int, optional
         How many things, 1 to 3; drawn (0.45, 0.4, 0.15) by default. With ``inside``, two.
     textured : float
@@ -86,14 +86,14 @@ def random_description(
     ValueError
         If an argument is out of its range.
     """
-    one_of("split", split, SPLITS)
+    one_of("split", split, (*SPLITS, None))
     if things is not None:
         one_of("things", things, (1, 2, 3))
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
     while True:
         description = _draw(rng, things, textured, inside)
-        if split_of(description) == split:
+        if split in (None, split_of(description)):
             return description
 
 
