@@ -43,14 +43,16 @@ def verify(folder: Path) -> None:
         names the file, and what to do.
     """
     folder = _folder(folder)
+    role = folder.resolve().name.removeprefix("mini-")
     mend = (
-        "fetch the folder anew (git checkout -- data/models), or train it (python -m semcom_utils.generation.training)"
+        f"fetch the folder anew (git checkout -- data/models/mini-{role}), or train it again "
+        f"(python -m semcom_utils.generation.training {role})"
     )
     listing = folder / NAME
     if not listing.is_file():
         raise ValueError(f"{folder.name} must hold {NAME}, the sums of its files; {mend}")
     listed = {}
-    for line in listing.read_text("utf-8").splitlines():
+    for line in listing.read_text("utf-8", errors="replace").splitlines():
         digest, _, name = line.partition("  ")
         if len(digest) != 64 or not name:
             raise ValueError(f"{folder.name}/{NAME} must hold lines 'SHA-256  name', got {line!r}; {mend}")

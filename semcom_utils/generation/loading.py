@@ -3,14 +3,15 @@
 The tier ``mini`` is this project's own checkpoints, a few megabytes each, in ``data/models``; ``full`` is the public
 ones.
 Both are ordinary diffusers and transformers folders and pass through the same lines here, so a chapter is the same on
-both.
+both. Weights are read from safetensors only, never from a pickle, which may run code.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -19,9 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of
+from semcom_utils.checks import one_of, positive_integer, real_number
 
-from .checksums import verify
+from .checksums import NAME, verify
 
 __all__ = [
     "MODELS",
@@ -39,26 +40,29 @@ __all__ = [
 
 #: Where the mini checkpoints lie.
 MODELS = Path(__file__).parents[2] / "data" / "models"
-#: What travels from a public repository: no pickles, and of several precisions the chosen one.
-_PLAIN = (
-    "*.json",
-    "*.txt",
-    "*.model",
-    "model.safetensors",
-    "model-*.safetensors",
-    "diffusion_pytorch_model.safetensors",
+#: Bytes of free GPU memory under which a pipeline computes in slices, and under which only its part at work is there.
+SLICE_BELOW, OFFLOAD_BELOW = 8e9, 4e9
+#: What travels from a public repository: no pickles, and of several precisions float16.
+_PLAIN = ("*.json", "*.txt", "model.safetensors")
+_PIPELINE = ("model_index.json", "*/*.json", "*/*.txt") + tuple(
+    f"{part}/*.fp16.safetensors" for part in ("unet", "vae", "text_encoder", "safety_checker")
 )
-_PIPELINE = ("model_index.json", "*/*.json", "*/*.txt", "*/*.fp16.safetensors")
 
 
 class Role(NamedTuple):
-    """A kind of model: how a folder is opened, and which public repository fills the role at the full tier."""
+    """A kind of model.
+
+    ``open`` makes it of a folder; ``repository`` fills the role at the full tier (None: nothing does, and ``instead``
+    says why), weighs so many ``gigabytes``, and these of its ``files`` travel, from ``revision`` unless another is
+    asked for.
+    """
 
     open: Callable[[Path, torch.dtype], Any]
     repository: str | None
     gigabytes: float
     files: tuple[str, ...] = _PLAIN
     instead: str = ""
+    revision: str | None = None
 
 
 class Detection(NamedTuple):
@@ -86,53 +90,64 @@ def load(
     tier : str
         ``"mini"`` or ``"full"``.
     folder : path, optional
-        A local folder in the role's public format, in place of the tier's own.
+        A local folder in the role's public format, in place of the tier's own. If it holds a ``SHA256SUMS``, every
+        file is checked against it.
     device : str or torch.device, optional
-        By default the GPU if there is one. On a GPU the full tier computes in float16; all else is float32.
+        By default the GPU if there is one. On a GPU the full tier computes in float16; all else is float32, whatever
+        the weights are stored in.
     revision : str, optional
         Branch, tag or commit of the public repository.
 
     Returns
     -------
     object
-        ``text-to-image``: a ``diffusers.StableDiffusionPipeline``. ``autoencoder``: a ``diffusers.AutoencoderKL``.
+        ``text-to-image``: a ``diffusers.StableDiffusionPipeline`` (with the safety checker, if its folder holds one,
+        which blackens pictures). ``autoencoder``: a ``diffusers.AutoencoderKL``.
         Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`.
 
     Raises
     ------
     ValueError
-        If an argument is none of its choices, or a mini checkpoint's files are not what its ``SHA256SUMS`` lists.
+        If an argument is none of its choices, a mini checkpoint's files are not what its ``SHA256SUMS`` lists, or a
+        folder holds no safetensors.
     FileNotFoundError
         If a mini checkpoint is not there, or a public one is neither in the cache nor to be had; the message says
         which, how large it is, and how to get it.
+    RuntimeError
+        If the GPU has too little free memory, and ``accelerate``, which helps, is not installed.
     """
     opener = ROLES[one_of("role", role, ROLES)]
     one_of("tier", tier, ("mini", "full"))
     place = _device(device)
     if folder is not None:
-        path = Path(folder)
+        path = Path(folder).expanduser().resolve()
         if not path.is_dir():
             raise FileNotFoundError(f"folder must be a folder that exists, got {str(folder)!r}")
     elif tier == "mini":
         path = MODELS / f"mini-{role}"
         if not path.is_dir():
             raise FileNotFoundError(
-                f"the checkpoint mini-{role} is not in data/models; fetch it with the repository, or train it: "
+                f"the checkpoint mini-{role} is not in {MODELS}; fetch it with the repository, or train it: "
                 f"python -m semcom_utils.generation.training {role}"
             )
     else:
         path = _fetch(role, opener, revision)
-    if (path.is_relative_to(MODELS)) or (path / "SHA256SUMS").exists():
+    if path.is_relative_to(MODELS.resolve()) or tier == "mini" and folder is None or (path / NAME).exists():
         verify(path)
+    if not any(path.rglob("*.safetensors")):
+        raise ValueError(f"folder must hold weights in safetensors (pickled ones are not opened), {path} holds none")
     dtype = torch.float16 if place.type == "cuda" and tier == "full" else torch.float32
-    model = opener.open(path, dtype)
+    with _quiet():
+        model = opener.open(path, dtype)
     return _place(model, place)
 
 
 def memory_plan(free_bytes: int | None) -> tuple[str, ...]:
     """Which savings a full-tier pipeline needs, by the memory that is free on the GPU.
 
-    Stable Diffusion v1-5 in float16 takes 2.7 GB for its weights and about as much again for attention at 512x512.
+    Stable Diffusion v1-5 in float16 has 2.7 GB of weights, and needs room to work in at 512x512: below
+    :data:`SLICE_BELOW` it works on smaller pieces, which is slower, and below :data:`OFFLOAD_BELOW` its parts take
+    turns on the GPU, which is slower still.
 
     Parameters
     ----------
@@ -145,10 +160,10 @@ def memory_plan(free_bytes: int | None) -> tuple[str, ...]:
         Dotted names of the ``diffusers`` pipeline's methods to call: attention in slices, latents decoded one picture
         and one tile at a time, and, on the smallest, only the part that works on the GPU.
     """
-    if free_bytes is None or free_bytes >= 8e9:
+    if free_bytes is None or real_number("free_bytes", free_bytes, low=0) >= SLICE_BELOW:
         return ()
     savings = ("enable_attention_slicing", "vae.enable_slicing", "vae.enable_tiling")
-    return savings if free_bytes >= 4e9 else (*savings, "enable_model_cpu_offload")
+    return savings if free_bytes >= OFFLOAD_BELOW else (*savings, "enable_model_cpu_offload")
 
 
 def _device(device: str | torch.device | None) -> torch.device:
@@ -160,33 +175,73 @@ def _device(device: str | torch.device | None) -> torch.device:
         raise ValueError(f"device must be a torch device such as 'cpu' or 'cuda', got {device!r}") from error
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device must be one that this machine has; it has no GPU that torch can use, got {device!r}")
+    try:
+        torch.zeros(1, device=place).cpu()
+    except (RuntimeError, NotImplementedError, AssertionError) as error:
+        raise ValueError(f"device must be one that this machine can compute on, got {device!r}") from error
     return place
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars while a model is opened, and no word about torchvision, which nothing here needs.
+
+    What the libraries say about the weights themselves (one that is missing, one too many) is still heard.
+    """
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    libraries = [
+        library
+        for library in (diffusers.utils.logging, transformers.utils.logging)
+        if library.is_progress_bar_enabled()
+    ]
+    chatty = logging.getLogger("transformers.utils.import_utils")
+    level = chatty.level
+    for library in libraries:
+        library.disable_progress_bar()
+    chatty.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        chatty.setLevel(level)
+        for library in libraries:
+            library.enable_progress_bar()
 
 
 def _fetch(role: str, opener: Role, revision: str | None) -> Path:
     """Folder of the public checkpoint, from the cache or the hub."""
     if opener.repository is None:
-        raise ValueError(f"tier must be 'mini' for {role}: {opener.instead}")
-    from huggingface_hub import snapshot_download
+        raise ValueError(f"tier must be 'mini' for {role}, or pass a folder: {opener.instead}")
+    from huggingface_hub import constants, snapshot_download
 
+    revision = revision or opener.revision
     options = {"repo_id": opener.repository, "revision": revision, "allow_patterns": list(opener.files)}
+    # Part of a repository may be cached (one role's part of it, or a download that broke off): look for the weights.
+    weights = [pattern for pattern in opener.files if pattern.endswith(".safetensors")]
+    with contextlib.suppress(OSError):  # not in the cache
+        path = Path(snapshot_download(**options, local_files_only=True))
+        if all(any(path.glob(pattern)) for pattern in weights):
+            return path
     try:
-        return Path(snapshot_download(**options, local_files_only=True))
-    except OSError:  # not in the cache
-        pass
-    try:
-        logging.getLogger(__name__).warning("fetching %s, about %g GB", opener.repository, opener.gigabytes)
-        return Path(snapshot_download(**options))
-    except (
-        Exception
-    ) as error:  # the hub's client raises its own, requests' and the system's errors for one cause: no way there
-        include = " ".join(f"--include '{pattern}'" for pattern in opener.files)
-        raise FileNotFoundError(
-            f"the full tier's {role} is {opener.repository} (about {opener.gigabytes:g} GB); it is not in the "
-            f"cache, and the hub cannot be reached ({type(error).__name__}). Where there is a network: "
-            f"hf download {opener.repository} {include}; "
-            f"then copy the cache, or pass the folder: load({role!r}, 'full', folder=...)"
-        ) from error
+        if not constants.HF_HUB_OFFLINE:
+            logging.getLogger(__name__).warning("fetching %s, about %g GB", opener.repository, opener.gigabytes)
+        path = Path(snapshot_download(**options))
+        missing = [pattern for pattern in weights if not any(path.glob(pattern))]
+        reason = f"what came holds no {missing[0]}" if missing else ""
+        cause = None
+    except Exception as error:  # the hub's client, its HTTP library and the system each raise their own
+        offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached, or refuses it"
+        reason, cause = f"{offline} ({type(error).__name__})", error
+    if not reason:
+        return path
+    which = f" --revision {revision}" if revision else ""
+    include = "".join(f" --include '{pattern}'" for pattern in opener.files)
+    raise FileNotFoundError(
+        f"the full tier's {role} is {opener.repository} (about {opener.gigabytes:g} GB), which is not whole in the "
+        f"cache, and {reason}. Where there is a network: hf download {opener.repository}{which}{include}; "
+        f"then copy the cache, or pass the folder: load({role!r}, 'full', folder=...)"
+    ) from cause
 
 
 def _place(model: Any, device: torch.device) -> Any:
@@ -201,17 +256,19 @@ def _place(model: Any, device: torch.device) -> Any:
         if "enable_model_cpu_offload" not in plan:
             model.to(device)
         for saving in plan:
-            attrgetter(saving)(model)()
+            attrgetter(saving)(model)(**({"device": device} if saving == "enable_model_cpu_offload" else {}))
         return model
     (model if isinstance(model, torch.nn.Module) else model.model).to(device).eval()
     return model
 
 
 def _as_bytes(images: Any) -> list[np.ndarray]:
-    """Pictures as the image processors take them: uint8 arrays [rows, columns, 3]."""
+    """Pictures as the image processors take them: uint8 arrays [rows, columns, 3], all of one size."""
     if isinstance(images, torch.Tensor | np.ndarray):
         array = torch.as_tensor(images).detach().cpu().float()
-        if array.ndim != 4 or array.shape[1] != 3 or not bool(((array >= 0) & (array <= 1)).all()):
+        if (
+            array.ndim != 4 or array.shape[1] != 3 or not array.numel() or not bool(((array >= 0) & (array <= 1)).all())
+        ):
             raise ValueError(
                 f"images must be [batch, 3, rows, columns] in [0, 1], got shape {tuple(array.shape)}"
                 + (f" with values from {array.min():g} to {array.max():g}" if array.numel() else "")
@@ -222,7 +279,10 @@ def _as_bytes(images: Any) -> list[np.ndarray]:
         raise ValueError(
             f"images must be a tensor [batch, 3, rows, columns] in [0, 1] or PIL images, got {images!r}"[:300]
         )
-    return [np.asarray(image.convert("RGB")) for image in images]
+    arrays = [np.asarray(image.convert("RGB")) for image in images]
+    if len(sizes := {array.shape[:2] for array in arrays}) > 1:
+        raise ValueError(f"images must be of one size (rows, columns), got {sorted(sizes)}")
+    return arrays
 
 
 def _texts(texts: str | Sequence[str]) -> list[str]:
@@ -276,6 +336,7 @@ class Detector(_Vision):
     @torch.no_grad()
     def __call__(self, images: Any, threshold: float = 0.5) -> list[list[Detection]]:
         """Find things whose score exceeds ``threshold``, for each picture, best first; boxes in its pixels."""
+        real_number("threshold", threshold, low=0, high=1)
         output = self.model(pixel_values=self._pixels(images))
         sizes = [image.shape[:2] for image in _as_bytes(images)]
         found = self.processor.post_process_object_detection(output, threshold=threshold, target_sizes=sizes)
@@ -301,6 +362,7 @@ class Captioner(_Vision):
     @torch.no_grad()
     def __call__(self, images: Any, max_new_tokens: int = 30) -> list[str]:
         """One caption for each picture, the likeliest word by word."""
+        positive_integer("max_new_tokens", max_new_tokens)
         numbers = self.model.generate(
             pixel_values=self._pixels(images), max_new_tokens=max_new_tokens, do_sample=False, num_beams=1
         )
@@ -315,7 +377,7 @@ class Depth(_Vision):
 
     @torch.no_grad()
     def __call__(self, images: Any) -> torch.Tensor:
-        """Float32 [batch, rows, columns], at the size of the first picture."""
+        """Float32 [batch, rows, columns], at the size of the pictures; larger is nearer."""
         depth = self.model(pixel_values=self._pixels(images)).predicted_depth.float().cpu()
         size = _as_bytes(images)[0].shape[:2]
         if tuple(depth.shape[1:]) == tuple(size):
@@ -336,23 +398,31 @@ class SoftEdges:
         return self.model(x.to(self.model.device, self.model.dtype), 0).sample[:, 0].sigmoid().float().cpu()
 
 
+def _diffusers(kind: Any, folder: Path, dtype: torch.dtype, weights: Path) -> Any:
+    """Open with the float16 files if they are what is wanted, or all there is; ``weights`` is where to look."""
+    plain = [path for path in weights.glob("*.safetensors") if not path.name.endswith(".fp16.safetensors")]
+    half = any(weights.glob("*.fp16.safetensors")) and (dtype == torch.float16 or not plain)
+    return kind.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        variant="fp16" if half else None,
+        local_files_only=True,
+        low_cpu_mem_usage=False,  # True needs accelerate
+    )
+
+
 def _open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import StableDiffusionPipeline
 
-    variant = "fp16" if any(folder.glob("unet/*.fp16.safetensors")) else None
-    return StableDiffusionPipeline.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, variant=variant, local_files_only=True, low_cpu_mem_usage=False
-    )
+    return _diffusers(StableDiffusionPipeline, folder, dtype, folder / "unet")
 
 
 def _open_autoencoder(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import AutoencoderKL
 
     inner = folder / "vae" if (folder / "vae").is_dir() else folder  # a pipeline's folder holds one, too
-    variant = "fp16" if any(inner.glob("*.fp16.safetensors")) else None
-    return AutoencoderKL.from_pretrained(
-        inner, dtype=dtype, use_safetensors=True, variant=variant, local_files_only=True, low_cpu_mem_usage=False
-    )
+    return _diffusers(AutoencoderKL, inner, dtype, inner)
 
 
 def _open_clip(folder: Path, dtype: torch.dtype) -> Clip:
@@ -392,11 +462,7 @@ def _open_depth(folder: Path, dtype: torch.dtype) -> Depth:
 def _open_soft_edges(folder: Path, dtype: torch.dtype) -> SoftEdges:
     from diffusers import UNet2DModel
 
-    return SoftEdges(
-        UNet2DModel.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
-        )
-    )
+    return SoftEdges(_diffusers(UNet2DModel, folder, dtype, folder))
 
 
 def _transformer(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
@@ -407,11 +473,12 @@ _STABLE_DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 #: Role -> how it is filled. A later role is one more entry.
 ROLES: dict[str, Role] = {
     "text-to-image": Role(_open_pipeline, _STABLE_DIFFUSION, 2.7, _PIPELINE),
-    "autoencoder": Role(_open_autoencoder, _STABLE_DIFFUSION, 0.17, ("vae/*.json", "vae/*.fp16.safetensors")),
+    "autoencoder": Role(_open_autoencoder, _STABLE_DIFFUSION, 0.17, ("vae/config.json", "vae/*.fp16.safetensors")),
     "clip": Role(_open_clip, "openai/clip-vit-large-patch14", 1.7),
     "detector": Role(_open_detector, "hustvl/yolos-tiny", 0.03),
     "captioner": Role(_open_captioner, "Salesforce/blip-image-captioning-base", 1.0),
-    "depth": Role(_open_depth, "Intel/dpt-hybrid-midas", 0.5),
+    # The main branch of this repository holds a pickle only; the hub's conversion to safetensors waits as request 5.
+    "depth": Role(_open_depth, "Intel/dpt-hybrid-midas", 0.5, revision="refs/pr/5"),
     "soft-edges": Role(
         _open_soft_edges,
         None,
