@@ -1,10 +1,17 @@
 """`load(role, tier)`: one code path for both tiers, sums checked first, errors that say what to do."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from semcom_utils import toyworld
 from semcom_utils.generation import ROLES, loading
@@ -86,7 +93,7 @@ def stable_diffusion(folder, *, safety_checker: bool, variant: str | None = None
         ),
         text_encoder=CLIPTextModel(text_config(tokenizer)),
         tokenizer=tokenizer,
-        scheduler=DDIMScheduler(clip_sample=False),
+        scheduler=DDIMScheduler(clip_sample=False, steps_offset=1),
         safety_checker=checker,
         feature_extractor=CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=SIZE) if safety_checker else None,
         requires_safety_checker=safety_checker,
@@ -111,15 +118,17 @@ def tiny(role, folder):
         tokenizer.save_pretrained(folder)
         tr.CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=SIZE).save_pretrained(folder)
     elif role == "detector":
-        tr.YolosForObjectDetection(
+        model = tr.YolosForObjectDetection(
             tr.YolosConfig(
-                **tower,
+                **{**tower, "initializer_range": 0.5},  # or all boxes would be the same
                 image_size=[32, 32],
                 patch_size=8,
                 num_detection_tokens=5,
                 id2label={0: "cat", 1: "dog"},
             )
-        ).save_pretrained(folder)
+        )
+        torch.nn.init.normal_(model.vit.embeddings.detection_tokens)
+        model.save_pretrained(folder)
         tr.YolosImageProcessorPil(size={"shortest_edge": 32, "longest_edge": 40}).save_pretrained(folder)
     elif role == "captioner":
         tokenizer = bert_tokenizer()
@@ -128,10 +137,10 @@ def tiny(role, folder):
                 vision_config=vision,
                 text_config={
                     **tower,
-                    "vocab_size": len(tokenizer),
+                    "vocab_size": len(tokenizer) + 2,  # the public one starts with a token that its tokenizer lacks
                     "encoder_hidden_size": 16,
                     "max_position_embeddings": 48,
-                    "bos_token_id": tokenizer.bos_token_id,
+                    "bos_token_id": len(tokenizer),
                     "sep_token_id": tokenizer.sep_token_id,
                     "pad_token_id": tokenizer.pad_token_id,
                     "eos_token_id": tokenizer.sep_token_id,
@@ -141,15 +150,28 @@ def tiny(role, folder):
         tokenizer.save_pretrained(folder)
         tr.BlipImageProcessorPil(size=SIZE).save_pretrained(folder)
     elif role == "depth":
-        tr.DPTForDepthEstimation(
+        tr.DPTForDepthEstimation(  # hybrid: a transformer on top of a convolutional backbone
             tr.DPTConfig(
                 **{**tower, "num_hidden_layers": 4},
                 image_size=32,
-                patch_size=8,
+                patch_size=16,
+                is_hybrid=True,
+                backbone_config={
+                    "model_type": "bit",
+                    "global_padding": "same",
+                    "layer_type": "bottleneck",
+                    "depths": [1, 1, 1],
+                    "embedding_size": 8,
+                    "hidden_sizes": [8, 8, 8],
+                    "num_groups": 2,
+                    "out_features": ["stage1", "stage2", "stage3"],
+                    "embedding_dynamic_padding": True,
+                },
+                backbone_featmap_shape=[1, 8, 2, 2],
                 backbone_out_indices=[0, 1, 2, 3],
+                neck_ignore_stages=[0, 1],
                 neck_hidden_sizes=[8] * 4,
                 fusion_hidden_size=8,
-                is_hybrid=False,
             )
         ).save_pretrained(folder)
         tr.DPTImageProcessorPil(size=SIZE).save_pretrained(folder)
@@ -169,6 +191,21 @@ def tiny(role, folder):
         ).save_pretrained(folder)
 
 
+def halve(folder):
+    """Store the weights in float16, as the mini checkpoints do."""
+    for path in folder.rglob("*.safetensors"):
+        halves = {name: w.half() if w.is_floating_point() else w for name, w in load_file(path).items()}
+        save_file(halves, path, metadata={"format": "pt"})
+    for path in folder.rglob("config.json"):
+        path.write_text(path.read_text().replace('"dtype": "float32"', '"dtype": "float16"'))
+
+
+def parameters(model):
+    """Of whatever `load` returned."""
+    models = model.components.values() if hasattr(model, "components") else [getattr(model, "model", model)]
+    return [p for part in models if isinstance(part, torch.nn.Module) for p in part.parameters()]
+
+
 def use(role, model, images):
     """What a chapter does with a role, at either tier."""
     if role == "text-to-image":
@@ -182,12 +219,27 @@ def use(role, model, images):
     return model(images)
 
 
+@pytest.fixture
+def sealed(tmp_path, monkeypatch):
+    """A tiny checkpoint where the mini ones are looked for."""
+    folder = tmp_path / "models" / "mini-soft-edges"
+    tiny("soft-edges", folder)
+    seal(folder)
+    monkeypatch.setattr(loading, "MODELS", folder.parent)
+    return folder
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_the_full_tier_opens_a_public_folder(role, tmp_path):
     tiny(role, tmp_path)
+    halve(tmp_path)
     assert list(tmp_path.rglob("*.safetensors")) and not list(tmp_path.rglob("*.bin"))
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    one, two = (use(role, load(role, "full", folder=tmp_path, device="cpu"), images) for _ in range(2))
+    models = [load(role, "full", folder=tmp_path, device="cpu") for _ in range(2)]
+    assert all(p.dtype == torch.float32 and not p.is_meta for p in parameters(models[0])) and parameters(models[0])
+    half = parameters(ROLES[role].open(tmp_path, torch.float16))  # what a GPU gets
+    assert all(p.dtype == torch.float16 for p in half)
+    one, two = (use(role, model, images) for model in models)
     assert type(one) is type(two)
     if role == "detector":
         assert [[d.label for d in found] for found in one] == [[d.label for d in found] for found in two]
@@ -229,9 +281,100 @@ def test_a_generator_decides_the_picture(tmp_path):
     assert (pictures[0] != pictures[2]).any()
 
 
-def test_pil_images_and_tensors_say_the_same(tmp_path):
-    from PIL import Image
+@pytest.mark.parametrize(
+    ("role", "published"),
+    [
+        ("clip", {"feature_extractor_type": "CLIPFeatureExtractor", "size": 32, "crop_size": 32}),
+        ("detector", {"feature_extractor_type": "YolosFeatureExtractor", "size": 32, "max_size": 48}),
+        ("detector", {"format": "coco_detection", "size": {"shortest_edge": 32, "longest_edge": 48}}),
+        ("captioner", {"image_processor_type": "BlipImageProcessor", "size": SIZE, "size_divisor": 32}),
+        ("depth", {"feature_extractor_type": "DPTFeatureExtractor", "size": 32, "ensure_multiple_of": 1}),
+    ],
+)
+def test_settings_of_image_processors_as_first_published(role, published, tmp_path):
+    """The public checkpoints are years old, and so are the names in their `preprocessor_config.json`."""
+    tiny(role, tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**published, "image_mean": [0.4] * 3}))
+    model = load(role, "full", folder=tmp_path, device="cpu")
+    assert model._pixels(torch.rand(2, 3, 32, 32)).shape == (2, 3, 32, 32)
+    assert model._pixels(torch.full((1, 3, 32, 32), 0.4)).abs().max() < 0.01  # less the mean of the file
+    use(role, model, torch.rand(2, 3, 32, 32))
 
+
+def test_boxes_are_in_the_pixels_of_the_picture(tmp_path):
+    """A model knows shares of width and height; boxes come back in pixels of a picture 96 wide and 64 high."""
+    tiny("detector", tmp_path)
+    detect = load("detector", "full", folder=tmp_path, device="cpu")
+    picture = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        output = detect.model(pixel_values=detect._pixels(picture))
+    best_first = output.logits[0].softmax(-1)[:, :-1].amax(-1).argsort(descending=True)  # the last label: no thing
+    x, y, w, h = output.pred_boxes[0][best_first].T * torch.tensor([96.0, 64, 96, 64])[:, None]
+    expected = torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], 1)
+    torch.testing.assert_close(torch.tensor([thing.box for thing in detect(picture, 0.0)[0]]), expected)
+
+
+def test_of_two_precisions_the_fitting_one_is_read(tmp_path):
+    """A folder may hold float32 and float16 files: on a CPU the first are exact, alone the second will do."""
+    stable_diffusion(tmp_path, safety_checker=False)
+    plain = tmp_path / "vae" / "diffusion_pytorch_model.safetensors"
+    half = plain.with_name("diffusion_pytorch_model.fp16.safetensors")
+    exact = load_file(plain)
+    save_file({name: w.half() for name, w in exact.items()}, half, metadata={"format": "pt"})
+    name = "decoder.conv_in.weight"
+    read = load("autoencoder", "full", folder=tmp_path, device="cpu").state_dict()[name]
+    assert torch.equal(read, exact[name])
+    plain.unlink()
+    read = load("autoencoder", "full", folder=tmp_path, device="cpu").state_dict()[name]
+    assert torch.equal(read, exact[name].half().float()) and not torch.equal(read, exact[name])
+
+
+def test_pickled_weights_are_not_opened(tmp_path):
+    """... whatever the libraries would do: a pickle may run code."""
+    tiny("detector", tmp_path)
+    torch.save(load_file(tmp_path / "model.safetensors"), tmp_path / "pytorch_model.bin")
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match="safetensors"):
+        load("detector", "full", folder=tmp_path, device="cpu")
+
+
+def test_a_later_role_is_one_entry(sealed, monkeypatch):
+    """A ControlNet, composed with the pipeline as a chapter would."""
+    from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
+
+    stable_diffusion(sealed.parent / "mini-text-to-image", safety_checker=False)
+    seal(sealed.parent / "mini-text-to-image")
+    pipeline = load("text-to-image", device="cpu")
+    folder = sealed.parent / "mini-controlnet-edges"
+    ControlNetModel.from_unet(pipeline.unet, conditioning_embedding_out_channels=(8, 8, 8, 8)).save_pretrained(folder)
+    seal(folder)
+    entry = loading.Role(lambda folder, dtype: ControlNetModel.from_pretrained(folder, dtype=dtype), "some/one", 1.4)
+    monkeypatch.setitem(ROLES, "controlnet-edges", entry)
+    guided = StableDiffusionControlNetPipeline.from_pipe(pipeline, controlnet=load("controlnet-edges", device="cpu"))
+    guided.set_progress_bar_config(disable=True)
+    edges = torch.zeros(1, 3, 32, 32)
+    g = torch.Generator().manual_seed(0)
+    assert guided("a red ball", image=edges, num_inference_steps=2, generator=g).images[0].size == (32, 32)
+
+
+def test_nothing_is_said_and_nothing_needs_torchvision(tmp_path):
+    """In a fresh interpreter: a chapter's cells must write nothing to stderr."""
+    stable_diffusion(tmp_path, safety_checker=False)
+    code = (
+        "import sys; sys.modules['torchvision'] = None\n"
+        "import torch; torch.set_num_threads(1)\n"
+        "from semcom_utils.generation import load\n"
+        f"pipeline = load('text-to-image', 'full', folder={str(tmp_path)!r}, device='cpu')\n"
+        "pipeline('a red ball', num_inference_steps=2, generator=torch.Generator().manual_seed(0))\n"
+        "import transformers.utils.logging as t, diffusers.utils.logging as d\n"
+        "assert t.is_progress_bar_enabled() and d.is_progress_bar_enabled()  # as it was before\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_pil_images_and_tensors_say_the_same(tmp_path):
     tiny("clip", tmp_path)
     clip = load("clip", "full", folder=tmp_path, device="cpu")
     array = (torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 255).round()
@@ -249,6 +392,8 @@ def test_pil_images_and_tensors_say_the_same(tmp_path):
         [],
         "a.png",
         torch.full((1, 3, 8, 8), float("nan")),
+        torch.rand(0, 3, 8, 8),
+        [Image.new("RGB", (8, 8)), Image.new("RGB", (8, 16))],
     ],
 )
 def test_bad_images_are_refused(images, tmp_path):
@@ -264,12 +409,28 @@ def test_bad_texts_are_refused(texts, tmp_path):
         load("clip", "full", folder=tmp_path, device="cpu").texts(texts)
 
 
+@pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan"), "high"])
+def test_bad_threshold_is_refused(threshold, tmp_path):
+    tiny("detector", tmp_path)
+    with pytest.raises(ValueError, match="^threshold must be"):
+        load("detector", "full", folder=tmp_path, device="cpu")(torch.rand(1, 3, 32, 32), threshold)
+
+
+def test_bad_length_of_a_caption_is_refused(tmp_path):
+    tiny("captioner", tmp_path)
+    with pytest.raises(ValueError, match="^max_new_tokens must be"):
+        load("captioner", "full", folder=tmp_path, device="cpu")(torch.rand(1, 3, 32, 32), 0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
         (("painter",), "role"),
         (("clip", "huge"), "tier"),
         (("clip", "mini", "abacus"), "device"),
+        (("clip", "mini", 1.5), "device"),
+        (("clip", "mini", "cuda:99"), "device"),
+        (("clip", "mini", "xpu:99"), "device"),
         (("soft-edges", "full"), "tier"),
     ],
 )
@@ -309,8 +470,81 @@ def test_without_network_the_full_tier_says_what_to_fetch(role, tmp_path, monkey
     assert ROLES[role].repository in message and "GB" in message and f"hf download {ROLES[role].repository}" in message
 
 
+def test_an_unreachable_hub_is_told_soon(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    for proxy in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(proxy, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+    start = time.monotonic()
+    with pytest.raises(FileNotFoundError, match="hub cannot be reached.*hf download openai/clip-vit-large-patch14"):
+        load("clip", "full", device="cpu")
+    assert time.monotonic() - start < 10
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Fills the hub's cache, offline, with part of a public repository: `cache(role, folder)`."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def fill(role, folder):
+        repository = tmp_path / "hub" / ("models--" + ROLES[role].repository.replace("/", "--"))
+        commit = "0123456789abcdef0123456789abcdef01234567"
+        shutil.copytree(folder, repository / "snapshots" / commit)
+        ref = repository / "refs" / (ROLES[role].revision or "main")
+        ref.parent.mkdir(parents=True)
+        ref.write_text(commit)
+
+    return fill
+
+
+@pytest.mark.parametrize("role", ["text-to-image", "autoencoder", "clip", "depth"])
+def test_what_is_cached_needs_no_network(role, cache, tmp_path):
+    if role in ("text-to-image", "autoencoder"):
+        stable_diffusion(tmp_path / "public", safety_checker=True, variant="fp16")
+    else:
+        tiny(role, tmp_path / "public")
+    cache(role, tmp_path / "public")
+    assert len(use(role, load(role, "full", device="cpu"), torch.rand(2, 3, 32, 32)))
+
+
+def test_half_a_repository_in_the_cache_is_not_taken_for_the_whole(cache, tmp_path):
+    """The autoencoder is part of Stable Diffusion's repository, and may have been fetched alone."""
+    stable_diffusion(tmp_path / "public", safety_checker=True, variant="fp16")
+    for part in tmp_path.glob("public/*"):
+        if part.is_file():
+            part.unlink()
+        elif part.name != "vae":
+            shutil.rmtree(part)
+    cache("text-to-image", tmp_path / "public")
+    load("autoencoder", "full", device="cpu")
+    with pytest.raises(FileNotFoundError, match="not whole in the cache.*hf download stable-diffusion-v1-5"):
+        load("text-to-image", "full", device="cpu")
+
+
+def test_savings_change_no_picture(tmp_path, monkeypatch):
+    tiny("text-to-image", tmp_path)
+    whole = use("text-to-image", load("text-to-image", "full", folder=tmp_path, device="cpu"), None)
+    plan = memory_plan(int(5e9))
+    monkeypatch.setattr(loading, "memory_plan", lambda free: plan)
+    sliced = load("text-to-image", "full", folder=tmp_path, device="cpu")
+    assert sliced.vae.use_slicing and sliced.vae.use_tiling
+    assert np.abs(use("text-to-image", sliced, None).astype(int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize("free", [-1, "much", float("nan")])
+def test_bad_free_memory_is_refused(free):
+    with pytest.raises(ValueError, match="^free_bytes must be"):
+        memory_plan(free)
+
+
 def test_memory_plan_saves_more_on_smaller_gpus():
-    assert memory_plan(None) == memory_plan(24 * 10**9) == ()
+    assert memory_plan(None) == memory_plan(24 * 10**9) == memory_plan(int(loading.SLICE_BELOW)) == ()
     assert "enable_attention_slicing" in memory_plan(6 * 10**9) and "enable_model_cpu_offload" not in memory_plan(
         6 * 10**9
     )
@@ -320,16 +554,6 @@ def test_memory_plan_saves_more_on_smaller_gpus():
     for saving in memory_plan(0):
         owner = AutoencoderKL if saving.startswith("vae.") else StableDiffusionPipeline
         assert callable(getattr(owner, saving.removeprefix("vae.")))
-
-
-@pytest.fixture
-def sealed(tmp_path, monkeypatch):
-    """A tiny checkpoint where the mini ones are looked for."""
-    folder = tmp_path / "models" / "mini-soft-edges"
-    tiny("soft-edges", folder)
-    seal(folder)
-    monkeypatch.setattr(loading, "MODELS", folder.parent)
-    return folder
 
 
 def test_a_sealed_checkpoint_loads(sealed):
@@ -357,8 +581,10 @@ def cut_short(folder):
         (lambda folder: (folder / "more.json").write_text("{}"), "more.json must be listed"),
         (lambda folder: (folder / "SHA256SUMS").unlink(), "must hold SHA256SUMS"),
         (lambda folder: (folder / "SHA256SUMS").write_text("nonsense\n"), "must hold lines"),
+        (lambda folder: (folder / "SHA256SUMS").write_bytes(b"\xff\xfe\n"), "must hold lines"),
+        (lambda folder: (folder / "config.json").write_text("{}"), "config.json is damaged"),
     ],
-    ids=["changed", "cut", "missing", "unlisted", "no list", "bad list"],
+    ids=["changed", "cut", "missing", "unlisted", "no list", "bad list", "no text", "config"],
 )
 def test_nothing_is_read_from_a_damaged_checkpoint(sealed, monkeypatch, spoil, says):
     spoil(sealed)
@@ -368,7 +594,10 @@ def test_nothing_is_read_from_a_damaged_checkpoint(sealed, monkeypatch, spoil, s
     )
     with pytest.raises(ValueError, match=says) as raised:
         load("soft-edges", device="cpu")
-    assert "mini-soft-edges" in str(raised.value) and "training" in str(raised.value)  # which, and what to do
+    said = str(raised.value)  # which, and what to do
+    assert "mini-soft-edges" in said and "python -m semcom_utils.generation.training soft-edges" in said
+    with pytest.raises(ValueError, match=says):  # by another way
+        load("soft-edges", folder=os.path.relpath(sealed), device="cpu")
     assert read == []
 
 
