@@ -28,6 +28,9 @@ MODULES = {
     "survey_offloading": "survey_network",
     "survey_off_peak": "survey_network",
     "survey_priority": "survey_network",
+    "survey_city": "survey_city",
+    "survey_families": "survey_models",
+    "survey_lengths": "survey_models",
 }
 
 

@@ -1,0 +1,310 @@
+"""The five families of generative models, each as small as it can be while its mechanism is whole.
+
+Points of the plane (or short vectors) stand for pictures, so that a family trains in seconds and its samples can be
+held against a law that is known exactly. All have a ``sample(n, generator)``; what each learns from is ``loss``.
+Derived and compared in the chapter ``notebooks/13e_model_families``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, one_hot, softplus
+
+from semcom_utils.checks import one_of, positive_integer, real_number
+
+from .samplers import sample as run_sampler
+from .samplers import timesteps
+from .schedules import add_noise, alphas_cumprod
+
+__all__ = [
+    "FAMILIES", "Adversarial", "Autoregressive", "CouplingFlow", "Diffusion", "Family", "VariationalAutoencoder",
+    "fit", "mlp", "width",
+]
+
+
+def width(inputs: int, outputs: int, parameters: int) -> int:
+    """Hidden width of a network with two hidden layers and about so many parameters: h² + h (in + out + 2) + out."""
+    b = inputs + outputs + 2
+    h = (-b + math.sqrt(b * b + 4 * (positive_integer("parameters", parameters) - outputs))) / 2
+    return max(round(h), 1)
+
+
+def mlp(inputs: int, outputs: int, hidden: int, generator: torch.Generator, last: float = 1.0) -> nn.Sequential:
+    """Two hidden layers, SiLU. Weights from the generator, uniform of variance 1 / (3 fan-in); the last times ``last``.
+
+    Weights are drawn here because PyTorch's own drawing uses the global state.
+    """
+    layers, sizes = [], (inputs, hidden, hidden, outputs)
+    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
+        bound = fan_in**-0.5 * (last if len(layers) == 4 else 1.0)
+        with torch.no_grad():
+            layer.weight.copy_(bound * (2 * torch.rand(layer.weight.shape, generator=generator) - 1))
+            layer.bias.zero_()
+        layers += [layer, nn.SiLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+class Family(nn.Module):
+    """A generative model of vectors.
+
+    Parameters
+    ----------
+    dimension : int
+        Length d of a vector.
+    generator : torch.Generator
+        Draws the first weights.
+    parameters : int
+        About so many in the networks that ``sample`` uses; networks of the training alone come on top.
+
+    Attributes
+    ----------
+    painter : nn.Module
+        The network(s) that ``sample`` uses.
+    """
+
+    def __init__(self, dimension: int, generator: torch.Generator, parameters: int = 20_000):
+        super().__init__()
+        self.dimension = positive_integer("dimension", dimension)
+        if not isinstance(generator, torch.Generator):
+            raise ValueError(f"generator must be a torch.Generator, got {type(generator).__name__}")
+        self.build(generator, positive_integer("parameters", parameters, low=100))
+
+    def build(self, generator: torch.Generator, parameters: int) -> None:
+        """Make the networks."""
+        raise NotImplementedError
+
+    def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """What training lowers, for data ``[n, d]``."""
+        raise NotImplementedError
+
+    def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw ``[n, d]``."""
+        raise NotImplementedError
+
+    def _noise(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        return torch.randn(positive_integer("n", n), self.dimension, generator=generator)
+
+
+class Autoregressive(Family):
+    r"""One coordinate after the other, :math:`p(x) = \prod_i p(x_i \mid x_{i-1})`, each cut into bins.
+
+    A network sees the coordinate before (all there is to see in the plane) and says the probabilities of the next
+    one's bins; within a bin the density is flat. PixelRNN and PixelCNN do this with 256 values of a pixel, language
+    models with words.
+    """
+
+    edge, bins = 3.5, 70
+
+    def build(self, generator, parameters):
+        inputs = self.bins + self.dimension
+        self.painter = mlp(inputs, self.bins, width(inputs, self.bins, parameters), generator)
+
+    @property
+    def bin_width(self) -> float:
+        return 2 * self.edge / self.bins
+
+    def _index(self, x):
+        return ((x + self.edge) / self.bin_width).long().clamp(0, self.bins - 1)
+
+    def _logits(self, before: torch.Tensor | None, i: int, n: int) -> torch.Tensor:
+        """Logits of the bins of coordinate i, ``[n, bins]``, from the bins of the one before."""
+        seen = torch.zeros(n, self.bins) if before is None else one_hot(before, self.bins).float()
+        place = one_hot(torch.tensor(i), self.dimension).float().expand(n, -1)
+        return self.painter(torch.cat([seen, place], 1))
+
+    def loss(self, x, generator=None):
+        k = self._index(x)
+        parts = [cross_entropy(self._logits(k[:, i - 1] if i else None, i, len(x)), k[:, i])
+                 for i in range(self.dimension)]
+        return sum(parts) + self.dimension * math.log(self.bin_width)
+
+    def log_density(self, x: torch.Tensor) -> torch.Tensor:
+        """Exact, in nats, ``[n]``; minus infinity outside the bins."""
+        k = self._index(x)
+        logs = sum(self._logits(k[:, i - 1] if i else None, i, len(x)).log_softmax(1).gather(1, k[:, i : i + 1])[:, 0]
+                   for i in range(self.dimension))
+        outside = (x.abs() > self.edge).any(1)
+        return torch.where(outside, -torch.inf, logs - self.dimension * math.log(self.bin_width))
+
+    def sample(self, n, generator):
+        before, columns = None, []
+        for i in range(self.dimension):
+            before = torch.multinomial(self._logits(before, i, n).softmax(1), 1, generator=generator)[:, 0]
+            columns.append(before)
+        within = torch.rand(n, self.dimension, generator=generator)
+        return (torch.stack(columns, 1) + within) * self.bin_width - self.edge
+
+
+class VariationalAutoencoder(Family):
+    r"""A latent z ~ N(0, I) and a decoder, :math:`p(x \mid z) = N(g(z), s^2 I)`; the encoder exists for the bound.
+
+    The loss is the negative evidence lower bound (Kingma and Welling, 2014), in nats.
+    """
+
+    def build(self, generator, parameters):
+        d = self.dimension
+        self.painter = mlp(d, d, width(d, d, parameters), generator)
+        self.encoder = mlp(d, 2 * d, width(d, d, parameters), generator)
+        self.log_s = nn.Parameter(torch.zeros(()))
+
+    def loss(self, x, generator):
+        mean, log_var = self.encoder(x).chunk(2, 1)
+        z = mean + (log_var / 2).exp() * self._noise(len(x), generator)
+        misfit = (x - self.painter(z)).square().sum(1) / (2 * (2 * self.log_s).exp())
+        misfit = misfit + self.dimension * (self.log_s + 0.5 * math.log(2 * math.pi))
+        kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
+        return (misfit + kl).mean()
+
+    def sample(self, n, generator):
+        z, noise = self._noise(n, generator), self._noise(n, generator)
+        return self.painter(z) + self.log_s.exp() * noise
+
+
+class Adversarial(Family):
+    """A generator against a discriminator (Goodfellow et al., 2014); the generator minimises -log D(G(z))."""
+
+    def build(self, generator, parameters):
+        d = self.dimension
+        self.painter = mlp(d, d, width(d, d, parameters), generator)
+        self.critic = mlp(d, 1, width(d, 1, parameters), generator)  # its output is the logit of D
+
+    def loss(self, x, generator):
+        """The generator's; ``critic_loss`` is the other player's."""
+        return softplus(-self.critic(self.sample(len(x), generator))).mean()
+
+    def critic_loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """-E log D(x) - E log(1 - D(G(z)))."""
+        made = self.sample(len(x), generator).detach()
+        return softplus(-self.critic(x)).mean() + softplus(self.critic(made)).mean()
+
+    def sample(self, n, generator):
+        return self.painter(self._noise(n, generator))
+
+
+class CouplingFlow(Family):
+    """Affine couplings (Real NVP, Dinh et al., 2017): one half of the coordinates scales and shifts the other.
+
+    A bounded scale, exp(2 tanh), keeps the inverse stable. The loss is the exact negative log-likelihood, in nats.
+    """
+
+    couplings = 6
+
+    def build(self, generator, parameters):
+        d, first = self.dimension, max(self.dimension // 2, 1)
+        hidden = width(first, 2 * d, parameters // self.couplings)
+        # each network sees one half (a constant, if there is but one coordinate), and answers for all coordinates
+        self.painter = nn.ModuleList(mlp(d, 2 * d, hidden, generator, last=0.1) for _ in range(self.couplings))
+
+    def _coefficients(self, k: int, x: torch.Tensor):
+        """Log-scale and shift of coupling k, zero where it leaves a coordinate alone."""
+        moved = torch.zeros(self.dimension)
+        moved[k % 2 :: 2] = 1.0
+        log_scale, shift = self.painter[k](x * (1 - moved)).chunk(2, 1)
+        return 2 * torch.tanh(log_scale) * moved, shift * moved
+
+    def log_density(self, x: torch.Tensor) -> torch.Tensor:
+        """Exact by change of variables, in nats, ``[n]``."""
+        log_det = 0.0
+        for k in range(self.couplings):
+            log_scale, shift = self._coefficients(k, x)
+            x, log_det = x * log_scale.exp() + shift, log_det + log_scale.sum(1)
+        return log_det - 0.5 * x.square().sum(1) - 0.5 * self.dimension * math.log(2 * math.pi)
+
+    def loss(self, x, generator=None):
+        return -self.log_density(x).mean()
+
+    def sample(self, n, generator):
+        x = self._noise(n, generator)
+        for k in reversed(range(self.couplings)):
+            log_scale, shift = self._coefficients(k, x)
+            x = (x - shift) * (-log_scale).exp()
+        return x
+
+
+class Diffusion(Family):
+    """A denoiser that predicts the noise (Ho et al., 2020), and the samplers of :mod:`.samplers`."""
+
+    training_steps, frequencies = 1000, 8
+    #: Denoising steps of ``sample``, and how much noise each adds back (0: DDIM, 1: DDPM).
+    steps, eta = 100, 0.0
+
+    def build(self, generator, parameters):
+        inputs = self.dimension + 2 * self.frequencies
+        self.painter = mlp(inputs, self.dimension, width(inputs, self.dimension, parameters), generator)
+        self.alpha_bar = alphas_cumprod("linear", self.training_steps)
+
+    def epsilon(self, x_t: torch.Tensor, t: torch.Tensor | int) -> torch.Tensor:
+        """Predicted noise of ``[n, d]`` at timestep(s) t."""
+        phase = torch.as_tensor(t).reshape(-1, 1) / self.training_steps * torch.pi * 2.0 ** torch.arange(
+            self.frequencies) / 2
+        clock = torch.cat([phase.sin(), phase.cos()], 1).float().expand(len(x_t), -1)
+        return self.painter(torch.cat([x_t, clock], 1))
+
+    def loss(self, x, generator):
+        t = torch.randint(self.training_steps, (len(x),), generator=generator)
+        epsilon = self._noise(len(x), generator)
+        return (self.epsilon(add_noise(x, epsilon, self.alpha_bar[t]), t) - epsilon).square().mean()
+
+    def sample(self, n, generator, steps: int | None = None):
+        visited = timesteps(self.training_steps, self.steps if steps is None else steps)
+        x = self._noise(n, generator)
+        return run_sampler(self.epsilon, x, self.alpha_bar, visited, eta=self.eta, generator=generator)
+
+
+#: Name -> class, in the order of the survey's text.
+FAMILIES = {
+    "autoregressive": Autoregressive, "vae": VariationalAutoencoder, "gan": Adversarial, "flow": CouplingFlow,
+    "diffusion": Diffusion,
+}
+
+
+def fit(
+    model: Family, draw, generator: torch.Generator, *, steps: int = 3000, batch: int = 256, rate: float = 2e-3,
+) -> list[float]:
+    """Train on fresh data at every step (Adam, the rate falling to zero along a cosine).
+
+    Parameters
+    ----------
+    model : Family
+        Trained in place.
+    draw : callable
+        ``draw(n, generator)`` returns data ``[n, d]``.
+    generator : torch.Generator
+    steps, batch : int
+    rate : float
+        Adam's first step size. A GAN takes a step of either player in turn, with Adam's first moment at 0.5.
+
+    Returns
+    -------
+    list of float
+        The loss, step by step.
+    """
+    positive_integer("steps", steps)
+    positive_integer("batch", batch)
+    rate = real_number("rate", rate, low=0, low_open=True)
+    adversarial = isinstance(model, Adversarial)
+    losses = [(model.critic.parameters(), model.critic_loss), (model.painter.parameters(), model.loss)] if adversarial \
+        else [(model.parameters(), model.loss)]
+    betas = (0.5, 0.999) if adversarial else (0.9, 0.999)
+    players = [(torch.optim.Adam(list(weights), rate, betas=betas), loss) for weights, loss in losses]
+    history = []
+    for step in range(steps):
+        x = draw(batch, generator)
+        for optimiser, loss in players:
+            for group in optimiser.param_groups:
+                group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+            optimiser.zero_grad()
+            value = loss(x, generator)
+            value.backward()
+            optimiser.step()
+        history.append(float(value.detach()))
+    return history
+
+
+def make(name: str, dimension: int, generator: torch.Generator, **options) -> Family:
+    """A family by its name in :data:`FAMILIES`."""
+    return FAMILIES[one_of("name", name, FAMILIES)](dimension, generator, **options)
