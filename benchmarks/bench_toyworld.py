@@ -37,6 +37,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=1000)
     scenes = parser.parse_args().scenes
+    if scenes < 10:
+        parser.error(f"--scenes must be at least 10, got {scenes}")
     toyworld.scene(0), yardstick()  # warm
     parts = 10
     drawn, measured = [], []

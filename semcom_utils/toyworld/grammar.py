@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from semcom_utils.checks import one_of
+
 from .scene import COLOURS, GROUNDS, KINDS, PATTERNS, POSES, Description
 
 __all__ = ["PREFIXES", "SYNONYMS", "VOCABULARY", "Meaning", "Word", "caption", "meaning", "paraphrase", "parse_caption"]
@@ -72,6 +74,12 @@ class Word:
     pose: str | None = None
     texture: str | None = None
 
+    def __post_init__(self):
+        one_of("kind", self.kind, KINDS)
+        one_of("colour", self.colour, COLOURS)
+        one_of("pose", self.pose, POSES if self.kind == "robot" else (None,))
+        one_of("texture", self.texture, (None, *PATTERNS))
+
     def text(self, kind: str | None = None) -> str:
         """Name the thing, with its article; ``kind`` is a synonym to use."""
         words = [word for word in (self.texture, self.colour, kind or self.kind, self.pose) if word]
@@ -86,6 +94,15 @@ class Meaning:
     things: tuple[Word, ...]
     inside: bool = False
 
+    def __post_init__(self):
+        one_of("ground", self.ground, GROUNDS)
+        things = self.things if isinstance(self.things, tuple) else ()
+        if not 1 <= len(things) <= 3 or not all(isinstance(thing, Word) for thing in things):
+            raise ValueError(f"things must be a tuple of one to three of Word, got {self.things!r}")
+        kinds = [thing.kind for thing in self.things]
+        if self.inside and kinds not in (["dog", "bucket"], ["ball", "bucket"]):
+            raise ValueError(f"inside must be False unless things are a dog or a ball, then a bucket, got {kinds}")
+
     def canonical(self) -> str:
         """The meaning's one canonical caption."""
         return f"{_join([thing.text() for thing in self.things], self.inside)} on {self.ground}"
@@ -93,6 +110,8 @@ class Meaning:
 
 def meaning(description: Description) -> Meaning:
     """What a caption of the scene can state."""
+    if not isinstance(description, Description):
+        raise ValueError(f"description must be a Description, got {type(description).__name__}")
     words = tuple(
         Word(thing.kind, thing.colour, thing.pose, thing.texture.pattern if thing.texture else None)
         for thing in description.things
@@ -107,6 +126,10 @@ def caption(description: Description) -> str:
 
 def paraphrase(statement: Meaning | Description, rng: np.random.Generator) -> str:
     """Write a meaning in one of the grammar's ways, drawn at random."""
+    if not isinstance(statement, Meaning | Description):
+        raise ValueError(f"statement must be a Meaning or a Description, got {type(statement).__name__}")
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
     said = meaning(statement) if isinstance(statement, Description) else statement
     names = [
         thing.text(str(rng.choice([thing.kind, *SYNONYMS[thing.kind]])) if rng.random() < 0.4 else None)

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import one_of, positive_integer, real_number
 
 from .grammar import Meaning, meaning
 from .rendering import Scene, render
@@ -47,6 +47,8 @@ def split_of(said: Meaning | Description) -> str:
 
     Of all combinations that hold no unseen pair, a fixed tenth, chosen by a checksum, is held out as ``combinations``.
     """
+    if not isinstance(said, Meaning | Description):
+        raise ValueError(f"said must be a Meaning or a Description, got {type(said).__name__}")
     said = meaning(said) if isinstance(said, Description) else said
     pairs = sorted((thing.colour, thing.kind) for thing in said.things)
     if UNSEEN & set(pairs):
@@ -91,6 +93,8 @@ def random_description(
         one_of("things", things, (1, 2, 3))
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    real_number("textured", textured, low=0.0, high=1.0)
+    real_number("inside", inside, low=0.0, high=1.0)
     while True:
         description = _draw(rng, things, textured, inside)
         if split in (None, split_of(description)):

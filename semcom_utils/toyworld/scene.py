@@ -80,7 +80,7 @@ class Texture:
     def __post_init__(self):
         one_of("pattern", self.pattern, PATTERNS)
         real_number("period", self.period, low=0.1, high=1.0)
-        if len(self.colour) != 3:
+        if not isinstance(self.colour, list | tuple) or len(self.colour) != 3:
             raise ValueError(f"colour must be three numbers (RGB), got {self.colour!r}")
         for part in self.colour:
             real_number("colour", part, low=0.0, high=1.0)
@@ -118,6 +118,8 @@ class Thing:
             one_of("pose", self.pose, POSES)
         elif self.pose is not None:
             raise ValueError(f"pose must be None for a {self.kind}, got {self.pose!r}")
+        if not isinstance(self.texture, Texture | None):
+            raise ValueError(f"texture must be a Texture or None, got {self.texture!r}")
 
     @property
     def scale(self) -> float:
@@ -150,7 +152,7 @@ class Description:
 
     def __post_init__(self):
         one_of("ground", self.ground, GROUNDS)
-        things = tuple(self.things)
+        things = tuple(self.things) if isinstance(self.things, list | tuple) else ()
         if not 1 <= len(things) <= 3 or not all(isinstance(thing, Thing) for thing in things):
             raise ValueError(f"things must be one to three of Thing, got {self.things!r}")
         if self.inside:
