@@ -309,7 +309,7 @@ class GaussianMixture:
 def frechet_distance(a: GaussianModel, b: GaussianModel) -> float:
     """2-Wasserstein distance of two Gaussians, in the units of a picture's elements.
 
-    W² = |μ_a − μ_b|² + tr(Σ_a + Σ_b − 2 (Σ_a^½ Σ_b Σ_a^½)^½), by full matrices: for small pictures.
+    W² = ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a^½ Σ_b Σ_a^½)^½), by full matrices: for small pictures.
     """
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"b must have the shape of a, {tuple(a.mean.shape)}, got {tuple(b.mean.shape)}")

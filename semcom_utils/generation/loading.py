@@ -26,7 +26,9 @@ from .checksums import NAME, verify
 
 __all__ = [
     "MODELS",
+    "OFFLOAD_BELOW",
     "ROLES",
+    "SLICE_BELOW",
     "Captioner",
     "Clip",
     "Depth",
@@ -40,8 +42,10 @@ __all__ = [
 
 #: Where the mini checkpoints lie.
 MODELS = Path(__file__).parents[2] / "data" / "models"
-#: Bytes of free GPU memory under which a pipeline computes in slices, and under which only its part at work is there.
-SLICE_BELOW, OFFLOAD_BELOW = 8e9, 4e9
+#: Bytes of free GPU memory below which a pipeline works on one slice at a time.
+SLICE_BELOW = 8e9
+#: Bytes of free GPU memory below which only the part of a pipeline that is at work is on the GPU.
+OFFLOAD_BELOW = 4e9
 #: What travels from a public repository: no pickles, and of several precisions float16.
 _PLAIN = ("*.json", "*.txt", "model.safetensors")
 _PIPELINE = ("model_index.json", "*/*.json", "*/*.txt") + tuple(
@@ -89,7 +93,7 @@ def load(
         Key of :data:`ROLES`.
     tier : str
         ``"mini"`` or ``"full"``.
-    folder : path, optional
+    folder : str or pathlib.Path, optional
         A local folder in the role's public format, in place of the tier's own. If it holds a ``SHA256SUMS``, every
         file is checked against it.
     device : str or torch.device, optional

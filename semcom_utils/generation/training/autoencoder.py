@@ -17,7 +17,7 @@ __all__ = ["Autoencoder", "hue_error"]
 
 
 class Autoencoder(Recipe):
-    """A variational autoencoder whose evidence bound assumes pixel noise of variance :attr:`pixel_variance`.
+    """A variational autoencoder whose evidence bound assumes pixel noise of variance ``pixel_variance``.
 
     The bound weighs distortion against the latents' information, so each latent channel's aggregate stays near N(0, 1),
     which is what the diffusion model and the analog channel want. Two thirds of the run sees crops of 32x32 around
