@@ -181,7 +181,7 @@ def city_run(task: dict) -> dict:
     ----------
     task : dict
         ``seed``; ``kind``: ``"shared"`` (everything), ``"shuffled"`` (the sensors' readings are paired at random while
-        the space is learnt) or ``"random"`` (the space is not learnt). ``sizes`` instead of :data:`SIZES`, optionally.
+        the space is learnt) or ``"random"`` (the space is not learnt). ``sizes`` instead of ``SIZES``, optionally.
 
     Returns
     -------
