@@ -110,6 +110,13 @@ def tiny(role, folder):
     vision = {**tower, "image_size": 32, "patch_size": 8}
     if role in ("text-to-image", "autoencoder"):
         stable_diffusion(folder, safety_checker=False)
+    elif role == "receiver":
+        stable_diffusion(folder, safety_checker=False)
+        for path in (folder / "unet").iterdir():
+            path.rename(folder / path.name)
+        for path in folder.iterdir():
+            if path.is_dir() or path.name == "model_index.json":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
     elif role == "clip":
         tokenizer = clip_tokenizer()
         tr.CLIPModel(
@@ -214,6 +221,9 @@ def use(role, model, images):
     if role == "autoencoder":
         with torch.no_grad():
             return model.decode(model.encode(images * 2 - 1).latent_dist.mean).sample.numpy()
+    if role == "receiver":
+        with torch.no_grad():
+            return model(torch.ones(1, 4, 4, 4), 3, torch.ones(1, 2, 16)).sample.numpy()
     if role == "clip":
         return model.similarity(images, ["a red ball on grass", "a blue cube on sand"]).numpy()
     return model(images)

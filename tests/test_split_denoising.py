@@ -173,6 +173,24 @@ def test_the_matched_receiver_gives_back_the_law_without_any_noise_of_its_own():
     assert gaps["matched"] < 0.06 < 0.15 < gaps["resume"]
 
 
+def test_a_fine_tuned_network_is_asked_with_the_excess_and_a_perfect_one_is_the_tuned_predictor():
+    t, variance = 500, 0.5
+    _, arrived = noised(50, t, variance)
+    visited, asked = list(range(t, -1, -100)), []
+
+    def perfect(z, step, excess):
+        asked.append((step, excess))
+        return epsilon(z / math.sqrt(1 + excess), matched_timestep(step, excess, COSINE))
+
+    for receiver in ("printed", "corrected"):
+        found = receive(perfect, arrived, COSINE, visited, variance, receiver=receiver, predictor="network")
+        ideal = receive(epsilon, arrived, COSINE, visited, variance, receiver=receiver, predictor="tuned")
+        torch.testing.assert_close(found, ideal)
+    steps, excesses = zip(*asked[: len(visited)], strict=True)
+    assert list(steps) == visited and excesses[0] == pytest.approx(variance)  # at first all of the channel's noise
+    assert all(a > b > 0 for a, b in zip(excesses[:-1], excesses[1:], strict=True))
+
+
 @pytest.mark.parametrize("receiver", ["resume", "matched"])
 def test_on_a_silent_channel_the_split_changes_nothing(receiver):
     z_T = torch.randn(5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

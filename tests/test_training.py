@@ -15,6 +15,7 @@ from semcom_utils.generation.training.data import Scenes
 from semcom_utils.generation.training.detector import LABELS, Detector, Judge, mean_average_precision
 from semcom_utils.generation.training.loop import Recipe, learning_rate, train
 from semcom_utils.generation.training.maps import Depth, SoftEdges
+from semcom_utils.generation.training.receiver import Receiver
 from semcom_utils.generation.training.text_to_image import TextToImage
 from semcom_utils.generation.training.tokens import LENGTH, SPARE_WORD, bert_tokenizer, clip_tokenizer
 
@@ -249,6 +250,34 @@ def test_text_to_image_trains_on_latents_and_saves_a_pipeline(tmp_path):
         .transpose(2, 0, 1)
     )
     assert np.abs(again - pictures[0]).mean() < 0.02  # float16 weights
+
+
+def test_the_receiver_is_fine_tuned_from_the_pipeline_and_its_target_is_consistent(tmp_path):
+    coder = Autoencoder(scenes=16)
+    torch.manual_seed(0)
+    coder.save(coder.build(), tmp_path / "autoencoder")
+    first = TextToImage(tmp_path / "autoencoder", scenes=16)
+    first.save(first.build(), tmp_path / "pipeline")
+    recipe = Receiver(tmp_path / "pipeline", tmp_path / "autoencoder", scenes=16)
+    recipe.batch_size = 4
+    before = {name: weights.clone() for name, weights in recipe.build().state_dict().items()}
+    model, report = train(recipe, tmp_path / "state.pt", steps=2)
+    assert np.isfinite(report["loss"])
+    after = model.state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"unet"}  # the text encoder stays as the edge knows it
+    recipe.save(model, tmp_path / "receiver")
+    restored = recipe.restore(tmp_path / "receiver")
+    for name, weights in restored.state_dict().items():
+        torch.testing.assert_close(weights, after[name].float(), atol=1e-3, rtol=1e-2)
+    t, level, excess = recipe.draw(2000, np.random.default_rng(0))
+    assert torch.equal(level, recipe.alpha_bar.double()[t]) and float(excess.min()) > 0
+    assert float(excess.max()) <= 10**0.6  # never more than the worst channel's
+    z_0 = torch.randn(2000, 4, 2, 2)
+    z, v = recipe.noised(z_0, level, excess)
+    matched, wide = (part[:, None, None, None].float() for part in (level / (1 + excess), 1 + excess))
+    torch.testing.assert_close(matched.sqrt() * z / wide.sqrt() - (1 - matched).sqrt() * v, z_0, atol=1e-4, rtol=1e-4)
+    assert float(z.square().mean((1, 2, 3)).sub(1 + excess).mean()) == pytest.approx(0, abs=0.1)
 
 
 def test_the_judge_reads_pictures_in_batches():

@@ -106,7 +106,8 @@ def load(
     -------
     object
         ``text-to-image``: a ``diffusers.StableDiffusionPipeline`` (with the safety checker, if its folder holds one,
-        which blackens pictures). ``autoencoder``: a ``diffusers.AutoencoderKL``.
+        which blackens pictures). ``autoencoder``: a ``diffusers.AutoencoderKL``. ``receiver``: a
+        ``diffusers.UNet2DConditionModel``.
         Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`.
 
     Raises
@@ -422,6 +423,12 @@ def _open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     return _diffusers(StableDiffusionPipeline, folder, dtype, folder / "unet")
 
 
+def _open_unet(folder: Path, dtype: torch.dtype) -> Any:
+    from diffusers import UNet2DConditionModel
+
+    return _diffusers(UNet2DConditionModel, folder, dtype, folder)
+
+
 def _open_autoencoder(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import AutoencoderKL
 
@@ -477,6 +484,12 @@ _STABLE_DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 #: Role -> how it is filled. A later role is one more entry.
 ROLES: dict[str, Role] = {
     "text-to-image": Role(_open_pipeline, _STABLE_DIFFUSION, 2.7, _PIPELINE),
+    "receiver": Role(
+        _open_unet,
+        None,
+        0.0,
+        instead="nobody published the paper's network; generation.training.receiver fine-tunes one",
+    ),
     "autoencoder": Role(_open_autoencoder, _STABLE_DIFFUSION, 0.17, ("vae/config.json", "vae/*.fp16.safetensors")),
     "clip": Role(_open_clip, "openai/clip-vit-large-patch14", 1.7),
     "detector": Role(_open_detector, "hustvl/yolos-tiny", 0.03),

@@ -36,8 +36,9 @@ __all__ = [
 #: What the receiver does with the channel's noise.
 RECEIVERS = ("resume", "printed", "corrected", "matched")
 #: How ``printed`` and ``corrected`` ask for the noise: ``plain``, the model as it was trained; ``tuned``, what a model
-#: that was fine-tuned to perfection on channel-noised latents would say.
-PREDICTORS = ("plain", "tuned")
+#: that was fine-tuned to perfection on channel-noised latents would say; ``network``, a model that was fine-tuned, asked
+#: with the excess as well.
+PREDICTORS = ("plain", "tuned", "network")
 
 
 def level_at(alphas_cumprod: Sequence[float] | torch.Tensor, timestep: float) -> float:
@@ -187,7 +188,9 @@ def receive(
     Parameters
     ----------
     epsilon : callable
-        The denoiser, ``epsilon(z, t)``; t may be fractional for ``matched`` and ``tuned``.
+        The denoiser, ``epsilon(z, t)``; t may be fractional for ``matched`` and ``tuned``. For ``network``,
+        ``epsilon(z, t, excess)`` gives the unit noise η of :math:`z = \sqrt{\bar\alpha_t} z_0 + \sqrt{V_t}\,\eta`,
+        with excess :math:`V_t - (1 - \bar\alpha_t)`.
     received : torch.Tensor
         z' = z_t + n, t = ``visited[0]``, ``[batch, ...]``.
     alphas_cumprod : torch.Tensor
@@ -236,10 +239,13 @@ def receive(
     for t, now, then in zip(visited, *_ends([level_at(levels, t) for t in visited]), strict=True):
         alpha, step, previous = now / then, kappa * (1 - now / then), kappa * (1 - then)
         v, total, _ = _variances(alpha, now, previous, step)
-        eta = epsilon(z, t)
-        if predictor == "tuned":  # the same noise, looked at in the state that z really is
-            excess = total - (1 - now)
+        excess = total - (1 - now)
+        if predictor == "network":
+            eta = epsilon(z, t, excess)
+        elif predictor == "tuned":  # the same noise, looked at in the state that z really is
             eta = epsilon(z / math.sqrt(1 + excess), matched_timestep(t, excess, levels))
+        else:
+            eta = epsilon(z, t)
         z = (z - coefficient(alpha, now, previous, step) * eta) / math.sqrt(alpha)
         if generator is not None and then < 1:
             spread = math.sqrt((1 - then + previous) * v / total)

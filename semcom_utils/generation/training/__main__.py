@@ -50,12 +50,16 @@ def recipe(role: str, scratch: Path, models: Path, scenes: int) -> Recipe:
         from .maps import SoftEdges
 
         return SoftEdges(scratch, scenes)
+    if role == "receiver":
+        from .receiver import Receiver
+
+        return Receiver(models / "mini-text-to-image", models / "mini-autoencoder", scratch, scenes)
     from .text_to_image import TextToImage
 
     return TextToImage(models / "mini-autoencoder", scratch, scenes, models / "mini-detector")
 
 
-ROLES = ("autoencoder", "detector", "text-to-image", "clip", "captioner", "depth", "soft-edges")
+ROLES = ("autoencoder", "detector", "text-to-image", "receiver", "clip", "captioner", "depth", "soft-edges")
 
 
 def main() -> None:

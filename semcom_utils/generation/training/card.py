@@ -1,52 +1,132 @@
-"""The card of a mini checkpoint: what it is, how it was trained, how well it does on what it never saw."""
+"""The card of a mini checkpoint: what it is, how it was trained, how well it does on what it never saw.
+
+``python -m semcom_utils.generation.training.card`` writes the cards in ``data/models`` anew from their figures.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
 
+from ..checksums import seal
 from .loop import Recipe
 
-__all__ = ["read_figures", "targets_reached", "write_card"]
+__all__ = ["card", "read_figures", "targets_reached", "write_card"]
 
 #: Role -> (what it is, what it does not do).
 _ABOUT = {
     "autoencoder": (
-        "an autoencoder (`diffusers.AutoencoderKL`) between pictures 3x64x64 and latents 16x8x8",
-        "It knows the toy world only; other pictures come back blurred and in wrong colours.",
+        "an autoencoder (`diffusers.AutoencoderKL`) between pictures of 3x64x64 numbers and latents of 16x8x8",
+        "It knows the toy world only. Outside of it, colours and fine structure are lost.",
     ),
     "text-to-image": (
-        "a text-to-image latent diffusion model (`diffusers.StableDiffusionPipeline`, v-prediction)",
-        "It understands the words of the toy world's grammar only. What it gets wrong most: see the held-out figures.",
+        "a text-to-image latent diffusion model (`diffusers.StableDiffusionPipeline`: a UNet that predicts v, a text "
+        "encoder trained with it, mini-autoencoder, DDIM) that makes pictures of 64x64 pixels",
+        "It understands the words of the toy world's grammar only, up to three things on one ground. Colours that a "
+        "kind never had in training come out worse than known ones, and patterns are often blurred.",
+    ),
+    "receiver": (
+        "the UNet of mini-text-to-image (`diffusers.UNet2DConditionModel`), fine-tuned on latents with channel noise",
+        "It knows noise of channels between -6 and 15 dB; it expects the text encoder of mini-text-to-image as it is.",
     ),
     "clip": (
-        "a contrastive image-text model (`transformers.CLIPModel`)",
-        "It understands the toy world's grammar only.",
+        "a contrastive image-text model (`transformers.CLIPModel`): how well does a caption fit a picture?",
+        "It understands the toy world's grammar only. No training picture was darkened, blurred or noisy, and on such "
+        "pictures it errs more often: the book's chapter on the toy world measures how much.",
     ),
     "detector": (
-        "an object detector (`transformers.YolosForObjectDetection`) for 36 classes, colour and kind",
-        "It was trained on rendered scenes of every split, so that it can judge held-out ones.",
+        "an object detector (`transformers.YolosForObjectDetection`) for 36 classes, each a colour and a kind",
+        "It is the judge of other models, so it was trained on rendered scenes of every split: nothing said is new to "
+        "it, only the scenes are. It does not read patterns, poses or the ground.",
     ),
     "captioner": (
-        "a captioner (`transformers.BlipForConditionalGeneration`) that writes canonical captions",
-        "It says what the grammar can say.",
+        "a captioner (`transformers.BlipForConditionalGeneration`) that writes the canonical caption of a picture",
+        "It can say what the toy world's grammar can say, and is trusted least where a kind has a colour that it never "
+        "had in training (see `exact_attributes`).",
     ),
     "depth": (
-        "a depth estimator (`transformers.DPTForDepthEstimation`); it returns inverse depth, 1 at the lower rim",
-        "Its scale is the toy world's: one fixed camera.",
+        "a depth estimator (`transformers.DPTForDepthEstimation`) that gives inverse depth, from 0 at infinity to 1 on "
+        "the lower rim of the picture",
+        "It knows the toy world's one camera, so its scale means nothing elsewhere. The ground comes out nearly exact; "
+        "things are blurred, thin ones most (see the error on things).",
     ),
     "soft-edges": (
-        "a soft edge detector (`diffusers.UNet2DModel`, time step 0); an edge's probability is its output's sigmoid",
-        "It draws the outlines of things and the horizon, and leaves textures out.",
+        "an edge detector (`diffusers.UNet2DModel`, its time step always 0) whose output's sigmoid is the probability "
+        "of an edge",
+        "It draws the outlines of things and the horizon, and leaves textures and shading out, as it was taught to.",
     ),
 }
+#: Split -> what it holds for a model that was trained on ``train`` alone.
+_SPLITS = {
+    "train": "scenes drawn as those of training, with other seeds",
+    "combinations": "scenes of which a caption says things together that were never said together in training",
+    "attributes": "scenes in which a thing has a colour that its kind never had in training",
+}
+_SEEN = "scenes of a split that was learned from, with other seeds"
+#: Figure -> what it is; a name that ends in a split is looked up without it.
+_FIGURES = {
+    "psnr_db": "PSNR after encoding and decoding, dB, mean of 256 pictures (`combinations`)",
+    "psnr_db_lowest": "the lowest of them",
+    "hue_error_degrees": "mean error of hue on coloured pixels of things, degrees",
+    "latent_mean": "mean of the latents, before `scaling_factor`",
+    "latent_std": "their standard deviation",
+    "latent_std_lowest_channel": "that of the channel where it is lowest",
+    "latent_std_highest_channel": "that of the channel where it is highest",
+    "retrieval_of_100": "share of pictures whose caption is found among 100 (5 times 100 pictures, `combinations`)",
+    "retrieval_of_100_unseen_attributes": "the same for `attributes`",
+    "prefers_truth_to_misstatement": "share of pictures that fit their caption better than one with one fact wrong (500)",
+    "map_50": "mean average precision, a box counting from an overlap of 0.5 (500 scenes)",
+    "all_labels_right": "share of scenes where what scores above 0.5 has just the right labels (500)",
+    "exact": "share of captions right word for word (400 scenes)",
+    "mean_absolute_error": "mean absolute error of inverse depth (200 scenes, `combinations`)",
+    "mean_absolute_error_on_things": "the same on the pixels of things",
+    "f_score": "F score of pixels with probability above 0.6, to within a pixel (200 scenes, `combinations`)",
+    "precision": "precision of the same",
+    "recall": "recall of the same",
+    "one_thing_right": "share of pictures of one thing where mini-detector finds just what the caption asked for (200)",
+    "two_things_right": "the same for two things",
+    "one_thing_right_unseen_attributes": "one thing, in a colour that its kind never had (200)",
+    "error_tuned": "mean squared error of the estimated latent (640 scenes, `combinations`)",
+    "error_matched": "the same for mini-text-to-image told a matching later timestep",
+    "error_resume": "the same for mini-text-to-image told nothing of the channel's noise",
+    "error_over_resume": "`error_tuned` over `error_resume`",
+    "two_things_right_unseen_attributes": "two things, at least one in such a colour (200)",
+}
+#: Role -> what `samples.png` shows.
+_SAMPLES = {
+    "autoencoder": "pictures of `combinations` above, the same after encoding and decoding below",
+    "text-to-image": "pictures made from captions of `combinations`, of one thing (two rows, the same captions with "
+    "other noise), two things (likewise) and three",
+    "depth": "pictures of `combinations`, their exact inverse depth, and the model's",
+    "soft-edges": "pictures of `combinations`, their exact edges softened as the training target is, and the model's",
+}
+#: Role -> the other checkpoints' weights that it stands on.
+_STANDS_ON = {
+    "text-to-image": "mini-autoencoder, whose weights stay as they are (a copy is in this folder, not counted above)",
+    "receiver": "mini-text-to-image, whose UNet it starts from and whose text encoder it keeps, and mini-autoencoder",
+}
+_DEFAULT_SCENES, _DEFAULT_SEED = 60_000, 0
 
 
 def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlier: dict | None, *, device: str) -> None:
-    """Write ``README.md`` and ``figures.json`` of a checkpoint; ``earlier`` are the figures of the run before."""
-    what, limits = _ABOUT[recipe.role]
-    runs = [*(earlier or {}).get("runs", []), {**report, "device": device, "torch": version("torch")}]
+    """Write ``README.md`` and ``figures.json`` of a checkpoint.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the weights lie already.
+    recipe : Recipe
+    report : dict
+        Of the run, from :func:`.loop.train`.
+    figures : dict
+        Name -> held-out value.
+    earlier : dict or None
+        What ``figures.json`` said before, if the run went on from those weights.
+    device : str
+    """
+    parts = recipe.scenes if isinstance(recipe.scenes, dict) else {"train": recipe.scenes}
     checks = {
         name: {
             "value": figures.get(name),
@@ -55,52 +135,85 @@ def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlie
         }
         for name, (low, high) in recipe.targets.items()
     }
-    (folder / "figures.json").write_text(
-        json.dumps({"role": recipe.role, "runs": runs, "held_out": figures, "targets": checks}, indent=2) + "\n",
-        "utf-8",
-    )
+    content = {
+        "role": recipe.role,
+        "scenes": {split: len(scenes) for split, scenes in parts.items()},
+        "runs": [*(earlier or {}).get("runs", []), {**report, "device": device, "torch": version("torch")}],
+        "held_out": figures,
+        "targets": checks,
+    }
+    (folder / "figures.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    (folder / "README.md").write_text(card(folder), "utf-8")
+
+
+def card(folder: Path) -> str:
+    """Text of a checkpoint's ``README.md``, from its ``figures.json`` and its weights."""
+    content = read_figures(folder)
+    role, scenes, runs, figures = (content[key] for key in ("role", "scenes", "runs", "held_out"))
+    what, limits = _ABOUT[role]
+    seen = [f"{count:,} of split `{split}` (seeds 0 to {count - 1:,})" for split, count in scenes.items()]
+    weights = sorted(folder.rglob("*.safetensors"))
     lines = [
         "---",
         "license: cc-by-4.0",
         "library_name: " + ("transformers" if "transformers" in what else "diffusers"),
         "---",
         "",
-        f"# mini-{recipe.role}",
+        f"# mini-{role}",
         "",
-        f'This is {what}, for the book\'s mini tier. Load it with `semcom_utils.generation.load("{recipe.role}")`.',
+        f"This is {what}. It has {runs[-1]['parameters']:,} parameters. It is part of the mini tier of the book "
+        "*Generative Semantic Communication: five papers reproduced* (https://github.com/semcom-book/semcom-book). "
+        "Load it, in the book's repository, with",
+        "",
+        "```python",
+        "from semcom_utils.generation import load",
+        "",
+        f'model = load("{role}")',
+        "```",
+        "",
+        "or with the class named above, from this folder.",
         "",
         "## Training",
         "",
-        f"Data: {len(_scenes(recipe)):,} scenes of `semcom_utils.toyworld`, split `train`, seeds from 0 up.",
+        f"Data: rendered scenes of `semcom_utils.toyworld`, {', '.join(seen)}. No other data. "
+        + (f"It stands on {_STANDS_ON[role]}." if role in _STANDS_ON else "It starts from random weights."),
         "",
-        *(
-            f"- {run['steps']:,} steps in {run['minutes']:g} minutes ({run['device']}, {run['threads']} threads, "
-            f"seed {run['seed']}, torch {run['torch']}; last loss {run['loss']:.4g}; {run['parameters']:,} parameters)"
-            for run in runs
-        ),
+        "Commands, each with what it took:",
         "",
-        f"Command: `python -m semcom_utils.generation.training {recipe.role} --steps {runs[-1]['steps']}`; "
-        f"to go on from these weights: `python -m semcom_utils.generation.training {recipe.role} --more`.",
+        *(f"{number}. {_command(role, run, scenes, number)}" for number, run in enumerate(runs, 1)),
         "",
-        "Weights: average over the run (EMA), stored in float16.",
+        f"To go on from these weights: `python -m semcom_utils.generation.training {role} --more`.",
+        "",
+        "The weights are an average over the run (EMA), stored in float16.",
         "",
         "## Held-out figures",
         "",
-        "| figure | value | target |",
-        "| --- | --- | --- |",
-        *(f"| {name} | {value:.4g} | {_target(recipe, name, checks)} |" for name, value in figures.items()),
+        *_table(content),
         "",
-        "`combinations` are scenes whose things were never together in training, `attributes` hold a colour that the "
-        "kind never had. Figures are of the float32 weights before storing.",
+        *(f"- `{split}`: {meaning}." for split, meaning in _splits(figures, scenes).items()),
+        *([""] if _splits(figures, scenes) else []),
+        "Figures are of the float32 weights before storing."
+        + (" Pictures are made in 20 steps with guidance 3." if role == "text-to-image" else "")
+        + (f" `samples.png`: {_SAMPLES[role]}." if role in _SAMPLES else ""),
         "",
         "## Limits",
         "",
-        limits,
+        limits + _short(content),
         "",
-        "SHA-256 of every file: `SHA256SUMS` in this folder; `load` checks it.",
+        "## Files",
+        "",
+        "| weights | bytes | SHA-256 |",
+        "| --- | --- | --- |",
+        *(
+            f"| {path.relative_to(folder).as_posix()} | {path.stat().st_size:,} "
+            f"| {hashlib.sha256(path.read_bytes()).hexdigest()} |"
+            for path in weights
+        ),
+        "",
+        "`SHA256SUMS` lists the sums of all files; `load` checks them before it reads anything.",
         "",
     ]
-    (folder / "README.md").write_text("\n".join(lines), "utf-8")
+    return "\n".join(lines)
 
 
 def read_figures(folder: Path) -> dict:
@@ -115,13 +228,72 @@ def targets_reached(folder: Path) -> bool:
     return bool(checks) and all(check["reached"] for check in checks.values())
 
 
-def _scenes(recipe: Recipe):
-    return recipe.scenes["train"] if isinstance(recipe.scenes, dict) else recipe.scenes
+def _command(role: str, run: dict, scenes: dict, number: int) -> str:
+    options = [] if number == 1 else ["--more"]
+    options += [f"--steps {run['steps']}"]
+    options += [f"--scenes {scenes['train']}"] if scenes.get("train", _DEFAULT_SCENES) != _DEFAULT_SCENES else []
+    options += [f"--seed {run['seed']}"] if run["seed"] != _DEFAULT_SEED else []
+    place = "1 thread" if run["threads"] == 1 else f"{run['threads']} threads"
+    return (
+        f"`python -m semcom_utils.generation.training {role} {' '.join(options)}`: {run['minutes']:g} minutes on "
+        f"{run['device']} ({place}, torch {run['torch']}), loss at the end {run['loss']:.4g}"
+    )
 
 
-def _target(recipe: Recipe, name: str, checks: dict) -> str:
-    if name not in recipe.targets:
+def _split(name: str) -> str | None:
+    return next((split for split in _SPLITS if name.endswith(f"_{split}")), None)
+
+
+def _meaning(name: str) -> str:
+    split = _split(name)
+    if split is None:
+        same = f"{name}_combinations"
+        return _FIGURES.get(name, "") + (f": `{same}`" if name in ("map_50", "exact") else "")
+    return f"{_FIGURES.get(name.removesuffix(f'_{split}'), '')}, `{split}`"
+
+
+def _splits(figures: dict, scenes: dict) -> dict[str, str]:
+    text = " ".join(f"{name} {_meaning(name)}" for name in figures)
+    said = {split: meaning for split, meaning in _SPLITS.items() if f"`{split}`" in text or f"_{split}" in text}
+    return {split: _SEEN if split in scenes else meaning for split, meaning in said.items()}
+
+
+def _table(content: dict) -> list[str]:
+    figures, checks = content["held_out"], content["targets"]
+    rows = ["| figure | value | target | what it is |", "| --- | --- | --- | --- |"]
+    for name in dict.fromkeys([*figures, *checks]):
+        value = f"{figures[name]:.4g}" if name in figures else "not measured"
+        rows.append(f"| {name} | {value} | {_target(checks.get(name))} | {_meaning(name)} |")
+    return rows
+
+
+def _target(check: dict | None) -> str:
+    if check is None:
         return ""
-    low, high = recipe.targets[name]
-    asked = f"at least {low:g}" if high in (1.0, float("inf")) else f"at most {high:g}"
-    return f"{asked}: {'reached' if checks[name]['reached'] else '**missed**'}"
+    low, high = check["target"]
+    asked = f"at least {low:g}" if low is not None else f"at most {high:g}"
+    if check["value"] is None:
+        return asked
+    return f"{asked}: {'reached' if check['reached'] else '**missed**'}"
+
+
+def _short(content: dict) -> str:
+    """A sentence on targets that are missed or were not put to the test."""
+    checks = content["targets"]
+    missed = [name for name, check in checks.items() if check["value"] is not None and not check["reached"]]
+    unknown = [name for name, check in checks.items() if check["value"] is None]
+    return (f" It falls short of its target for {', '.join(missed)}; `--more` goes on." if missed else "") + (
+        f" Not measured yet: {', '.join(unknown)}." if unknown else ""
+    )
+
+
+def main() -> None:
+    """Write every card in ``data/models`` anew from its figures, and seal its folder."""
+    for folder in sorted((Path(__file__).parents[3] / "data" / "models").glob("mini-*")):
+        if read_figures(folder):
+            (folder / "README.md").write_text(card(folder), "utf-8")
+            seal(folder)
+
+
+if __name__ == "__main__":
+    main()

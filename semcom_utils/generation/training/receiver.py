@@ -1,0 +1,108 @@
+"""The receiver's network of split denoising: the text-to-image UNet, fine-tuned on latents with channel noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from semcom_utils import toyworld
+
+from .data import Scenes
+from .text_to_image import Denoiser, TextToImage, encode_scenes
+
+__all__ = ["Receiver"]
+
+#: SNR of the channel in training, dB, drawn evenly (Cheng et al., 2023, section V-A).
+SNR_DB = (-6.0, 15.0)
+
+
+class Receiver(TextToImage):
+    r"""Fine-tunes the UNet on z = sqrt(ᾱ_t) z₀ + sqrt(V_t) η with V_t = 1 − ᾱ_t + excess, as section III-C has it.
+
+    The network sees z and t, and is not told the SNR, as in the paper's eq. (8). A latent is sent at a timestep t' ≥ t
+    with noise σ²; by t, (1 − ᾱ_t) / (1 − ᾱ_t') of it is left (:func:`semcom_utils.generation.split.receive`). Its
+    output is v at the level ᾱ_t / (1 + excess), which z has once it is rescaled; the sampler, which knows the SNR, turns
+    v into η.
+    """
+
+    role = "receiver"
+    steps = 1200
+    rate = 5e-4
+    targets = {"error_over_resume": (0.0, 0.5)}
+
+    def __init__(self, text_to_image: Path, autoencoder: Path, scratch: Path | None = None, scenes: int = 60_000):
+        super().__init__(autoencoder, scratch, scenes)
+        self.text_to_image = text_to_image
+
+    def build(self):
+        model = TextToImage.restore(self, self.text_to_image)
+        model.text_encoder.requires_grad_(False)
+        return model
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Timesteps, their ᾱ, and the channel's noise that is left at them, each ``[count]``."""
+        alpha_bar = self.alpha_bar.double()
+        t = torch.from_numpy(rng.integers(len(alpha_bar), size=count))
+        sent = torch.from_numpy(rng.integers(t.numpy(), len(alpha_bar)))
+        sigma2 = torch.from_numpy(10 ** (-rng.uniform(*SNR_DB, size=count) / 10))
+        return t, alpha_bar[t], sigma2 * (1 - alpha_bar[t]) / (1 - alpha_bar[sent])
+
+    def noised(self, z_0: torch.Tensor, level: torch.Tensor, excess: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The state z and the target v."""
+        level, excess = (part[:, None, None, None].to(z_0) for part in (level, excess))
+        eta = torch.randn(z_0.shape).to(z_0.device)
+        z = level.sqrt() * z_0 + (1 - level + excess).sqrt() * eta
+        matched = level / (1 + excess)
+        return z, matched.sqrt() * eta - (1 - matched).sqrt() * z_0
+
+    def loss(self, model, progress, rng, device):
+        chosen = rng.integers(len(self.scenes), size=self.batch_size)
+        captions = [
+            "" if rng.random() < 0.1 else toyworld.paraphrase(self.scenes.description(index), rng) for index in chosen
+        ]
+        mean, std = (torch.from_numpy(array[chosen]).float() * self.scale for array in (self.mean, self.std))
+        t, level, excess = self.draw(len(chosen), rng)
+        z, v = self.noised((mean + std * torch.randn(mean.shape)).to(device), level, excess)
+        return (model(z, t.to(device), self.tokens(captions).to(device)) - v).square().mean()
+
+    @torch.no_grad()
+    def evaluate(self, model, device):
+        """Mean squared error of z₀ on held-out scenes: this network, the map to a later timestep, and neither."""
+        scenes = Scenes("combinations", 640)
+        mean, _ = encode_scenes(self.autoencoder, scenes, None)
+        plain, rng = self.build().to(device).eval(), np.random.default_rng(0)
+        torch.manual_seed(0)
+        errors = {"tuned": [], "matched": [], "resume": []}
+        for start in range(0, len(scenes), self.batch_size):
+            rows = range(start, min(start + self.batch_size, len(scenes)))
+            z_0 = torch.from_numpy(mean[rows.start : rows.stop]).float() * self.scale
+            y = self.tokens([toyworld.caption(scenes.description(index)) for index in rows])
+            t, level, excess = self.draw(len(z_0), rng)
+            z, _ = self.noised(z_0, level, excess)
+            level, wide = (part[:, None, None, None].float() for part in (level, 1 + excess))
+            matched = level / wide
+            later = torch.from_numpy(np.interp(-matched.flatten().numpy(), -self.alpha_bar.numpy(), np.arange(1000)))
+            for name, network, state, time, at in (
+                ("tuned", model, z, t, matched),
+                ("matched", plain, z / wide.sqrt(), later, matched),
+                ("resume", plain, z, t, level),
+            ):
+                v = network(state.to(device), time.to(device), y.to(device)).cpu()
+                x = z if name == "resume" else z / wide.sqrt()
+                errors[name].append((at.sqrt() * x - (1 - at).sqrt() * v - z_0).square().mean((1, 2, 3)))
+        figures = {f"error_{name}": float(torch.cat(parts).mean()) for name, parts in errors.items()}
+        return figures | {"error_over_resume": figures["error_tuned"] / figures["error_resume"]}
+
+    def pictures(self, model, device):
+        return None
+
+    def save(self, model, folder):
+        model.unet.half().save_pretrained(folder, safe_serialization=True)
+
+    def restore(self, folder):
+        from diffusers import UNet2DConditionModel
+
+        model = self.build()
+        return Denoiser(UNet2DConditionModel.from_pretrained(folder, dtype=torch.float32), model.text_encoder)
