@@ -13,7 +13,7 @@ from pathlib import Path
 from ..checksums import seal
 from .loop import Recipe
 
-__all__ = ["card", "read_figures", "targets_reached", "write_card"]
+__all__ = ["card_text", "read_figures", "targets_reached", "write_card"]
 
 #: Role -> (what it is, what it does not do).
 _ABOUT = {
@@ -76,7 +76,7 @@ _FIGURES = {
     "latent_std_highest_channel": "that of the channel where it is highest",
     "retrieval_of_100": "share of pictures whose caption is found among 100 (5 times 100 pictures, `combinations`)",
     "retrieval_of_100_unseen_attributes": "the same for `attributes`",
-    "prefers_truth_to_misstatement": "share of pictures that fit their caption better than one with one fact wrong (500)",
+    "prefers_truth_to_misstatement": "share of pictures that fit their caption better than one with a wrong fact (500)",
     "map_50": "mean average precision, a box counting from an overlap of 0.5 (500 scenes)",
     "all_labels_right": "share of scenes where what scores above 0.5 has just the right labels (500)",
     "exact": "share of captions right word for word (400 scenes)",
@@ -143,10 +143,10 @@ def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlie
         "targets": checks,
     }
     (folder / "figures.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    (folder / "README.md").write_text(card(folder), "utf-8")
+    (folder / "README.md").write_text(card_text(folder), "utf-8")
 
 
-def card(folder: Path) -> str:
+def card_text(folder: Path) -> str:
     """Text of a checkpoint's ``README.md``, from its ``figures.json`` and its weights."""
     content = read_figures(folder)
     role, scenes, runs, figures = (content[key] for key in ("role", "scenes", "runs", "held_out"))
@@ -291,7 +291,7 @@ def main() -> None:
     """Write every card in ``data/models`` anew from its figures, and seal its folder."""
     for folder in sorted((Path(__file__).parents[3] / "data" / "models").glob("mini-*")):
         if read_figures(folder):
-            (folder / "README.md").write_text(card(folder), "utf-8")
+            (folder / "README.md").write_text(card_text(folder), "utf-8")
             seal(folder)
 
 
