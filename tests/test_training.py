@@ -12,7 +12,7 @@ from semcom_utils.generation.training.captioner import Captioner
 from semcom_utils.generation.training.card import read_figures, targets_reached, write_card
 from semcom_utils.generation.training.clip import Clip, misstatement, normalise
 from semcom_utils.generation.training.data import Scenes
-from semcom_utils.generation.training.detector import LABELS, Detector, Judge, mean_average_precision
+from semcom_utils.generation.training.detector import LABELS, SAME, Detector, Judge, mean_average_precision
 from semcom_utils.generation.training.loop import Recipe, learning_rate, train
 from semcom_utils.generation.training.maps import Depth, SoftEdges
 from semcom_utils.generation.training.receiver import Receiver
@@ -280,11 +280,29 @@ def test_the_receiver_is_fine_tuned_from_the_pipeline_and_its_target_is_consiste
     assert float(z.square().mean((1, 2, 3)).sub(1 + excess).mean()) == pytest.approx(0, abs=0.1)
 
 
-def test_the_judge_reads_pictures_in_batches():
+def test_the_judge_reads_pictures_in_batches_and_names_a_thing_once():
     recipe = Detector(scenes=24)
     torch.manual_seed(0)
-    found = Judge(recipe.build())(np.stack([toyworld.scene(seed).image for seed in range(3)]), threshold=0.0)
-    assert [len(boxes) for boxes in found] == [recipe.queries] * 3
-    assert all(
-        label in LABELS and 0 <= score <= 1 and box.shape == (4,) for boxes in found for label, score, box in boxes
-    )
+    model = recipe.build()
+    torch.nn.init.normal_(model.vit.embeddings.detection_tokens)  # or all boxes would be the same
+    torch.nn.init.normal_(model.bbox_predictor.layers[-1].weight)
+    judge = Judge(model)
+    pictures = np.stack([toyworld.scene(seed).image for seed in range(130)])  # more than fit one batch
+    found = judge(pictures, threshold=0.0)
+    assert len(found) == 130
+    for claims in found:
+        assert 1 < len(claims) <= recipe.queries
+        assert all(label in LABELS and 0 <= score <= 1 and box.shape == (4,) for label, score, box in claims)
+        assert [score for _, score, _ in claims] == sorted((score for _, score, _ in claims), reverse=True)
+        assert all(
+            overlap(one[2], other[2]) < SAME for place, one in enumerate(claims) for other in claims[place + 1 :]
+        )
+    (alone,) = judge(pictures[-1:], threshold=0.0)
+    assert [label for label, _, _ in alone] == [label for label, _, _ in found[-1]]
+
+
+def overlap(one, other):
+    """Intersection over union of two boxes (left, top, right, bottom)."""
+    width, height = (max(min(one[i + 2], other[i + 2]) - max(one[i], other[i]), 0) for i in (0, 1))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return width * height / (sum(areas) - width * height)
