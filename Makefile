@@ -36,6 +36,8 @@ $(READY): constraints.txt pyproject.toml
 	touch $@
 
 $(BUILT): $(READY) $(PROSE) $(FILES)
+	@# An edit of a chapter's prose needs no run. An edit of its code does, and the tests say so.
+	$(BIN)/python tools/run_notebooks.py --prose notebooks/*.md
 	@echo "== Building the book from the stored outputs; a warning is an error"
 	@# Quoted numbers go stale in pages that Sphinx does not see change: only an edit of a page is built on top. The
 	@# stamp goes first, so that what failed is built in full, and fails again.

@@ -17,13 +17,14 @@ import pytest
 from conftest import same_output
 from notebook_checks import (
     FIRST_CELL,
+    code_cells,
     form_problems,
     output_problems,
     pair_problems,
     parameter_problems,
     stored,
 )
-from run_notebooks import run
+from run_notebooks import run, take_over
 from site_checks import BrowserMissing, browser, figure_count, link_problems, page_problems, served
 
 ROOT = Path(__file__).parents[1]
@@ -199,6 +200,30 @@ def test_text_never_run(broken):
     text, _ = broken
     text.with_suffix(".ipynb").unlink()
     assert pair_problems(text) == ["small.md was never run"]
+
+
+def test_edited_prose_is_taken_over_without_a_run(broken):
+    text, _ = broken
+    before = stored(text)
+    assert not take_over(text)  # nothing to do, and the file is not touched
+    text.write_text(text.read_text().replace("The loss, by steps.", "The loss over the steps.") + "\nA last word.\n")
+    assert pair_problems(text)
+    assert take_over(text)
+    after = stored(text)
+    assert not pair_problems(text) and not output_problems(after)
+    assert [cell.outputs for cell in code_cells(after)] == [cell.outputs for cell in code_cells(before)]
+    assert after.cells[-1].source.endswith("A last word.")
+
+
+def test_edited_code_is_not_taken_over(broken):
+    text, _ = broken
+    before = text.with_suffix(".ipynb").read_bytes()
+    text.write_text(text.read_text().replace("steps = 10", "steps = 12") + "\nA last word.\n")
+    assert not take_over(text)
+    assert text.with_suffix(".ipynb").read_bytes() == before
+    text.with_suffix(".ipynb").unlink()
+    assert not take_over(text)
+    assert not text.with_suffix(".ipynb").exists()
 
 
 def test_stripped_notebook(broken):

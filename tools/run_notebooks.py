@@ -1,8 +1,10 @@
 """Run a chapter: the MyST text that people edit becomes an executed notebook with nothing volatile in it.
 
     python tools/run_notebooks.py [-j N] [--out FOLDER [--set seed=1] [--second-run]] notebooks/*.md
+    python tools/run_notebooks.py --prose notebooks/*.md
 
 Without ``--out`` the notebook lands beside its text and is what the book, Colab and the tests read: commit both.
+With ``--prose`` nothing runs: edited prose, captions and alt texts are taken over where the code is what was run.
 """
 
 from __future__ import annotations
@@ -88,6 +90,32 @@ def run(text: Path, out: Path | None = None, parameters: dict | None = None) -> 
     return target, time.perf_counter() - start
 
 
+def take_over(text: Path) -> bool:
+    """Bring a text's edited prose, captions and alt texts into its stored notebook, whose outputs stay.
+
+    Returns
+    -------
+    bool
+        Whether anything changed. Nothing does where the code is not what was run, or the chapter never was.
+    """
+    target = text.with_suffix(".ipynb")
+    if not target.exists():
+        return False
+    written, ran = read_text(text), nbformat.read(target, 4)
+    code = [[cell for cell in notebook.cells if cell.cell_type == "code"] for notebook in (written, ran)]
+    if [cell.source.strip() for cell in code[0]] != [cell.source.strip() for cell in code[1]]:
+        return False
+    for cell, old in zip(*code, strict=True):
+        cell.source, cell.outputs, cell.execution_count = old.source, old.outputs, old.execution_count
+    for cell in written.cells:
+        cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in KEEP_CELL if cell.metadata.get(k)})
+    if written.cells == ran.cells:
+        return False
+    ran.cells = written.cells
+    nbformat.write(ran, target)
+    return True
+
+
 def second_run(text: Path) -> dict:
     """Return the other parameters (seed, smaller budget) that the chapter's front matter names for its second run."""
     parameters = jupytext.read(text).metadata.get("second_run")
@@ -102,8 +130,16 @@ def main() -> int:
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write here instead of beside the text")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="needs --out")
     parser.add_argument("--second-run", action="store_true", help="the parameters of the front matter; needs --out")
+    parser.add_argument("--prose", action="store_true", help="run nothing; take edited prose and captions over")
     parser.add_argument("text", nargs="+", type=Path)
     args = parser.parse_args()
+    if args.prose:
+        if args.out or args.set or args.second_run:
+            parser.error("--prose runs nothing: it goes without --out, --set and --second-run")
+        for text in args.text:
+            if take_over(text):
+                print(f"prose of {text} taken over", flush=True)
+        return 0
     given = {name: yaml.safe_load(value) for name, _, value in (item.partition("=") for item in args.set)}
     if (given or args.second_run) and not args.out:
         parser.error("a chapter run with other parameters is not the stored one: say where to, with --out FOLDER")
