@@ -87,12 +87,12 @@ _FIGURES = {
     "recall": "recall of the same",
     "one_thing_right": "share of pictures of one thing where mini-detector finds just what the caption asked for (200)",
     "two_things_right": "the same for two things",
-    "one_thing_right_unseen_attributes": "one thing, in a colour that its kind never had (200)",
+    "one_thing_right_unseen_attributes": "one thing, in a colour that its kind never had in training (`attributes`, 200)",
     "error_tuned": "mean squared error of the estimated latent (640 scenes, `combinations`)",
     "error_matched": "the same for mini-text-to-image told a matching later timestep",
     "error_resume": "the same for mini-text-to-image told nothing of the channel's noise",
     "error_over_resume": "`error_tuned` over `error_resume`",
-    "two_things_right_unseen_attributes": "two things, at least one in such a colour (200)",
+    "two_things_right_unseen_attributes": "two things, at least one in such a colour (`attributes`, 200)",
 }
 #: Role -> what `samples.png` shows.
 _SAMPLES = {
@@ -246,7 +246,7 @@ def _split(name: str) -> str | None:
 
 def _meaning(name: str) -> str:
     split = _split(name)
-    if split is None:
+    if split is None or name in _FIGURES:  # a whole name may end like a split
         same = f"{name}_combinations"
         return _FIGURES.get(name, "") + (f": `{same}`" if name in ("map_50", "exact") else "")
     return f"{_FIGURES.get(name.removesuffix(f'_{split}'), '')}, `{split}`"
