@@ -49,6 +49,17 @@ def test_front_door():
     assert (SITE / "_static" / "mathjax" / "tex-chtml.js").is_file()
 
 
+def test_mathjax_finds_what_it_loads_by_itself():
+    """An extension that a macro calls for (\\boldsymbol, \\cancel) and that is missing leaves the whole page raw."""
+    folder = SITE / "_static" / "mathjax"
+    (table,) = re.findall(r"autoload:\(0,\w+\.expandable\)\(\{(.*?)\}\)", (folder / "tex-chtml.js").read_text("utf-8"))
+    named = set(re.findall(r"(\w+):\[", table))
+    assert "boldsymbol" in named
+    built_in = {"newcommand"}
+    there = {path.stem for path in (folder / "input" / "tex" / "extensions").glob("*.js")}
+    assert named - built_in <= there
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_every_stored_figure_is_on_the_page(chapter):
     figures = sum(has_figure(cell) for cell in code_cells(stored(ROOT / f"{chapter}.md")))
