@@ -19,7 +19,10 @@ from semcom_utils.effectiveness.statistics import iqm_interval
 from semcom_utils.experiments.runner import Study
 from semcom_utils.generation.families import mlp
 
-__all__ = ["SENSORS", "STUDIES", "TASKS", "City", "city_run", "embed", "readings", "recall", "train"]
+__all__ = [
+    "SENSORS", "STUDIES", "TASKS", "City", "city_run", "contrast", "embed", "make_encoders", "readings", "recall",
+    "train",
+]
 
 SENSORS = ("camera", "radar", "report")
 #: Task -> number of answers. How many things are there? Does anything move by itself? Is anything red or orange?
@@ -80,7 +83,8 @@ def readings(n: int, generator: np.random.Generator) -> City:
                 {k: torch.tensor(np.array(v), dtype=torch.long) for k, v in y.items()})
 
 
-def _encoders(city: City, generator: torch.Generator) -> torch.nn.ModuleDict:
+def make_encoders(city: City, generator: torch.Generator) -> torch.nn.ModuleDict:
+    """One untrained network a sensor, from its readings to 32 numbers."""
     return torch.nn.ModuleDict({k: mlp(v.shape[1], EMBEDDING, HIDDEN, generator) for k, v in city.x.items()})
 
 
@@ -89,7 +93,7 @@ def embed(encoders: torch.nn.ModuleDict, x: dict[str, torch.Tensor]) -> dict[str
     return {name: normalize(encoders[name](x[name]), dim=1) for name in encoders}
 
 
-def _contrast(encoders, city: City, temperature: float = 0.1) -> torch.Tensor:
+def contrast(encoders, city: City, temperature: float = 0.1) -> torch.Tensor:
     """InfoNCE over the three pairs of sensors: readings of one place belong together, of two places do not."""
     e = list(embed(encoders, city.x).values())
     target = torch.arange(len(e[0]))
@@ -193,13 +197,13 @@ def city_run(task: dict) -> dict:
     rng, generator = np.random.default_rng(task["seed"]), torch.Generator().manual_seed(task["seed"])
     sizes = task.get("sizes") or SIZES
     sets = [readings(n, rng) for n in sizes.values()]
-    encoders, paid = _encoders(sets[0], generator), 0
+    encoders, paid = make_encoders(sets[0], generator), 0
     if task["kind"] != "random":
         paired = sets[:2]
         if task["kind"] == "shuffled":
             paired = [City({k: v[torch.randperm(len(v), generator=generator)] for k, v in part.x.items()}, part.y)
                       for part in paired]
-        paid = train([encoders], lambda c: _contrast(encoders, c), *paired, generator)
+        paid = train([encoders], lambda c: contrast(encoders, c), *paired, generator)
     # the table of likenesses costs a product of vectors for each pair of a batch, three pairs of sensors
     table = 6.0 * 3 * BATCH * EMBEDDING
     learning = paid * len(sets[0].y["count"]) * (6.0 * _parameters(encoders) + table)
@@ -211,7 +215,7 @@ def city_run(task: dict) -> dict:
     alone = {name: _heads(encoders, sets, generator, (name,))[0] for name in SENSORS}
     separate, cost = {}, {}
     for name, answers in TASKS.items():
-        own, head = _encoders(sets[0], generator), mlp(EMBEDDING, answers, HEAD, generator)
+        own, head = make_encoders(sets[0], generator), mlp(EMBEDDING, answers, HEAD, generator)
         epochs = train([own, head], lambda c: cross_entropy(head(_fused(own, c.x)), c.y[name]),  # noqa: B023
                        *sets[:2], generator)
         with torch.no_grad():

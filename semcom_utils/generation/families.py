@@ -107,25 +107,26 @@ class Autoregressive(Family):
     def bin_width(self) -> float:
         return 2 * self.edge / self.bins
 
-    def _index(self, x):
+    def index(self, x: torch.Tensor) -> torch.Tensor:
+        """Bin of each coordinate; what lies outside counts to the outermost."""
         return ((x + self.edge) / self.bin_width).long().clamp(0, self.bins - 1)
 
-    def _logits(self, before: torch.Tensor | None, i: int, n: int) -> torch.Tensor:
+    def logits(self, before: torch.Tensor | None, i: int, n: int) -> torch.Tensor:
         """Logits of the bins of coordinate i, ``[n, bins]``, from the bins of the one before."""
         seen = torch.zeros(n, self.bins) if before is None else one_hot(before, self.bins).float()
         place = one_hot(torch.tensor(i), self.dimension).float().expand(n, -1)
         return self.painter(torch.cat([seen, place], 1))
 
     def loss(self, x, generator=None):
-        k = self._index(x)
-        parts = [cross_entropy(self._logits(k[:, i - 1] if i else None, i, len(x)), k[:, i])
+        k = self.index(x)
+        parts = [cross_entropy(self.logits(k[:, i - 1] if i else None, i, len(x)), k[:, i])
                  for i in range(self.dimension)]
         return sum(parts) + self.dimension * math.log(self.bin_width)
 
     def log_density(self, x: torch.Tensor) -> torch.Tensor:
         """Exact, in nats, ``[n]``; minus infinity outside the bins."""
-        k = self._index(x)
-        logs = sum(self._logits(k[:, i - 1] if i else None, i, len(x)).log_softmax(1).gather(1, k[:, i : i + 1])[:, 0]
+        k = self.index(x)
+        logs = sum(self.logits(k[:, i - 1] if i else None, i, len(x)).log_softmax(1).gather(1, k[:, i : i + 1])[:, 0]
                    for i in range(self.dimension))
         outside = (x.abs() > self.edge).any(1)
         return torch.where(outside, -torch.inf, logs - self.dimension * math.log(self.bin_width))
@@ -133,7 +134,7 @@ class Autoregressive(Family):
     def sample(self, n, generator):
         before, columns = None, []
         for i in range(self.dimension):
-            before = torch.multinomial(self._logits(before, i, n).softmax(1), 1, generator=generator)[:, 0]
+            before = torch.multinomial(self.logits(before, i, n).softmax(1), 1, generator=generator)[:, 0]
             columns.append(before)
         within = torch.rand(n, self.dimension, generator=generator)
         return (torch.stack(columns, 1) + within) * self.bin_width - self.edge
@@ -199,7 +200,7 @@ class CouplingFlow(Family):
         # each network sees one half (a constant, if there is but one coordinate), and answers for all coordinates
         self.painter = nn.ModuleList(mlp(d, 2 * d, hidden, generator, last=0.1) for _ in range(self.couplings))
 
-    def _coefficients(self, k: int, x: torch.Tensor):
+    def coefficients(self, k: int, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-scale and shift of coupling k, zero where it leaves a coordinate alone."""
         moved = torch.zeros(self.dimension)
         moved[k % 2 :: 2] = 1.0
@@ -210,7 +211,7 @@ class CouplingFlow(Family):
         """Exact by change of variables, in nats, ``[n]``."""
         log_det = 0.0
         for k in range(self.couplings):
-            log_scale, shift = self._coefficients(k, x)
+            log_scale, shift = self.coefficients(k, x)
             x, log_det = x * log_scale.exp() + shift, log_det + log_scale.sum(1)
         return log_det - 0.5 * x.square().sum(1) - 0.5 * self.dimension * math.log(2 * math.pi)
 
@@ -220,7 +221,7 @@ class CouplingFlow(Family):
     def sample(self, n, generator):
         x = self._noise(n, generator)
         for k in reversed(range(self.couplings)):
-            log_scale, shift = self._coefficients(k, x)
+            log_scale, shift = self.coefficients(k, x)
             x = (x - shift) * (-log_scale).exp()
         return x
 
