@@ -31,6 +31,8 @@ MODULES = {
     "survey_city": "survey_city",
     "survey_families": "survey_models",
     "survey_lengths": "survey_models",
+    "root_pictures": "root_pictures",
+    "root_receiver": "root_pictures",
 }
 
 

@@ -36,8 +36,8 @@ __all__ = [
 #: What the receiver does with the channel's noise.
 RECEIVERS = ("resume", "printed", "corrected", "matched")
 #: How ``printed`` and ``corrected`` ask for the noise: ``plain``, the model as it was trained; ``tuned``, what a model
-#: that was fine-tuned to perfection on channel-noised latents would say; ``network``, a model that was fine-tuned, asked
-#: with the excess as well.
+#: that was fine-tuned to perfection on channel-noised latents would say; ``network``, a model that was fine-tuned,
+#: asked with the excess as well.
 PREDICTORS = ("plain", "tuned", "network")
 
 

@@ -87,7 +87,7 @@ _FIGURES = {
     "recall": "recall of the same",
     "one_thing_right": "share of pictures of one thing where mini-detector finds just what the caption asked for (200)",
     "two_things_right": "the same for two things",
-    "one_thing_right_unseen_attributes": "one thing, in a colour that its kind never had in training (`attributes`, 200)",
+    "one_thing_right_unseen_attributes": "one thing, in a colour that its kind never had (`attributes`, 200)",
     "error_tuned": "mean squared error of the estimated latent (640 scenes, `combinations`)",
     "error_matched": "the same for mini-text-to-image told a matching later timestep",
     "error_resume": "the same for mini-text-to-image told nothing of the channel's noise",
