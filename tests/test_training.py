@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.generation.loading import MODELS
 from semcom_utils.generation.training.autoencoder import Autoencoder, hue_error
 from semcom_utils.generation.training.captioner import Captioner
 from semcom_utils.generation.training.card import read_figures, targets_reached, write_card
@@ -130,6 +131,13 @@ def test_every_word_of_the_grammar_is_one_token(make, tmp_path):
         assert toyworld.parse_caption(tokenizer.decode(numbers, skip_special_tokens=True)) == toyworld.parse_caption(
             text
         )
+
+
+@pytest.mark.parametrize("folder", ["mini-clip", "mini-text-to-image/tokenizer", "mini-captioner"])
+def test_a_tokenizer_made_anew_is_the_shipped_one(folder):
+    """Or weights that are trained further would read other words."""
+    made = bert_tokenizer() if folder == "mini-captioner" else clip_tokenizer()
+    assert made.get_vocab() == type(made).from_pretrained(MODELS / folder).get_vocab()
 
 
 def test_clip_tokenizer_ends_with_its_largest_number_and_keeps_a_spare_word():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from itertools import pairwise
 
 from semcom_utils.toyworld import VOCABULARY
 
@@ -19,29 +20,44 @@ def clip_tokenizer():
 
     Other text falls apart into letters, which the mini models know nothing about.
     """
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers import pre_tokenizers
     from transformers import CLIPTokenizer
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=10_000,
-        min_frequency=1,
-        initial_alphabet=letters,
-        end_of_word_suffix="</w>",
-        show_progress=False,
-    )
-    learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    learner.pre_tokenizer = pre_tokenizers.Whitespace()
-    learner.train_from_iterator([*VOCABULARY, SPARE_WORD], trainer)
-    learnt = json.loads(learner.to_str())["model"]
-    pieces = [*letters, *(letter + "</w>" for letter in letters)]
-    merges = [tuple(pair) if isinstance(pair, list) else tuple(pair.split(" ")) for pair in learnt["merges"]]
-    pieces += ["".join(pair) for pair in merges]
+    merges = _merges([*VOCABULARY, SPARE_WORD], letters)
+    pieces = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair) for pair in merges)]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
     # The end token has the largest number, as in OpenAI's: CLIPTextModel pools at the first place that holds it.
     for special in ("<|startoftext|>", "<|endoftext|>"):
         vocabulary[special] = len(vocabulary)
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=LENGTH)
+
+
+def _merges(words: list[str], letters: list[str]) -> list[tuple[str, str]]:
+    """Byte-pair encoding of words (Sennrich et al., 2016): the commonest pair of neighbours first, until none is left.
+
+    Of equally common pairs, the one whose parts were known first. The trainer of ``tokenizers`` breaks some ties by
+    the order of a hash table, so that "on" and "of" would now and then change numbers, and with them what weights mean.
+    """
+    split = {word: [*word[:-1], word[-1] + "</w>"] for word in words}
+    number = {piece: k for k, piece in enumerate(dict.fromkeys([*letters, *(parts[-1] for parts in split.values())]))}
+    merges = []
+    while pairs := Counter(pair for parts in split.values() for pair in pairwise(parts)):
+        best = min(pairs, key=lambda pair: (-pairs[pair], *(number[part] for part in pair)))
+        merges.append(best)
+        number.setdefault("".join(best), len(number))
+        split = {word: _merged(parts, best) for word, parts in split.items()}
+    return merges
+
+
+def _merged(parts: list[str], pair: tuple[str, str]) -> list[str]:
+    out = []
+    for part in parts:
+        if out and (out[-1], part) == pair:
+            out[-1] = "".join(pair)
+        else:
+            out.append(part)
+    return out
 
 
 def bert_tokenizer():
