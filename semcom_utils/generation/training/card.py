@@ -190,8 +190,8 @@ def card_text(folder: Path) -> str:
         "",
         *_table(content),
         "",
-        *(f"- `{split}`: {meaning}." for split, meaning in _splits(figures, scenes).items()),
-        *([""] if _splits(figures, scenes) else []),
+        *(f"- `{split}`: {meaning}." for split, meaning in _splits(content).items()),
+        *([""] if _splits(content) else []),
         "Figures are of the float32 weights before storing."
         + (" Pictures are made in 20 steps with guidance 3." if role == "text-to-image" else "")
         + (f" `samples.png`: {_SAMPLES[role]}." if role in _SAMPLES else ""),
@@ -252,10 +252,10 @@ def _meaning(name: str) -> str:
     return f"{_FIGURES.get(name.removesuffix(f'_{split}'), '')}, `{split}`"
 
 
-def _splits(figures: dict, scenes: dict) -> dict[str, str]:
-    text = " ".join(f"{name} {_meaning(name)}" for name in figures)
+def _splits(content: dict) -> dict[str, str]:
+    text = " ".join(f"{name} {_meaning(name)}" for name in content["held_out"]) + _SAMPLES.get(content["role"], "")
     said = {split: meaning for split, meaning in _SPLITS.items() if f"`{split}`" in text or f"_{split}" in text}
-    return {split: _SEEN if split in scenes else meaning for split, meaning in said.items()}
+    return {split: _SEEN if split in content["scenes"] else meaning for split, meaning in said.items()}
 
 
 def _table(content: dict) -> list[str]:
