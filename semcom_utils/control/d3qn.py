@@ -11,6 +11,7 @@ target network is never updated.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import gymnasium
@@ -125,7 +126,11 @@ def double_target(
 
 
 def train_d3qn(
-    env: gymnasium.Env, episodes: int, seed: int, settings: D3qnSettings = D3qnSettings()
+    env: gymnasium.Env,
+    episodes: int,
+    seed: int,
+    settings: D3qnSettings = D3qnSettings(),
+    observer: Callable[[int, DuelingNetwork], None] | None = None,
 ) -> tuple[DuelingNetwork, np.ndarray]:
     """Learn to act.
 
@@ -137,6 +142,8 @@ def train_d3qn(
     seed : int
         Of the network, the exploration, the replay and the environment.
     settings : D3qnSettings
+    observer : callable, optional
+        Called as ``observer(episodes done, network)`` after each episode.
 
     Returns
     -------
@@ -179,6 +186,8 @@ def train_d3qn(
                 steps += 1
                 if steps % settings.update_target == 0:  # the line that Algorithm 1 lacks
                     target.load_state_dict(network.state_dict())
+        if observer is not None:
+            observer(episode + 1, network)
         x, _ = env.reset()
     return network, returns
 

@@ -9,12 +9,13 @@ States are arrays ``[..., 7]`` with components in the order of :data:`STATE`; an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 import numpy as np
+from scipy.interpolate import RegularGridInterpolator
 
 from semcom_utils.checks import finite_array, positive_integer, real_number
 
@@ -25,6 +26,8 @@ __all__ = [
     "compression_bound",
     "edge_aigc_latency",
     "expected_satisfaction",
+    "frameworks",
+    "interpolated_success",
     "latency",
     "link_rate",
     "local_aigc_latency",
@@ -34,6 +37,7 @@ __all__ = [
     "printed_reward",
     "sample_states",
     "satisfaction",
+    "served",
 ]
 
 #: The paper's state: processing densities of edge and device (cycles per bit and denoising step), SNR (dB), processing
@@ -216,13 +220,105 @@ def expected_satisfaction(
     states = _states(states)
     a = np.arange(constants.total_steps + 1)
     seconds = latency(a, states[..., None, :], constants)
-    p = np.ones_like(seconds) if success is None else _probability(success(a, states[..., None, _SNR]), seconds.shape)
-    low = states[..., None, _LOW]
-    total, tries = np.zeros_like(seconds), int(np.floor(constants.give_up / seconds.min()))
-    for k in range(1, max(tries, 1) + 1):
-        value = satisfaction(k * seconds, low, low + constants.patience)
-        total += np.where(k * seconds <= constants.give_up, p * (1 - p) ** (k - 1) * value, 0.0)
-    return total
+    p = np.ones_like(seconds) if success is None else success(a, states[..., None, _SNR])
+    return served(seconds, p, states[..., None, _LOW], constants)[0]
+
+
+def served(
+    seconds: np.ndarray, success: np.ndarray, low: np.ndarray, constants: RootConstants = RootConstants()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean satisfaction and mean waiting time of requests that are repeated until they succeed, or time is up.
+
+    Parameters
+    ----------
+    seconds : array_like
+        Latency of one attempt, positive.
+    success : array_like
+        Probability that an attempt is good, independent of the others; broadcasts.
+    low : array_like
+        Latency that satisfies the user wholly.
+    constants : RootConstants
+        ``patience`` and ``give_up``.
+
+    Returns
+    -------
+    satisfaction, waiting : numpy.ndarray
+        Waiting ends with the good picture, or at ``give_up``.
+    """
+    seconds, low = np.broadcast_arrays(finite_array("seconds", seconds, low=0, low_open=True),
+                                       finite_array("low", low, low=0))
+    p = _probability(success, seconds.shape)
+    total, waiting = np.zeros(seconds.shape), np.zeros(seconds.shape)
+    for k in range(1, max(int(np.floor(constants.give_up / seconds.min())), 1) + 1):
+        now = np.where(k * seconds <= constants.give_up, p * (1 - p) ** (k - 1), 0.0)
+        total += now * satisfaction(k * seconds, low, low + constants.patience)
+        waiting += now * k * seconds
+    attempts = np.floor(constants.give_up / seconds)
+    return total, waiting + (1 - p) ** attempts * constants.give_up
+
+
+def interpolated_success(
+    splits: Sequence[int], snrs_db: Sequence[float], table: np.ndarray
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """p(a, SNR) between measured points, bilinear; beyond the SNRs it stays as at the last.
+
+    Parameters
+    ----------
+    splits : sequence of int
+        Rising.
+    snrs_db : sequence of float
+        Rising, dB.
+    table : array_like
+        Share of good pictures, ``[splits, snrs]``, in [0, 1].
+
+    Returns
+    -------
+    callable
+        As :func:`expected_satisfaction` and :class:`RootEnv` want it.
+    """
+    axes = [finite_array("splits", splits), finite_array("snrs_db", snrs_db)]
+    values = _probability(table, (len(axes[0]), len(axes[1])))
+    if any((np.diff(axis) <= 0).any() for axis in axes):
+        raise ValueError(f"splits and snrs_db must rise, got {list(splits)} and {list(snrs_db)}")
+    inside = RegularGridInterpolator(axes, values)
+
+    def success(a: np.ndarray, snr_db: np.ndarray) -> np.ndarray:
+        a, snr_db = np.broadcast_arrays(np.asarray(a, float), np.clip(snr_db, axes[1][0], axes[1][-1]))
+        return inside(np.stack([a, snr_db], axis=-1))
+
+    return success
+
+
+def frameworks(
+    states: np.ndarray,
+    action: np.ndarray,
+    success: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    constants: RootConstants = RootConstants(),
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The paper's five frameworks on the same requests: mean satisfaction and mean waiting time of each, ``[...]``.
+
+    Parameters
+    ----------
+    states : array_like
+        ``[..., 7]``.
+    action : array_like
+        SemAIGC's split of each state, ``[...]``.
+    success : callable
+        p(a, SNR in dB); Non-fine-tuning AIGC has that of a = ``total_steps``, Edge and Local AIGC, whose pictures no
+        noise reaches, that of a = 0.
+    constants : RootConstants
+    """
+    states = _states(states)
+    total, snr_db = constants.total_steps, states[..., _SNR]
+
+    def split(a):
+        return latency(a, states, constants), success(a, snr_db)
+
+    attempts = {
+        "semaigc": split(action), "non_root": split(total // 2), "non_fine_tuning": split(total),
+        "edge": (edge_aigc_latency(states, constants), success(0, snr_db)), "local": split(0),
+    }
+    return {name: served(once, p, states[..., _LOW], constants) for name, (once, p) in attempts.items()}
 
 
 def optimal_action(

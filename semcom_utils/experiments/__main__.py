@@ -33,6 +33,9 @@ MODULES = {
     "survey_lengths": "survey_models",
     "root_pictures": "root_pictures",
     "root_receiver": "root_pictures",
+    "root_gaussian": "root_workload",
+    "root_frameworks": "root_workload",
+    "root_learning": "root_workload",
 }
 
 

@@ -22,9 +22,9 @@ class Receiver(TextToImage):
     r"""Fine-tunes the UNet on z = sqrt(ᾱ_t) z₀ + sqrt(V_t) η with V_t = 1 − ᾱ_t + excess, as section III-C has it.
 
     The network sees z and t, and is not told the SNR, as in the paper's eq. (8). A latent is sent at a timestep
-    t' ≥ t with noise σ²; by t, (1 − ᾱ_t) / (1 − ᾱ_t') of it is left (:func:`semcom_utils.generation.split.receive`). Its
-    output is v at the level ᾱ_t / (1 + excess), which z has once it is rescaled; the sampler, which knows the SNR, turns
-    v into η.
+    t' ≥ t with noise σ²; by t, (1 − ᾱ_t) / (1 − ᾱ_t') of it is left (see
+    :func:`semcom_utils.generation.split.receive`). Its output is v at the level ᾱ_t / (1 + excess), which z has once
+    it is rescaled; the sampler, which knows the SNR, turns v into η.
     """
 
     role = "receiver"
