@@ -284,7 +284,7 @@ def interpolated_success(
 
     def success(a: np.ndarray, snr_db: np.ndarray) -> np.ndarray:
         a, snr_db = np.broadcast_arrays(np.asarray(a, float), np.clip(snr_db, axes[1][0], axes[1][-1]))
-        return inside(np.stack([a, snr_db], axis=-1))
+        return inside(np.stack([a, snr_db], axis=-1)).reshape(a.shape)
 
     return success
 
