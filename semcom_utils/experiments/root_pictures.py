@@ -91,7 +91,7 @@ def edge_states(denoiser: PromptedDenoiser, z_T: torch.Tensor, splits: tuple[int
 
 
 def tell(pictures: torch.Tensor, clean: torch.Tensor, captions: list[str], labels: list[list[str]]) -> dict:
-    """How good pictures are: each metric of :data:`METRICS`, ``[batch]``.
+    """How good pictures are: each metric of ``METRICS``, ``[batch]``.
 
     Parameters
     ----------
