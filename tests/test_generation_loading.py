@@ -222,8 +222,9 @@ def use(role, model, images):
         with torch.no_grad():
             return model.decode(model.encode(images * 2 - 1).latent_dist.mean).sample.numpy()
     if role == "receiver":
+        z = torch.ones(1, model.config.in_channels, model.config.sample_size, model.config.sample_size)
         with torch.no_grad():
-            return model(torch.ones(1, 4, 4, 4), 3, torch.ones(1, 2, 16)).sample.numpy()
+            return model(z, 3, torch.ones(1, 2, model.config.cross_attention_dim)).sample.numpy()
     if role == "clip":
         return model.similarity(images, ["a red ball on grass", "a blue cube on sand"]).numpy()
     return model(images)
