@@ -213,6 +213,20 @@ def test_root_equation_8_misses_the_posterior_variance():
     assert expected["error_printed"] > (1 + 8 * np.sqrt(2 / n)) * expected["error_right"]  # the run can tell them apart
 
 
+def test_root_equation_10_adds_amplitudes():
+    """Weights whose sum is one have squares that sum to less; independent parts show it."""
+    rng = np.random.default_rng(10)
+    for steps in (1, 2, 10):
+        alpha, gamma = rng.uniform(0.8, 1, steps), np.sort(rng.uniform(0.1, 1, steps))
+        w = np.sqrt(gamma * np.array([alpha[s + 1:].prod() for s in range(steps)]))
+        noise = rng.normal(size=(steps, 200_000))
+        amplitudes, squares = ((weights[:, None] * noise).sum(0).var()
+                               for weights in (w / w.sum(), w / np.sqrt((w**2).sum())))
+        assert squares == pytest.approx(1, abs=0.02)
+        assert amplitudes == pytest.approx(((w / w.sum()) ** 2).sum(), rel=0.02)
+        assert (amplitudes < 0.9) == (steps > 1)
+
+
 def test_root_equation_17_lines_differ_in_sign():
     mu, s, x, y = sp.symbols("mu sigma x y", positive=True)
     density = sp.exp(-((x - mu) ** 2) / (2 * s**2)) / (s * sp.sqrt(2 * sp.pi))
