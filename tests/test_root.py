@@ -107,8 +107,8 @@ def test_the_environment_keeps_gymnasiums_contract():
     first, _ = env.reset(seed=5)
     again, _ = env.reset(seed=5)
     np.testing.assert_array_equal(first, again)
-    ends = [env.step(20)[2] for _ in range(3)]
-    assert ends == [False, False, True]
+    ends = [env.step(20)[2:4] for _ in range(3)]
+    assert ends == [(False, False), (False, False), (False, True)]  # cut off: requests go on, the episode does not
     with pytest.raises(RuntimeError, match="reset"):
         env.step(20)
 
@@ -187,6 +187,23 @@ def test_the_agent_looks_ahead():
     assert returns.shape == (250,)
     short, _ = train_d3qn(Corridor(), 250, seed=0, settings=replace(SMALL, discount=0.0))
     assert greedy(short, np.eye(5)[:1])[0] == 0  # the control: without a future it takes the small coin
+
+
+def test_rate_and_exploration_calm_down_together(monkeypatch):
+    rates = []
+    step = torch.optim.Adam.step
+
+    def spy(self, *arguments, **named):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *arguments, **named)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spy)
+    settings = D3qnSettings(hidden=8, batch=4, warm_up=4, explore=(1.0, 0.0, 0.5), rate=1e-2, calm=0.1)
+    seen = []
+    train_d3qn(RootEnv(shaky, requests=4), 20, 0, settings, lambda episode, network: seen.append(episode))
+    assert seen == list(range(1, 21))
+    assert rates[0] == pytest.approx(1e-2) and rates[-1] == pytest.approx(1e-3) == rates[len(rates) // 2 + 4]
+    assert all(a >= b - 1e-12 for a, b in zip(rates[:-1], rates[1:], strict=True))
 
 
 def test_the_agent_is_the_same_for_a_seed():

@@ -47,6 +47,8 @@ class D3qnSettings:
         Steps between two copies of the network into its target.
     explore : tuple of float
         ε at the start, ε at the end, and the share of the run over which it falls.
+    calm : float
+        Learning rate at the end as a share of ``rate``; it falls along a line together with ε. 1 keeps it.
     """
 
     hidden: int = 256
@@ -58,12 +60,14 @@ class D3qnSettings:
     every: int = 1
     update_target: int = 200
     explore: tuple[float, float, float] = (1.0, 0.02, 0.6)
+    calm: float = 0.01
 
     def __post_init__(self):
         for name in ("hidden", "batch", "replay", "warm_up", "every", "update_target"):
             positive_integer(name, getattr(self, name))
         real_number("discount", self.discount, low=0, high=1)
         real_number("rate", self.rate, low=0, low_open=True)
+        real_number("calm", self.calm, low=0, high=1)
         if len(self.explore) != 3:
             raise ValueError(f"explore must be three numbers (start, end, share of the run), got {self.explore!r}")
         for part in self.explore:
@@ -166,7 +170,10 @@ def train_d3qn(
     start, end, share = settings.explore
     x, _ = env.reset(seed=seed)
     for episode in range(episodes):
-        epsilon = max(end, start + (end - start) * episode / max(share * episodes, 1))
+        gone = min(episode / max(share * episodes, 1), 1.0)
+        epsilon = start + (end - start) * gone
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate * (1 + (settings.calm - 1) * gone)
         ended = cut = False
         while not (ended or cut):
             explores = rng.random() < epsilon

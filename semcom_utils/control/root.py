@@ -346,6 +346,8 @@ def observe(states: np.ndarray, constants: RootConstants = RootConstants()) -> n
 class RootEnv(gymnasium.Env):
     """Requests one after the other, states independent from request to request (the paper gives no law of change).
 
+    Requests never end, as in the paper's Algorithm 1; an episode is cut off (``truncated``) after so many.
+
     Parameters
     ----------
     success : callable, optional
@@ -385,8 +387,7 @@ class RootEnv(gymnasium.Env):
         served = seconds <= self.constants.give_up
         reward = float(satisfaction(seconds, low, low + self.constants.patience)) if served else 0.0
         self._left -= 1
-        terminated = self._left == 0
-        return self._next(), reward, terminated, False, {"latency": seconds, "tries": tries}
+        return self._next(), reward, False, self._left == 0, {"latency": seconds, "tries": tries}
 
     def _next(self) -> np.ndarray:
         self.state = sample_states(1, self.np_random, self.constants)[0]
