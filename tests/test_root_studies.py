@@ -78,7 +78,7 @@ def test_amplitudes_that_sum_to_one_lose_variance():
 
 
 def test_convergence_is_the_first_look_from_which_all_stay_close():
-    assert workload.converged_after([10, 20, 30, 40], [0.5, 0.99, 0.97, 0.98]) == 30
+    assert workload.converged_after([10, 20, 30, 40], [0.5, 1.0, 0.975, 0.98]) == 30
     assert workload.converged_after([10, 20, 30, 40], [0.5, 0.98, 0.98, 0.98]) == 20
     assert workload.converged_after([10, 20], [1.0, 1.0]) == 10
     assert workload.converged_after([10, 20], [0.1, 1.0]) == 20
