@@ -107,6 +107,7 @@ def browser():
         for flag in (*FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+        chrome.set_script_timeout(180)  # the longest page sets its formulas for half a minute on a busy machine
         try:
             yield chrome
         finally:
