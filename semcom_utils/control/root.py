@@ -70,7 +70,8 @@ class RootConstants:
     give_up : float
         Seconds after which a task has failed (paper: 60).
     low, high : tuple of float
-        Ranges of the state's components; SNR, bandwidth and requirement as in the paper's section V-A.
+        Ranges of the state's components. From the paper's section V-A: SNR, the bandwidth's ceiling (its floor is
+        ours), and the requirement, read as that of ``L_low``.
     """
 
     total_steps: int = 20
