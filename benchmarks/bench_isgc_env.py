@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from semcom_utils.control.isgc import BatchIsgcEnv, IsgcEnv
+from semcom_utils.papers.isgc.scenario import BatchIsgcEnv, IsgcEnv
 
 TARGET = 1e6
 

@@ -48,8 +48,10 @@ def main() -> int:
         measured.append(seconds(yardstick))
     rate = 1 / np.median(drawn)
     ratio = np.median(drawn) / np.median(measured)
-    print(f"{rate:.0f} scenes a second (asked: {LEAST:.0f}); one scene takes {ratio:.2f} "
-          "of a thousand square roots of 64x64 numbers")
+    print(
+        f"{rate:.0f} scenes a second (asked: {LEAST:.0f}); one scene takes {ratio:.2f} "
+        "of a thousand square roots of 64x64 numbers"
+    )
     return 0 if rate >= LEAST else 1
 
 

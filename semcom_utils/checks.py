@@ -12,8 +12,14 @@ __all__ = ["finite_array", "one_of", "positive_integer", "real_number"]
 
 
 def real_number(
-    name: str, value: object, *, low: float = -math.inf, high: float = math.inf, low_open: bool = False,
-    high_open: bool = False, allow_inf: bool = False,
+    name: str,
+    value: object,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    low_open: bool = False,
+    high_open: bool = False,
+    allow_inf: bool = False,
 ) -> float:
     """Return ``value`` as a float, or raise ``ValueError`` if it is no real number in the interval from low to high."""
     interval = f"{'(' if low_open else '['}{low:g}, {high:g}{')' if high_open else ']'}"
@@ -43,7 +49,12 @@ def one_of(name: str, value: object, choices: Iterable) -> object:
 
 
 def finite_array(
-    name: str, value: object, *, last: int | None = None, low: float = -math.inf, low_open: bool = False,
+    name: str,
+    value: object,
+    *,
+    last: int | None = None,
+    low: float = -math.inf,
+    low_open: bool = False,
     allow_inf: bool = False,
 ) -> np.ndarray:
     """Return ``value`` as a float array, or raise ``ValueError``.

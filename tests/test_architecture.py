@@ -34,7 +34,7 @@ def allowed(room: str) -> set[str]:
 def test_relative_imports_are_seen():
     assert imported_rooms("from ..generation import load", "semcom_utils.physical.digital") == {"generation"}
     assert imported_rooms("from semcom_utils import semantic", "semcom_utils.physical.digital") == {"semantic"}
-    assert imported_rooms("import semcom_utils.control.isgc", "semcom_utils.physical") == {"control"}
+    assert imported_rooms("import semcom_utils.papers.isgc.scenario", "semcom_utils.physical") == {"control"}
     assert imported_rooms("from .limits import capacity", "semcom_utils.physical.digital") == {"physical"}
 
 

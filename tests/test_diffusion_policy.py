@@ -15,7 +15,7 @@ from semcom_utils.control.diffusion_policy import (
     train,
     vp_schedule,
 )
-from semcom_utils.control.isgc import BatchIsgcEnv
+from semcom_utils.papers.isgc.scenario import BatchIsgcEnv
 
 
 def gen(seed=0):

@@ -218,10 +218,11 @@ def test_root_equation_10_adds_amplitudes():
     rng = np.random.default_rng(10)
     for steps in (1, 2, 10):
         alpha, gamma = rng.uniform(0.8, 1, steps), np.sort(rng.uniform(0.1, 1, steps))
-        w = np.sqrt(gamma * np.array([alpha[s + 1:].prod() for s in range(steps)]))
+        w = np.sqrt(gamma * np.array([alpha[s + 1 :].prod() for s in range(steps)]))
         noise = rng.normal(size=(steps, 200_000))
-        amplitudes, squares = ((weights[:, None] * noise).sum(0).var()
-                               for weights in (w / w.sum(), w / np.sqrt((w**2).sum())))
+        amplitudes, squares = (
+            (weights[:, None] * noise).sum(0).var() for weights in (w / w.sum(), w / np.sqrt((w**2).sum()))
+        )
         assert squares == pytest.approx(1, abs=0.02)
         assert amplitudes == pytest.approx(((w / w.sum()) ** 2).sum(), rel=0.02)
         assert (amplitudes < 0.9) == (steps > 1)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semcom_utils.control.allocation import smallest_latency_budget
-from semcom_utils.control.isgc import (
+from semcom_utils.papers.isgc.scenario import (
     PAPER_STATES,
     STATE,
     BatchIsgcEnv,

@@ -260,4 +260,3 @@ def _latency_limited(a, b, w, tau) -> np.ndarray:
         part[np.arange(len(hop)), hop] = w - part.sum(-1)
         allocation[spare] = part
     return allocation
-

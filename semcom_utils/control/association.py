@@ -123,10 +123,12 @@ def best_association(rates, budgets, minimum: float = 0.0) -> tuple[np.ndarray, 
     once = np.hstack([np.kron(np.eye(users), np.ones((1, stations))), np.zeros((users, n))])
     share = np.hstack([np.zeros((stations, n)), np.tile(np.eye(stations), users)])
     solved = milp(
-        -np.concatenate([np.zeros(n), gain.ravel()]), integrality=np.repeat([1, 0], n),
+        -np.concatenate([np.zeros(n), gain.ravel()]),
+        integrality=np.repeat([1, 0], n),
         bounds=Bounds(0, np.concatenate([possible.ravel(), np.ones(n)])),
         constraints=[
-            LinearConstraint(once, 1, 1), LinearConstraint(share, -np.inf, 1),
+            LinearConstraint(once, 1, 1),
+            LinearConstraint(share, -np.inf, 1),
             LinearConstraint(np.hstack([-eye, eye]), -np.inf, 0),
             LinearConstraint(np.hstack([-np.diag(np.where(possible, need, 0).ravel()), eye]), 0, np.inf),
         ],

@@ -11,16 +11,24 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from semcom_utils.checks import one_of, positive_integer, real_number
-from semcom_utils.control.isgc import BatchIsgcEnv
 
 __all__ = [
-    "DiffusionPolicy", "MlpPolicy", "ReplayBuffer", "Training", "TwinCritic", "act", "initialised", "train",
+    "BatchEnv",
+    "DiffusionPolicy",
+    "MlpPolicy",
+    "ReplayBuffer",
+    "Training",
+    "TwinCritic",
+    "act",
+    "initialised",
+    "train",
     "vp_schedule",
 ]
 
@@ -72,8 +80,13 @@ class DiffusionPolicy(nn.Module):
     """
 
     def __init__(
-        self, observation_size: int, action_size: int, steps: int = 5, width: int = 128,
-        prediction_type: str = "epsilon", clip: str = "hard",
+        self,
+        observation_size: int,
+        action_size: int,
+        steps: int = 5,
+        width: int = 128,
+        prediction_type: str = "epsilon",
+        clip: str = "hard",
     ):
         super().__init__()
         beta, alpha_bar = vp_schedule(steps)
@@ -160,6 +173,30 @@ class ReplayBuffer:
         return o, x, r.squeeze(-1), o_next, done.squeeze(-1)
 
 
+class BatchEnv(Protocol):
+    """What :func:`train` asks of an environment: ``n`` independent copies, stepped at once.
+
+    Attributes
+    ----------
+    n : int
+        Copies.
+    observation_size, action_size : int
+        Actions lie in the box ``[-1, 1]``.
+    """
+
+    n: int
+    observation_size: int
+    action_size: int
+
+    def reset(self) -> np.ndarray:
+        """Begin all episodes anew; returns observations ``[n, observation_size]``, float32."""
+        ...
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Act in all copies: next observations; and ``[n]`` each: rewards, ended, feasible."""
+        ...
+
+
 @dataclass(frozen=True)
 class Training:
     """Settings of :func:`train`. ``updates`` times the environment's copies is the number of environment steps."""
@@ -203,7 +240,11 @@ def act(policy: nn.Module, observation: np.ndarray, generator: torch.Generator) 
 
 
 def train(
-    policy: nn.Module, critic: nn.Module, env: BatchIsgcEnv, settings: Training, generator: torch.Generator,
+    policy: nn.Module,
+    critic: nn.Module,
+    env: BatchEnv,
+    settings: Training,
+    generator: torch.Generator,
     observer: Callable[[int, nn.Module], None] | None = None,
 ) -> nn.Module:
     """Learn ``policy`` and ``critic`` in place from an environment; section IV-B, Step 3.
@@ -213,7 +254,7 @@ def train(
     policy : DiffusionPolicy or MlpPolicy
         Anything that maps (observation, generator) to actions.
     critic : TwinCritic
-    env : BatchIsgcEnv
+    env : BatchEnv
         All its copies are stepped once per update.
     generator : torch.Generator
         Source of all of the agent's noise.
@@ -236,7 +277,7 @@ def train(
         if settings.decay
     ]
     o = torch.from_numpy(env.reset())
-    buffer = ReplayBuffer(min(settings.capacity, settings.updates * env.n), o.shape[-1], 3)
+    buffer = ReplayBuffer(min(settings.capacity, settings.updates * env.n), o.shape[-1], env.action_size)
     for update in range(settings.updates):
         # act, with exploration noise
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""PPO and SAC as Stable-Baselines3 has them, on the batched case study: the methods that the paper compares with."""
+"""PPO and SAC as Stable-Baselines3 has them, on environments that step many copies at once."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from semcom_utils.checks import one_of, positive_integer
-from semcom_utils.control.isgc import BatchIsgcEnv, IsgcEnv
+from semcom_utils.control.diffusion_policy import BatchEnv
 
-__all__ = ["IsgcVecEnv", "library_agent", "train_library_agent"]
+__all__ = ["BatchVecEnv", "library_agent", "train_library_agent"]
 
 
-class IsgcVecEnv(VecEnv):
-    """A :class:`BatchIsgcEnv` behind Stable-Baselines3's interface, without its one-process-a-copy overhead."""
+class BatchVecEnv(VecEnv):
+    """A :class:`BatchEnv` behind Stable-Baselines3's interface, without its one-process-a-copy overhead."""
 
-    def __init__(self, batch: BatchIsgcEnv):
+    def __init__(self, batch: BatchEnv):
         self.batch = batch
-        single = IsgcEnv(batch.constants)
-        super().__init__(batch.n, single.observation_space, single.action_space)
+        seen = spaces.Box(-np.inf, np.inf, (batch.observation_size,), np.float32)
+        super().__init__(batch.n, seen, spaces.Box(-1.0, 1.0, (batch.action_size,), np.float32))
 
     def reset(self):
         return self.batch.reset()
@@ -63,8 +64,9 @@ class _Observer(BaseCallback):
         return True
 
 
-def library_agent(name: str, env: BatchIsgcEnv, seed: int, *, width: int = 128, rate: float = 3e-4, decay: bool = True,
-                  **arguments) -> BaseAlgorithm:
+def library_agent(
+    name: str, env: BatchEnv, seed: int, *, width: int = 128, rate: float = 3e-4, decay: bool = True, **arguments
+) -> BaseAlgorithm:
     """An untrained agent of Stable-Baselines3 for ``env``.
 
     Parameters
@@ -82,13 +84,20 @@ def library_agent(name: str, env: BatchIsgcEnv, seed: int, *, width: int = 128, 
     schedule = (lambda left: rate * max(left, 0.01)) if decay else rate
     networks = {"net_arch": [width, width], "activation_fn": torch.nn.SiLU}
     return agent(
-        "MlpPolicy", IsgcVecEnv(env), learning_rate=schedule, seed=seed, device="cpu", policy_kwargs=networks,
+        "MlpPolicy",
+        BatchVecEnv(env),
+        learning_rate=schedule,
+        seed=seed,
+        device="cpu",
+        policy_kwargs=networks,
         **arguments,
     )
 
 
 def train_library_agent(
-    agent: BaseAlgorithm, steps: int, observer: Callable[[int, BaseAlgorithm], None] | None = None,
+    agent: BaseAlgorithm,
+    steps: int,
+    observer: Callable[[int, BaseAlgorithm], None] | None = None,
 ) -> BaseAlgorithm:
     """Train for ``steps`` environment steps; ``observer(environment_steps, agent)`` is called as they go by."""
     return agent.learn(positive_integer("steps", steps), callback=_Observer(observer) if observer else None)

@@ -273,8 +273,10 @@ def error_by_incorrectness(
 
 
 def _slot(change: object, success: object) -> tuple[float, float]:
-    return (real_number("change", change, low=0, high=1, low_open=True),
-            real_number("success", success, low=0, high=1, low_open=True))
+    return (
+        real_number("change", change, low=0, high=1, low_open=True),
+        real_number("success", success, low=0, high=1, low_open=True),
+    )
 
 
 def age_penalty(age: object, growth: float, noise_variance: float = 1.0) -> np.ndarray:

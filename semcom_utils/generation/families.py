@@ -20,8 +20,16 @@ from .samplers import timesteps
 from .schedules import add_noise, alphas_cumprod
 
 __all__ = [
-    "FAMILIES", "Adversarial", "Autoregressive", "CouplingFlow", "Diffusion", "Family", "VariationalAutoencoder",
-    "fit", "mlp", "width",
+    "FAMILIES",
+    "Adversarial",
+    "Autoregressive",
+    "CouplingFlow",
+    "Diffusion",
+    "Family",
+    "VariationalAutoencoder",
+    "fit",
+    "mlp",
+    "width",
 ]
 
 
@@ -119,15 +127,18 @@ class Autoregressive(Family):
 
     def loss(self, x, generator=None):
         k = self.index(x)
-        parts = [cross_entropy(self.logits(k[:, i - 1] if i else None, i, len(x)), k[:, i])
-                 for i in range(self.dimension)]
+        parts = [
+            cross_entropy(self.logits(k[:, i - 1] if i else None, i, len(x)), k[:, i]) for i in range(self.dimension)
+        ]
         return sum(parts) + self.dimension * math.log(self.bin_width)
 
     def log_density(self, x: torch.Tensor) -> torch.Tensor:
         """Exact, in nats, ``[n]``; minus infinity outside the bins."""
         k = self.index(x)
-        logs = sum(self.logits(k[:, i - 1] if i else None, i, len(x)).log_softmax(1).gather(1, k[:, i : i + 1])[:, 0]
-                   for i in range(self.dimension))
+        logs = sum(
+            self.logits(k[:, i - 1] if i else None, i, len(x)).log_softmax(1).gather(1, k[:, i : i + 1])[:, 0]
+            for i in range(self.dimension)
+        )
         outside = (x.abs() > self.edge).any(1)
         return torch.where(outside, -torch.inf, logs - self.dimension * math.log(self.bin_width))
 
@@ -240,8 +251,13 @@ class Diffusion(Family):
 
     def epsilon(self, x_t: torch.Tensor, t: torch.Tensor | int) -> torch.Tensor:
         """Predicted noise of ``[n, d]`` at timestep(s) t."""
-        phase = torch.as_tensor(t).reshape(-1, 1) / self.training_steps * torch.pi * 2.0 ** torch.arange(
-            self.frequencies) / 2
+        phase = (
+            torch.as_tensor(t).reshape(-1, 1)
+            / self.training_steps
+            * torch.pi
+            * 2.0 ** torch.arange(self.frequencies)
+            / 2
+        )
         clock = torch.cat([phase.sin(), phase.cos()], 1).float().expand(len(x_t), -1)
         return self.painter(torch.cat([x_t, clock], 1))
 
@@ -258,13 +274,22 @@ class Diffusion(Family):
 
 #: Name -> class, in the order of the survey's text.
 FAMILIES = {
-    "autoregressive": Autoregressive, "vae": VariationalAutoencoder, "gan": Adversarial, "flow": CouplingFlow,
+    "autoregressive": Autoregressive,
+    "vae": VariationalAutoencoder,
+    "gan": Adversarial,
+    "flow": CouplingFlow,
     "diffusion": Diffusion,
 }
 
 
 def fit(
-    model: Family, draw, generator: torch.Generator, *, steps: int = 3000, batch: int = 256, rate: float = 2e-3,
+    model: Family,
+    draw,
+    generator: torch.Generator,
+    *,
+    steps: int = 3000,
+    batch: int = 256,
+    rate: float = 2e-3,
 ) -> list[float]:
     """Train on fresh data at every step (Adam, the rate falling to zero along a cosine).
 
@@ -288,8 +313,11 @@ def fit(
     positive_integer("batch", batch)
     rate = real_number("rate", rate, low=0, low_open=True)
     adversarial = isinstance(model, Adversarial)
-    losses = [(model.critic.parameters(), model.critic_loss), (model.painter.parameters(), model.loss)] if adversarial \
+    losses = (
+        [(model.critic.parameters(), model.critic_loss), (model.painter.parameters(), model.loss)]
+        if adversarial
         else [(model.parameters(), model.loss)]
+    )
     betas = (0.5, 0.999) if adversarial else (0.9, 0.999)
     players = [(torch.optim.Adam(list(weights), rate, betas=betas), loss) for weights, loss in losses]
     history = []

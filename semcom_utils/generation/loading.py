@@ -271,9 +271,7 @@ def _as_bytes(images: Any) -> list[np.ndarray]:
     """Pictures as the image processors take them: uint8 arrays [rows, columns, 3], all of one size."""
     if isinstance(images, torch.Tensor | np.ndarray):
         array = torch.as_tensor(images).detach().cpu().float()
-        if (
-            array.ndim != 4 or array.shape[1] != 3 or not array.numel() or not bool(((array >= 0) & (array <= 1)).all())
-        ):
+        if array.ndim != 4 or array.shape[1] != 3 or not array.numel() or not bool(((array >= 0) & (array <= 1)).all()):
             raise ValueError(
                 f"images must be [batch, 3, rows, columns] in [0, 1], got shape {tuple(array.shape)}"
                 + (f" with values from {array.min():g} to {array.max():g}" if array.numel() else "")

@@ -65,8 +65,9 @@ class PromptedDenoiser:
     def predict(self, z: torch.Tensor, t: float) -> torch.Tensor:
         """What the network says of latents ``[k · prompts, ...]``, k rounds of all prompts, in its own terms."""
         if z.ndim != 4 or tuple(z.shape[1:]) != self.shape or len(z) % len(self):
-            raise ValueError(f"z must be [a multiple of {len(self)}, {', '.join(map(str, self.shape))}], "
-                             f"got {tuple(z.shape)}")
+            raise ValueError(
+                f"z must be [a multiple of {len(self)}, {', '.join(map(str, self.shape))}], got {tuple(z.shape)}"
+            )
         x, y = z.to(self.unet.device, self.unet.dtype), self.told.repeat(len(z) // len(self), 1, 1)
         if self.guidance == 1:
             return self.unet(x, t, y).sample.to(z.dtype)

@@ -49,7 +49,11 @@ def timesteps(training: int, steps: int, spacing: str = "trailing") -> list[int]
 
 
 def step_coefficients(
-    alpha_bar_t: float, alpha_bar_s: float, *, eta: float = 0.0, variance: str = "posterior",
+    alpha_bar_t: float,
+    alpha_bar_s: float,
+    *,
+    eta: float = 0.0,
+    variance: str = "posterior",
 ) -> tuple[float, float, float]:
     """Coefficients a, b, σ of a step from ᾱ_t to the cleaner ᾱ_s, x_s = a x̂_0 + b x_t + σ z.
 
@@ -84,8 +88,14 @@ def step_coefficients(
 
 
 def ddim_step(
-    x_t: torch.Tensor, epsilon: torch.Tensor, alpha_bar_t: float, alpha_bar_s: float, *, eta: float = 0.0,
-    generator: torch.Generator | None = None, variance: str = "posterior",
+    x_t: torch.Tensor,
+    epsilon: torch.Tensor,
+    alpha_bar_t: float,
+    alpha_bar_s: float,
+    *,
+    eta: float = 0.0,
+    generator: torch.Generator | None = None,
+    variance: str = "posterior",
 ) -> torch.Tensor:
     """One step from the state x_t to a cleaner one, x_s (Song et al., 2021, eq. 12).
 
@@ -124,7 +134,12 @@ def ddim_step(
 
 
 def ddpm_step(
-    x_t: torch.Tensor, epsilon: torch.Tensor, alpha_bar_t: float, alpha_bar_s: float, generator: torch.Generator, *,
+    x_t: torch.Tensor,
+    epsilon: torch.Tensor,
+    alpha_bar_t: float,
+    alpha_bar_s: float,
+    generator: torch.Generator,
+    *,
     variance: str = "posterior",
 ) -> torch.Tensor:
     """One ancestral step, x_s ~ N(posterior mean at x̂_0, σ² I) (Ho et al., 2020, eqs. 6, 7, 11).
@@ -135,8 +150,14 @@ def ddpm_step(
 
 
 def sample(
-    epsilon: Callable[[torch.Tensor, int], torch.Tensor], x_T: torch.Tensor, alpha_bar: torch.Tensor,
-    visited: Sequence[int], *, eta: float = 0.0, generator: torch.Generator | None = None, variance: str = "posterior",
+    epsilon: Callable[[torch.Tensor, int], torch.Tensor],
+    x_T: torch.Tensor,
+    alpha_bar: torch.Tensor,
+    visited: Sequence[int],
+    *,
+    eta: float = 0.0,
+    generator: torch.Generator | None = None,
+    variance: str = "posterior",
     final: float = 1.0,
 ) -> torch.Tensor:
     """Run a sampler over the visited timesteps.
@@ -166,8 +187,11 @@ def sample(
     ValueError
         If an argument is out of its range.
     """
-    if not len(visited) or any(a <= b for a, b in zip(visited[:-1], visited[1:], strict=True)) or \
-            not 0 <= visited[-1] <= visited[0] < len(alpha_bar):
+    if (
+        not len(visited)
+        or any(a <= b for a, b in zip(visited[:-1], visited[1:], strict=True))
+        or not 0 <= visited[-1] <= visited[0] < len(alpha_bar)
+    ):
         raise ValueError(f"visited must be falling timesteps from 0 to {len(alpha_bar) - 1}, got {list(visited)!r}")
     levels = [float(alpha_bar[t]) for t in visited] + [final]
     x = x_T
@@ -199,6 +223,8 @@ def guide(unconditional: torch.Tensor, conditional: torch.Tensor, scale: float) 
         If the shapes differ or the scale is not finite.
     """
     if unconditional.shape != conditional.shape:
-        raise ValueError(f"conditional must have the shape of unconditional, {tuple(unconditional.shape)}, "
-                         f"got {tuple(conditional.shape)}")
+        raise ValueError(
+            f"conditional must have the shape of unconditional, {tuple(unconditional.shape)}, "
+            f"got {tuple(conditional.shape)}"
+        )
     return unconditional + real_number("scale", scale) * (conditional - unconditional)

@@ -20,10 +20,10 @@ the suite fails on any. A claims file reads like this::
           text: The paired gain's interval lies above zero, its estimate within one point of 8.3%.
           committed: 2026-11-22           # before the run; later changes go to history: [{date, change, reason}]
           checks:
-            - {name: a gain, value: isgc_training.json#/summary/gain_over_ppo_percent/low, op: ">", bound: 0}
-            - {value: isgc_training.json#/summary/gain_over_ppo_percent/estimate, op: within, bound: [7.3, 9.3]}
-        estimate: {at: isgc_training.json#/summary/gain_over_ppo_percent, unit: "%"}      # pointers, no numbers
-        evidence: [{results: isgc_training.json#/summary}, {notebook: notebooks/10_isgc, cell: fig-isgc-training}]
+            - {name: a gain, value: isgc/training.json#/summary/gain_over_ppo_percent/low, op: ">", bound: 0}
+            - {value: isgc/training.json#/summary/gain_over_ppo_percent/estimate, op: within, bound: [7.3, 9.3]}
+        estimate: {at: isgc/training.json#/summary/gain_over_ppo_percent, unit: "%"}      # pointers, no numbers
+        evidence: [{results: isgc/training.json#/summary}, {notebook: notebooks/10_isgc, cell: fig-isgc-training}]
         counter_check: what would have refuted it
         control: {text: the negative control, checks: [...]}     # the test on what must not pass it
 

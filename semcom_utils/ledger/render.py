@@ -152,8 +152,7 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
         *_totals(claims),
         "",
         *(
-            f"- [{entries[0].paper.name}](#ledger-{entries[0].paper.prefix}): {_tally(entries)}.\n"
-            f"  {_bar(entries)}"
+            f"- [{entries[0].paper.name}](#ledger-{entries[0].paper.prefix}): {_tally(entries)}.\n  {_bar(entries)}"
             for entries in ledger.values()
         ),
         "",

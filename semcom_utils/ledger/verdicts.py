@@ -19,7 +19,14 @@ import yaml
 from .claims import Claim, LedgerError, _frozen, claims_folder, load_ledger, parse_yaml, repository_root
 
 __all__ = [
-    "CheckOutcome", "Estimate", "Problem", "Verdict", "check_ledger", "estimates", "resolve", "update_ledger",
+    "CheckOutcome",
+    "Estimate",
+    "Problem",
+    "Verdict",
+    "check_ledger",
+    "estimates",
+    "resolve",
+    "update_ledger",
     "verdict",
 ]
 
@@ -89,7 +96,7 @@ def results_folder(folder: str | Path | None = None) -> Path:
 
 
 def resolve(pointer: str, results_dir: str | Path | None = None) -> object:
-    """Return what a pointer such as ``"isgc_training.json#/summary/ppo/share/low"`` points at.
+    """Return what a pointer such as ``"isgc/training.json#/summary/ppo/share/low"`` points at.
 
     Parameters
     ----------

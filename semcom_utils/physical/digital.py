@@ -154,8 +154,14 @@ class DigitalLink:
     """
 
     def __init__(
-        self, code_rate: float | None = 0.5, bits_per_symbol: int = 4, channel: str = "awgn", *, iterations: int = 20,
-        uncoded_block_bits: int = 8448, device: str = "cpu",
+        self,
+        code_rate: float | None = 0.5,
+        bits_per_symbol: int = 4,
+        channel: str = "awgn",
+        *,
+        iterations: int = 20,
+        uncoded_block_bits: int = 8448,
+        device: str = "cpu",
     ) -> None:
         order = positive_integer("bits_per_symbol", bits_per_symbol)
         self.bits_per_symbol = one_of("bits_per_symbol", order, (1, 2, 4, 6, 8))
@@ -210,13 +216,23 @@ class DigitalLink:
         # Rounding n up to whole symbols must not push a block below the mother code's rate.
         symbols = min(math.ceil(k / rate / per_symbol - 1e-9), _INVERSE_RATE[base_graph] * k // per_symbol)
         return Layout(
-            payload_bits=bits, blocks=blocks, information_bits=k, coded_bits=symbols * per_symbol,
-            checksum_bits=crc + blocks * block_crc, padding_bits=blocks * (k - block_crc) - whole,
-            transport_crc=transport_crc, base_graph=base_graph, channel_uses=blocks * symbols,
+            payload_bits=bits,
+            blocks=blocks,
+            information_bits=k,
+            coded_bits=symbols * per_symbol,
+            checksum_bits=crc + blocks * block_crc,
+            padding_bits=blocks * (k - block_crc) - whole,
+            transport_crc=transport_crc,
+            base_graph=base_graph,
+            channel_uses=blocks * symbols,
         )
 
     def send(
-        self, bits: np.ndarray | torch.Tensor, snr_db: float, generator: torch.Generator, *,
+        self,
+        bits: np.ndarray | torch.Tensor,
+        snr_db: float,
+        generator: torch.Generator,
+        *,
         assumed_snr_db: float | None = None,
     ) -> LinkResult:
         r"""Send payloads and return what the receiver makes of them.
@@ -257,11 +273,15 @@ class DigitalLink:
         lead = sent.shape[:-1]
         received = received.reshape(sent.shape)
         return LinkResult(
-            bits=_like(received, bits), channel_uses=len(payloads) * layout.channel_uses,
-            bit_errors=int((received != sent).sum()), blocks=right.numel(), block_errors=int((~right).sum()),
+            bits=_like(received, bits),
+            channel_uses=len(payloads) * layout.channel_uses,
+            bit_errors=int((received != sent).sum()),
+            blocks=right.numel(),
+            block_errors=int((~right).sum()),
             crc_ok=None if crc_ok is None else crc_ok.reshape(*lead, -1).cpu().numpy(),
             accepted=None if accepted is None else accepted.reshape(lead).cpu().numpy(),
-            layout=layout, block_right=right.reshape(*lead, -1).cpu().numpy(),
+            layout=layout,
+            block_right=right.reshape(*lead, -1).cpu().numpy(),
         )
 
     def _send_uncoded(self, payloads, layout, noise_power, assumed_power, generator):

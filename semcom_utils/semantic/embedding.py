@@ -50,8 +50,14 @@ def initial(n_entities: int, n_relations: int, dimension: int, generator: torch.
 
 
 def train(
-    start: Embedding, triples, generator: torch.Generator, *, steps: int = 400, rate: float = 0.05,
-    margin: float = 1.0, negatives: int = 8,
+    start: Embedding,
+    triples,
+    generator: torch.Generator,
+    *,
+    steps: int = 400,
+    rate: float = 0.05,
+    margin: float = 1.0,
+    negatives: int = 8,
 ) -> Embedding:
     r"""Pull true triples together, push corrupted ones apart by a margin (Adam on all triples at once).
 
@@ -156,9 +162,9 @@ def average(start: Embedding, models: list[Embedding], shards: list) -> Embeddin
     n, n_relations = len(start.entities), len(start.relations)
     parts = []
     for part, size, columns in ((0, n, (0, 2)), (1, n_relations, (1,))):
-        counts = torch.stack([
-            torch.bincount(_indices(shard, n, n_relations)[:, columns].ravel(), minlength=size) for shard in shards
-        ]).float()
+        counts = torch.stack(
+            [torch.bincount(_indices(shard, n, n_relations)[:, columns].ravel(), minlength=size) for shard in shards]
+        ).float()
         share = (counts / counts.sum(0).clamp(min=1))[:, :, None]
         mean = (share * torch.stack([model[part] for model in models])).sum(0)
         parts.append(torch.where(counts.sum(0)[:, None] > 0, mean, start[part]))

@@ -39,8 +39,10 @@ def _distribution(name: str, value: object) -> np.ndarray:
 def _channel(value: object) -> np.ndarray:
     channel = finite_array("channel", value, low=0.0)
     if channel.ndim != 2 or np.abs(channel.sum(1) - 1.0).max() > 1e-9:
-        raise ValueError(f"channel must be a matrix whose rows sum to 1, got shape {channel.shape} with row sums "
-                         f"{np.unique(np.round(channel.sum(-1), 6))}")
+        raise ValueError(
+            f"channel must be a matrix whose rows sum to 1, got shape {channel.shape} with row sums "
+            f"{np.unique(np.round(channel.sum(-1), 6))}"
+        )
     return channel
 
 
@@ -131,8 +133,9 @@ def similarity_entropy(p: object, similarity: object) -> float:
     p = _distribution("p", p)
     z = finite_array("similarity", similarity, low=0.0)
     if z.shape != (len(p), len(p)) or (z > 1).any() or not np.all(np.diag(z) == 1):
-        raise ValueError(f"similarity must be a {len(p)} by {len(p)} matrix in [0, 1] with ones on its diagonal, "
-                         f"got shape {z.shape}")
+        raise ValueError(
+            f"similarity must be a {len(p)} by {len(p)} matrix in [0, 1] with ones on its diagonal, got shape {z.shape}"
+        )
     here = p > 0
     return float(-(p[here] * np.log2((z @ p)[here])).sum())
 
@@ -279,8 +282,10 @@ def huffman_lengths(p: object) -> np.ndarray:
 def _tables(frequencies: object, n: int) -> np.ndarray:
     table = np.asarray(frequencies)
     if table.ndim not in (1, 2) or table.dtype.kind not in "iu" or (table < 0).any() or (table.sum(-1) < 1).any():
-        raise ValueError("frequencies must be whole numbers of at least 0 that are not all 0, [symbols] or "
-                         f"[messages, symbols], got {type(frequencies).__name__} of shape {table.shape}")
+        raise ValueError(
+            "frequencies must be whole numbers of at least 0 that are not all 0, [symbols] or "
+            f"[messages, symbols], got {type(frequencies).__name__} of shape {table.shape}"
+        )
     if table.ndim == 2 and len(table) != n:
         raise ValueError(f"frequencies must have one row for each of the {n} messages, got {len(table)}")
     return np.concatenate([np.zeros((*table.shape[:-1], 1), table.dtype), table.cumsum(-1)], -1)

@@ -21,9 +21,18 @@ __all__ = ["KB", "RELATIONS", "Difference", "Triple", "VersionedGraph", "graph_o
 KB = Namespace("urn:semcom:")
 #: Wordings of the grammar -> relation. Several wordings may mean the same.
 RELATIONS = {
-    "to the north of": "north of", "north of": "north of", "to the south of": "south of", "south of": "south of",
-    "to the east of": "east of", "east of": "east of", "to the west of": "west of", "west of": "west of",
-    "next to": "next to", "beside": "next to", "inside": "in", "in": "in",
+    "to the north of": "north of",
+    "north of": "north of",
+    "to the south of": "south of",
+    "south of": "south of",
+    "to the east of": "east of",
+    "east of": "east of",
+    "to the west of": "west of",
+    "west of": "west of",
+    "next to": "next to",
+    "beside": "next to",
+    "inside": "in",
+    "in": "in",
 }
 _SENTENCE = re.compile(r"(?i:the) (?P<head>[\w' -]+?) (?:is|lies) (?P<facts>.+)\.")
 _FACT = re.compile(rf"(?P<wording>{'|'.join(sorted(RELATIONS, key=len, reverse=True))}) the (?P<tail>[\w' -]+)")

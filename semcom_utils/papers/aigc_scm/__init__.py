@@ -1,0 +1,3 @@
+"""AIGC-SCM (Wang et al., 2024): words, boxes and a shared memory against pixels."""
+
+STUDIES: dict = {}

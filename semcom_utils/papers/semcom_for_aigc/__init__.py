@@ -1,0 +1,3 @@
+"""SemCom for AIGC (Liu et al., 2023): controlled diffusion as a codec, and services on one budget."""
+
+STUDIES: dict = {}
