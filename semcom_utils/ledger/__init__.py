@@ -34,8 +34,7 @@ is ``not attempted``. A claim without checks is ``not attempted``, ``not testabl
 ``contradicted by the paper itself`` with a test of ``tests/`` as evidence. ``book/ledger_format.md`` tells it all;
 ``schema.json`` is the authority.
 
-Command line: ``python -m semcom_utils.ledger check``, or ``update``, ``table [PAPER]``, ``scoreboard [--write]``,
-``errata [--write]``.
+Command line: ``python -m semcom_utils.ledger check``, or ``update``, ``table [PAPER]``, ``scoreboard``, ``errata``.
 In a chapter: ``claims_table("isgc")`` at the head, ``claims_table("isgc", verdicts=True)`` at the foot.
 """
 
