@@ -4,7 +4,7 @@ from plain_docstrings import candidates
 
 NAMES = [
     "p.a.Env", "p.a.Env.step", "p.a.Env.reset", "p.a.reward", "p.b.reward", "p.b.Env", "p.b.Env.step", "p.c.x.only",
-    "p.c.y.sample", "p.d.sample", "p.c.x.Env.stepping",
+    "p.c.y.sample", "p.d.sample", "p.c.x.Thing", "p.c.x.Thing.load", "p.c.y.load", "p.c.x.Thing.alone",
 ]  # fmt: skip
 
 
@@ -29,5 +29,12 @@ def test_a_choice_is_left_open_and_a_gap_is_none():
 
 
 def test_a_package_offers_what_its_modules_define():
-    assert candidates("p.c.only", NAMES, "p.a") == ["p.c.x.only"]
+    assert candidates("p.c.only", NAMES, "p.a") == candidates("c.only", NAMES, "p.a") == ["p.c.x.only"]
     assert candidates("p.a.only", NAMES, "p.a") == []  # ... and nothing of another package
+
+
+def test_a_bare_name_is_no_member_of_a_class_elsewhere():
+    assert candidates("load", NAMES, "p.c") == candidates("load", NAMES) == ["p.c.y.load"]
+    assert candidates("load", NAMES, "p.c.x", "Thing") == ["p.c.x.Thing.load"]
+    assert candidates("Thing.load", NAMES, "p.c") == ["p.c.x.Thing.load"]
+    assert candidates("alone", NAMES, "p.a") == ["p.c.x.Thing.alone"]

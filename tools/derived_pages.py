@@ -25,7 +25,7 @@ from pybtex.database import parse_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's package, whatever is installed
 
-from semcom_utils.ledger import Paper, errata, load_ledger, scoreboard  # noqa: E402
+from semcom_utils.ledger import LedgerError, Paper, errata, load_ledger, scoreboard  # noqa: E402
 from semcom_utils.paths import BOOK, NOTEBOOKS, RESULTS, ROOT, papers  # noqa: E402
 from semcom_utils.studies import catalogue  # noqa: E402
 
@@ -320,7 +320,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a tracked table is stale")
     check = parser.parse_args(argv).check
-    old = {path: text for path, text in stale().items() if not check or path in TABLES}
+    try:
+        old = {path: text for path, text in stale().items() if not check or path in TABLES}
+    except LedgerError as error:
+        raise SystemExit(str(error)) from None
     for path, text in old.items():
         print(f"{path.relative_to(ROOT)} {'is stale: make book' if check else 'written'}")
         if not check:

@@ -21,8 +21,8 @@ def candidates(target: str, names: Iterable[str], module: str | None = None, wit
     Parameters
     ----------
     target : str
-        As written: ``reward``, ``BatchIsgcEnv.step``, or a path by which a package offers a thing of its modules,
-        ``semcom_utils.physical.DigitalLink``.
+        As written: ``reward``, ``BatchIsgcEnv.step``, or by the package that offers a thing of its modules,
+        ``toyworld.Scene``.
     names : iterable of str
         Full names of all that is documented.
     module, within : str, optional
@@ -37,18 +37,20 @@ def candidates(target: str, names: Iterable[str], module: str | None = None, wit
     parent, _, last = target.rpartition(".")
     found = [name for name in names if name == target or name.endswith(f".{target}")]
     if not found and parent:
-        found = [name for name in names if name.startswith(f"{parent}.") and name.endswith(f".{last}")]
+        found = [name for name in names if f".{parent}." in f".{name}" and name.endswith(f".{last}")]
+    # a bare name is that of a thing in a module, unless the class that refers has it, or only classes do
+    members = {name for name in found if name.rpartition(".")[0] in names}
     own_class = f"{module}.{within}" if within and not str(within).startswith(f"{module}.") else within
     scopes = [own_class] if own_class else []
     while module:  # the module, then the packages around it
         scopes.append(module)
         module = module.rpartition(".")[0]
-    for scope in scopes:
-        near = [name for name in found if name.startswith(f"{scope}.")]
+    for scope in [*scopes, None]:
+        near = [name for name in found if scope is None or name.startswith(f"{scope}.")]
         directly = [name for name in near if name == f"{scope}.{target}"]
-        if directly or near:
-            return directly or near
-    return found
+        if near:
+            return directly or [name for name in near if name not in members] or near
+    return []
 
 
 def find_by_last_name(app, env, node, contnode):

@@ -39,10 +39,10 @@ In a chapter: ``claims_table("isgc")`` at the head, ``claims_table("isgc", verdi
 """
 
 from .claims import Claim, LedgerError, Paper, load_claims, load_ledger
-from .errata import errata, errata_numbers
+from .errata import errata
 from .render import claims_table, scoreboard, slug, verdict_box
-from .verdicts import VERDICTS as VERDICTS
 from .verdicts import (
+    VERDICTS,
     CheckOutcome,
     Estimate,
     Problem,
@@ -55,6 +55,7 @@ from .verdicts import (
 )
 
 __all__ = [
+    "VERDICTS",
     "CheckOutcome",
     "Claim",
     "Estimate",
@@ -65,7 +66,6 @@ __all__ = [
     "check_ledger",
     "claims_table",
     "errata",
-    "errata_numbers",
     "estimates",
     "load_claims",
     "load_ledger",
