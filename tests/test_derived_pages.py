@@ -10,21 +10,16 @@ import pytest
 import yaml
 
 import derived_pages
-from derived_pages import PAGES, TABLES, between_marks, chapter, cited, derived, modules
+from derived_pages import PAGES, TABLES, between_marks, chapter, cited, modules, text_of
 from semcom_utils.paths import papers
 from semcom_utils.studies import catalogue
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def texts():
-    return derived()
-
-
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name)
-def test_tables_of_tracked_files_are_up_to_date(path, texts):
-    assert path.read_text(encoding="utf-8") == texts[path], "run: make book, or tools/derived_pages.py"
+def test_tables_of_tracked_files_are_up_to_date(path):
+    assert path.read_text(encoding="utf-8") == text_of(path), "run: make book, or tools/derived_pages.py"
 
 
 def test_whole_pages_are_not_tracked():
@@ -35,8 +30,8 @@ def test_whole_pages_are_not_tracked():
         assert name in ignored and name in makefile, f"{name} must stand in .gitignore and in the Makefile's DERIVED"
 
 
-def test_the_page_of_utilities_has_every_module_once(texts):
-    lines = texts[ROOT / "book" / "api.md"].splitlines()
+def test_the_page_of_utilities_has_every_module_once():
+    lines = text_of(ROOT / "book" / "api.md").splitlines()
     shown = [line.split(":: ")[1] for line in lines if line.startswith(".. automodule::")]
     there = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -63,8 +58,8 @@ def test_private_modules_and_folders_are_left_out(tmp_path, monkeypatch):
     assert list(modules(package / "a")) == ["semcom_utils.a", "semcom_utils.a.b", "semcom_utils.a.g"]
 
 
-def test_the_list_of_studies_has_each(texts):
-    page = texts[ROOT / "book" / "studies_list.md"]
+def test_the_list_of_studies_has_each():
+    page = text_of(ROOT / "book" / "studies_list.md")
     assert all(f"| `{name}` | {entry.about} |" in page for name, entry in catalogue().items())
     assert page.count("\n| `") == len(catalogue())
 

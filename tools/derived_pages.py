@@ -300,20 +300,14 @@ def between_marks(text: str, name: str, new: str, file: str) -> str:
     return pattern.sub(lambda match: f"{match[1]}{blank}{new}\n{blank}{match[2]}", text)
 
 
-def derived() -> dict[Path, str]:
-    """Every file that is derived, or has a derived part, with the text that it should have."""
-    out = {path: make() for path, make in PAGES.items()}
-    for path, parts in TABLES.items():
-        text = path.read_text(encoding="utf-8")
-        for name, make in parts.items():
-            text = between_marks(text, name, make(), path.name)
-        out[path] = text
-    return out
-
-
-def stale() -> dict[Path, str]:
-    """The derived files whose text is not what it should be."""
-    return {p: text for p, text in derived().items() if not p.is_file() or p.read_text(encoding="utf-8") != text}
+def text_of(path: Path) -> str:
+    """The text that a derived file, or one with a derived part, should have."""
+    if path in PAGES:
+        return PAGES[path]()
+    text = path.read_text(encoding="utf-8")
+    for name, make in TABLES[path].items():
+        text = between_marks(text, name, make(), path.name)
+    return text
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -321,13 +315,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a tracked table is stale")
     check = parser.parse_args(argv).check
     try:
-        old = {path: text for path, text in stale().items() if not check or path in TABLES}
+        texts = {path: text_of(path) for path in (TABLES if check else {**PAGES, **TABLES})}
     except LedgerError as error:
         raise SystemExit(str(error)) from None
-    for path, text in old.items():
+    old = [p for p, text in texts.items() if not p.is_file() or p.read_text(encoding="utf-8") != text]
+    for path in old:
         print(f"{path.relative_to(ROOT)} {'is stale: make book' if check else 'written'}")
         if not check:
-            path.write_text(text, encoding="utf-8")
+            path.write_text(texts[path], encoding="utf-8")
     return int(check and bool(old))
 
 
