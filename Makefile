@@ -19,9 +19,11 @@ export PYTHONUNBUFFERED = 1
 export OMP_NUM_THREADS = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-PAGES := $(wildcard book/*.md *.md)
+# Made by tools/derived_pages.py and not tracked: a clean clone has none.
+DERIVED := book/api.md book/errata.md book/scoreboard.md book/studies_list.md
+PAGES := $(filter-out $(DERIVED),$(wildcard book/*.md *.md))
 PROSE := $(PAGES) _config.yml _toc.yml references.bib
-FILES := $(shell find book/_static notebooks semcom_utils data -type f ! -name '*.pyc' ! -path '*/.*' 2>/dev/null)
+FILES := $(shell find book/_static notebooks semcom_utils data tools -type f ! -name '*.pyc' ! -path '*/.*' 2>/dev/null)
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -35,9 +37,12 @@ $(READY): constraints.txt pyproject.toml
 	$(PIP) --editable '.[book,test,training,sweeps]'
 	touch $@
 
-$(BUILT): $(READY) $(PROSE) $(FILES)
+$(DERIVED): # one that is missing is as good as a changed source
+
+$(BUILT): $(READY) $(PROSE) $(FILES) $(DERIVED)
 	@# An edit of a chapter's prose needs no run. An edit of its code does, and the tests say so.
 	$(BIN)/python tools/run_notebooks.py --prose notebooks/*.md
+	$(BIN)/python tools/derived_pages.py
 	@echo "== Building the book from the stored outputs; a warning is an error"
 	@# Quoted numbers go stale in pages that Sphinx does not see change: only an edit of a page is built on top. The
 	@# stamp goes first, so that what failed is built in full, and fails again.

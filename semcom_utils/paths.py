@@ -6,8 +6,9 @@ Colab installs a copy of the package outside the checkout, so the working direct
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import iter_modules
 
-__all__ = ["BOOK", "CLAIMS", "MODELS", "NOTEBOOKS", "RESULTS", "ROOT", "repository_root"]
+__all__ = ["BOOK", "CLAIMS", "MODELS", "NOTEBOOKS", "PAPERS", "RESULTS", "ROOT", "papers", "repository_root"]
 
 
 def repository_root() -> Path:
@@ -37,3 +38,16 @@ CLAIMS = ROOT / "data" / "claims"
 RESULTS = ROOT / "data" / "results"
 #: The mini checkpoints, one folder each.
 MODELS = ROOT / "data" / "models"
+#: The packages of the papers, wherever this package lies.
+PAPERS = Path(__file__).resolve().parent / "papers"
+
+
+def papers() -> list[str]:
+    """The keys of the papers, the foundations among them: the packages under :data:`PAPERS`, none of them imported.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+    """
+    return sorted(module.name for module in iter_modules([str(PAPERS)]) if module.ispkg)

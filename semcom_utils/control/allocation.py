@@ -16,6 +16,7 @@ from scipy.optimize import elementwise
 from semcom_utils.checks import finite_array
 
 __all__ = [
+    "RELATIVE_TOLERANCE",
     "InfeasibleAllocationError",
     "fastest_allocation",
     "optimal_allocation",

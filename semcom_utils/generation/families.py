@@ -28,6 +28,7 @@ __all__ = [
     "Family",
     "VariationalAutoencoder",
     "fit",
+    "make",
     "mlp",
     "width",
 ]

@@ -34,16 +34,15 @@ is ``not attempted``. A claim without checks is ``not attempted``, ``not testabl
 ``contradicted by the paper itself`` with a test of ``tests/`` as evidence. ``book/ledger_format.md`` tells it all;
 ``schema.json`` is the authority.
 
-Command line: ``python -m semcom_utils.ledger check``, or ``update``, ``table [PAPER]``, ``scoreboard [--write]``,
-``errata [--write]``.
+Command line: ``python -m semcom_utils.ledger check``, or ``update``, ``table [PAPER]``, ``scoreboard``, ``errata``.
 In a chapter: ``claims_table("isgc")`` at the head, ``claims_table("isgc", verdicts=True)`` at the foot.
 """
 
 from .claims import Claim, LedgerError, Paper, load_claims, load_ledger
-from .errata import errata, errata_numbers
+from .errata import errata
 from .render import claims_table, scoreboard, slug, verdict_box
-from .verdicts import VERDICTS as VERDICTS
 from .verdicts import (
+    VERDICTS,
     CheckOutcome,
     Estimate,
     Problem,
@@ -56,6 +55,7 @@ from .verdicts import (
 )
 
 __all__ = [
+    "VERDICTS",
     "CheckOutcome",
     "Claim",
     "Estimate",
@@ -66,7 +66,6 @@ __all__ = [
     "check_ledger",
     "claims_table",
     "errata",
-    "errata_numbers",
     "estimates",
     "load_claims",
     "load_ledger",

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from .claims import Claim, claims_folder, load_claims, load_ledger, repository_root
+from .claims import Claim, load_claims, load_ledger, repository_root
 from .verdicts import VERDICTS, Estimate, estimates, resolve, verdict
 
 __all__ = ["claims_table", "scoreboard", "slug", "verdict_box"]
@@ -138,7 +138,7 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
     ledger = load_ledger(folder)
     claims = [claim for entries in ledger.values() for claim in entries]
     lines = [
-        "<!-- Made by: python -m semcom_utils.ledger scoreboard --write. Edit data/claims/*.yml instead. -->",
+        "<!-- `make book` makes this page from data/claims/*.yml and data/results: edit those. -->",
         "# Scoreboard",
         "",
         f"This book lists {len(claims)} claims of the five papers, {_number(claims, 'central')} of them central. Each "
@@ -353,8 +353,3 @@ def _evidence(entry) -> str:
     if "notebook" in entry:
         return f"{entry['notebook']}{' ' + entry['cell'] if 'cell' in entry else ''}"
     return entry.get("results") or entry["test"]
-
-
-def page_path(name: str, folder: str | Path | None = None) -> Path:
-    """Return the path of a generated page of the book, beside ``data`` in the checkout."""
-    return claims_folder(folder).parents[1] / "book" / name

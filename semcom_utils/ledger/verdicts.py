@@ -19,6 +19,7 @@ import yaml
 from .claims import Claim, LedgerError, _frozen, claims_folder, load_ledger, parse_yaml, repository_root
 
 __all__ = [
+    "VERDICTS",
     "CheckOutcome",
     "Estimate",
     "Problem",

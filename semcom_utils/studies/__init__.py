@@ -5,18 +5,14 @@ on where it was stopped. The engine knows no paper by name: each package under :
 studies, and :func:`catalogue` collects them.
 """
 
-from semcom_utils.studies.entry import Entry
 from semcom_utils.studies.runner import Study, catalogue, find, load_result, run_study
-from semcom_utils.studies.tasks import task_key, with_seeds, with_small_tasks
+from semcom_utils.studies.tasks import task_key
 
 __all__ = [
-    "Entry",
     "Study",
     "catalogue",
     "find",
     "load_result",
     "run_study",
     "task_key",
-    "with_seeds",
-    "with_small_tasks",
 ]

@@ -2,6 +2,8 @@
 
 from semcom_utils.studies.entry import Entry
 
+__all__ = ["STUDIES"]
+
 STUDIES = {
     "digital_link": Entry(
         "digital_link", "block errors of 5G LDPC codes with 16-QAM, and photographs sent as JPEG over them"

@@ -2,6 +2,8 @@
 
 from semcom_utils.studies.entry import Entry
 
+__all__ = ["STUDIES"]
+
 STUDIES = {
     "semantic_information": Entry(
         "semantic_information", "semantic entropy of a grammar, the worth of shared knowledge, and capacity in meanings"

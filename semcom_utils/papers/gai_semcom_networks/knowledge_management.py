@@ -16,6 +16,9 @@ from semcom_utils.statistics import iqm_interval
 from semcom_utils.studies import Study
 
 __all__ = [
+    "DISTRICTS",
+    "INTERVALS",
+    "KAPPAS",
     "STUDIES",
     "best_update_interval",
     "city",

@@ -17,7 +17,20 @@ from semcom_utils.generation.gaussian import GaussianMixture, GaussianModel
 from semcom_utils.statistics import energy_distance, iqm_interval
 from semcom_utils.studies import Study
 
-__all__ = ["SPREAD", "STEPS", "STUDIES", "law", "length_run", "quality_run", "score_samples"]
+__all__ = [
+    "RATE",
+    "RATE_GAN",
+    "SPREAD",
+    "STEPS",
+    "STUDIES",
+    "centres",
+    "draw",
+    "evaluations",
+    "law",
+    "length_run",
+    "quality_run",
+    "score_samples",
+]
 
 SPREAD = 0.15  # standard deviation of a mode; neighbours are 1 apart
 #: Denoising steps at which the diffusion model is looked at; the last is its number elsewhere.

@@ -18,6 +18,12 @@ from semcom_utils.statistics import iqm_interval
 from semcom_utils.studies import Study
 
 __all__ = [
+    "BANDWIDTH_HZ",
+    "BITS_PER_MESSAGE",
+    "CRITICAL_LOAD",
+    "LINK_RATE",
+    "MINIMUM",
+    "STATIONS",
     "STUDIES",
     "best_split",
     "matching_methods",

@@ -29,6 +29,7 @@ from semcom_utils.studies import Study
 __all__ = [
     "CONTEXTS",
     "STUDIES",
+    "UNEVEN",
     "WORDS",
     "code_block",
     "knowledge_run",

@@ -2,6 +2,8 @@
 
 from semcom_utils.studies.entry import Entry
 
+__all__ = ["STUDIES"]
+
 STUDIES = {
     "tuning": Entry("learning", "six random settings for each learner, with and without the feasibility layer"),
     "training": Entry("learning", "Figs. 4 and 5: four learners, ten seeds, with the feasibility layer"),

@@ -19,7 +19,6 @@ import pandas as pd
 from semcom_utils.checks import finite_array, one_of, positive_integer, real_number
 from semcom_utils.control.allocation import (
     RELATIVE_TOLERANCE,
-    InfeasibleAllocationError,
     optimal_allocation,
     pull_back,
     smallest_latency_budget,
@@ -31,7 +30,6 @@ __all__ = [
     "PAPER_STATES",
     "STATE",
     "BatchIsgcEnv",
-    "InfeasibleAllocationError",
     "IsgcConstants",
     "IsgcEnv",
     "allocation_problem",
@@ -39,7 +37,6 @@ __all__ = [
     "computation_times",
     "latency_budget",
     "observe",
-    "optimal_allocation",
     "paper_states",
     "reward",
     "sample_states",

@@ -2,6 +2,8 @@
 
 from semcom_utils.studies.entry import Entry
 
+__all__ = ["STUDIES"]
+
 STUDIES = {
     "pictures": Entry(
         "pictures",

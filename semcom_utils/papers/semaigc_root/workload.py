@@ -35,6 +35,7 @@ from semcom_utils.studies import Study, load_result
 __all__ = [
     "AGENTS",
     "COMPUTING",
+    "RECEIVERS",
     "SNRS_DB",
     "STUDIES",
     "converged_after",
