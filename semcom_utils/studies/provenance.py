@@ -117,7 +117,7 @@ def _stripped(path: Path, name: str) -> tuple[str, tuple[str, ...]]:
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
             if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-                body[0] = ast.Pass()
+                body[:] = body[1:] or [ast.Pass()]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     imported: list[str] = []
     for node in ast.walk(tree):
