@@ -275,7 +275,9 @@ NUMBERS = st.floats(-1e6, 1e6)
 @given(value=NUMBERS, bound=NUMBERS, op=st.sampled_from([">=", ">", "<=", "<"]))
 def test_comparisons_and_their_opposites(value, bound, op):
     opposite = {">=": "<", ">": "<=", "<=": ">", "<": ">="}[op]
-    holds, fails = (verdicts_module._outcome({"value": value, "op": o, "bound": bound}, None) for o in (op, opposite))
+    holds, fails = (
+        verdicts_module.check_outcome({"value": value, "op": o, "bound": bound}, None) for o in (op, opposite)
+    )
     assert holds.holds != fails.holds
     assert holds.holds == eval(f"{value!r} {op} {bound!r}")  # noqa: S307 (two numbers and an operator of ours)
 
@@ -283,10 +285,10 @@ def test_comparisons_and_their_opposites(value, bound, op):
 @given(value=NUMBERS, low=NUMBERS, width=st.floats(0, 1e6))
 def test_within_is_at_least_and_at_most(value, low, width):
     high = low + width
-    within = verdicts_module._outcome({"value": value, "op": "within", "bound": (low, high)}, None)
+    within = verdicts_module.check_outcome({"value": value, "op": "within", "bound": (low, high)}, None)
     assert within.holds == (low <= value <= high)
     middle = {"value": value, "op": "==", "bound": low, "tol": width}
-    assert verdicts_module._outcome(middle, None).holds == (abs(value - low) <= width)
+    assert verdicts_module.check_outcome(middle, None).holds == (abs(value - low) <= width)
 
 
 KEYS = st.text("ab/~01", max_size=4)

@@ -23,6 +23,7 @@ __all__ = [
     "Problem",
     "Verdict",
     "check_ledger",
+    "check_outcome",
     "estimates",
     "ledger_notes",
     "resolve",
@@ -150,7 +151,27 @@ def _number(value: object, results_dir: str | Path | None) -> float:
     return float(found)
 
 
-def _outcome(check: Mapping, results_dir: str | Path | None) -> CheckOutcome:
+def check_outcome(check: Mapping, results_dir: str | Path | None = None) -> CheckOutcome:
+    """Fill a check's numbers in and compare.
+
+    Parameters
+    ----------
+    check : mapping
+        As the schema has it: ``value``, ``op``, ``bound``, and ``tol`` with ``==``.
+    results_dir : str or Path, optional
+        The checkout's ``data/results`` if None.
+
+    Returns
+    -------
+    CheckOutcome
+
+    Raises
+    ------
+    FileNotFoundError
+        If a results file does not exist.
+    LedgerError
+        If a pointer dangles or does not point at a finite number, or if bounds are the wrong way round.
+    """
     value, op = _number(check["value"], results_dir), check["op"]
     if op == "within":
         low, high = (_number(b, results_dir) for b in check["bound"])
@@ -198,7 +219,7 @@ def verdict(claim: Claim, results_dir: str | Path | None = None) -> Verdict:
         missing = tuple(sorted(name for name in _files(_operands(claim.checks)) if not (folder / name).is_file()))
         if missing:
             return Verdict("not attempted", waits_for=missing)
-        outcomes = tuple(_outcome(check, results_dir) for check in claim.checks)
+        outcomes = tuple(check_outcome(check, results_dir) for check in claim.checks)
     except LedgerError as error:
         raise LedgerError(f"claim {claim.id}: {error}") from None
     held = sum(o.holds for o in outcomes)
@@ -302,7 +323,7 @@ def _missing_evidence(claim: Claim, results_dir: str | Path | None) -> list[str]
         faults.append(str(error).removeprefix(f"claim {claim.id}: "))
     if claim.control:
         try:
-            outcomes = [_outcome(check, results_dir) for check in claim.control["checks"]]
+            outcomes = [check_outcome(check, results_dir) for check in claim.control["checks"]]
             if all(o.holds for o in outcomes):
                 faults.append(f"the negative control passes, so the test shows nothing ({_tell(outcomes)})")
         except (FileNotFoundError, LedgerError) as error:
