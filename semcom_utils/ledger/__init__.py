@@ -18,7 +18,7 @@ the suite fails on any. A claims file reads like this::
         setting: {text: ours, deviations: [one, another]}
         acceptance:
           text: The paired gain's interval lies above zero, its estimate within one point of 8.3%.
-          committed: 2026-11-22           # before the run; later changes go to history: [{date, change, reason}]
+          committed: 2026-11-22           # before the run; later changes go to history: [{date, change, reason, was}]
           checks:
             - {name: a gain, value: isgc/training.json#/summary/gain_over_ppo_percent/low, op: ">", bound: 0}
             - {value: isgc/training.json#/summary/gain_over_ppo_percent/estimate, op: within, bound: [7.3, 9.3]}
@@ -32,7 +32,8 @@ hold: ``reproduced``; some: ``partly``; none: ``not reproduced``; ``acceptance.v
 needs it (``{all: direction holds at reduced scale}`` for a mini model). While a results file does not exist the claim
 is ``not attempted``. A claim without checks is ``not attempted``, ``not testable here`` (with a ``reason``), or
 ``contradicted by the paper itself`` with a test of ``tests/`` as evidence. ``book/ledger_format.md`` tells it all;
-``schema.json`` is the authority.
+``schema.json`` is the authority. A statement that is an identity or theorem, or a simulation of a formula's own model
+where the paper prints no setting, ``holds by derivation``: its checks guard our code, and the explanation derives it.
 
 Command line: ``python -m semcom_utils.ledger check``, or ``update``, ``table [PAPER]``, ``scoreboard``, ``errata``.
 In a chapter: ``claims_table("isgc")`` at the head, ``claims_table("isgc", verdicts=True)`` at the foot.
@@ -49,6 +50,7 @@ from .verdicts import (
     Verdict,
     check_ledger,
     estimates,
+    ledger_notes,
     resolve,
     update_ledger,
     verdict,
@@ -67,6 +69,7 @@ __all__ = [
     "claims_table",
     "errata",
     "estimates",
+    "ledger_notes",
     "load_claims",
     "load_ledger",
     "resolve",

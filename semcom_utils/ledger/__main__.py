@@ -8,7 +8,7 @@ import sys
 from .claims import LedgerError, load_ledger
 from .errata import errata
 from .render import claims_table, scoreboard
-from .verdicts import check_ledger, update_ledger, verdict
+from .verdicts import check_ledger, ledger_notes, update_ledger, verdict
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "check":
         problems = check_ledger()
+        for note in ledger_notes():
+            print(f"note: {note}")
         for problem in problems:
             print(problem, file=sys.stderr)
         if problems:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .claims import Claim, load_claims, load_ledger, repository_root
@@ -15,7 +15,9 @@ __all__ = ["claims_table", "scoreboard", "slug", "verdict_box"]
 
 #: What each verdict means, as the scoreboard explains it.
 MEANING = {
-    "reproduced": "the acceptance test holds, in the paper's setting or one that the claim does not depend on.",
+    "reproduced": "the acceptance test holds, in the paper's setting, and the run could have failed it.",
+    "holds by derivation": "an identity or theorem, or a simulation of the formula's own model, where the paper prints "
+    "no setting; the checks guard our code, and nothing that was run could have refuted the statement.",
     "direction holds at reduced scale": "the effect is there, on smaller models or data than the paper's; its size "
     "cannot be compared.",
     "partly": "some parts of the acceptance test hold, others fail; the entry says which.",
@@ -313,6 +315,8 @@ def _amended(claim: Claim) -> str:
     for change in claim.acceptance.get("history", ()):
         what, why = change["change"].rstrip("."), change["reason"].rstrip(".")
         text += _esc(f"; changed {change['date']}: {what}. Reason: {why}")
+        if earlier := change.get("was", {}).get("checks"):
+            text += _esc(f". The checks were: {'; '.join(map(_in_words, earlier))}")
     return text + ")"
 
 
@@ -323,6 +327,12 @@ def _check(claim: Claim, i: int, outcome) -> str:
         o = outcome.outcomes[i]
         bound = f"[{o.bound[0]:.4g}, {o.bound[1]:.4g}]" if isinstance(o.bound, tuple) else f"{o.bound:.4g}"
         return f"{o.name}: {o.value:.4g} {op} {bound} {'holds' if o.holds else 'fails'}"
+    return _in_words(check)
+
+
+def _in_words(check: Mapping) -> str:
+    """A check with its pointers, without their numbers."""
+    op = {">=": "≥", "<=": "≤", "==": "="}.get(check["op"], check["op"])
     bounds = check["bound"] if isinstance(check["bound"], tuple) else (check["bound"],)
     bound = ", ".join(b if isinstance(b, str) else f"{b:,}" if isinstance(b, int) else f"{b:g}" for b in bounds)
     return f"{check.get('name', check['value'])}: {check['value']} {op} {f'[{bound}]' if op == 'within' else bound}"
