@@ -60,8 +60,10 @@ bench: $(READY) ## timings that depend on the machine, and so are no tests
 	@echo "== Benchmarks"
 	set -e; for script in benchmarks/*.py; do echo "-- $$script"; $(BIN)/python $$script; done
 
-lint: $(READY) ## style of the code
+lint: $(READY) ## style and types of the code
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 pins: $(READY) ## write what is installed in .venv to constraints.txt
 	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt

@@ -61,9 +61,10 @@ def real_number(
     ValueError: share must be a finite real number in [0, 1], got 1.5
     """
     interval = f"{'(' if low_open else '['}{low:g}, {high:g}{')' if high_open else ']'}"
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real | np.ndarray) or np.ndim(value) != 0:
+    scalar = value.ndim == 0 if isinstance(value, np.ndarray) else isinstance(value, Real)
+    if isinstance(value, bool | np.bool_) or not scalar:
         raise ValueError(f"{name} must be a real number in {interval}, got {value!r}")
-    number = float(value)
+    number = float(value)  # type: ignore[arg-type]  # a real number, as was just seen
     below = number <= low if low_open else number < low
     above = number >= high if high_open else number > high
     if math.isnan(number) or (math.isinf(number) and not allow_inf) or below or above:
@@ -123,7 +124,7 @@ def one_of(name: str, value: object, choices: Iterable[Choice]) -> Choice:
     known = tuple(choices)
     if value not in known:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")
-    return known[known.index(value)]  # type: ignore[arg-type]  # it is one of them, as was just seen
+    return known[known.index(value)]
 
 
 def finite_array(

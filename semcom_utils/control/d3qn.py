@@ -223,7 +223,7 @@ def train_d3qn(
             explores = rng.random() < epsilon
             a = int(rng.integers(actions)) if explores else int(greedy(network, x[None])[0])
             x_next, r, ended, cut, _ = env.step(a)
-            replay.add(x[None], [a], [r], x_next[None], [ended])
+            replay.add(x[None], [a], [float(r)], x_next[None], [ended])
             returns[episode] += r
             x = x_next
             seen += 1

@@ -7,7 +7,8 @@ arrived was generated. Rates are per unit of time, the *load* is :math:`\rho = \
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -164,9 +165,9 @@ def simulate_queue(
     env = simpy.Environment()
     generated: list[float] = []
     received: list[float] = []
-    link = (simpy.PreemptiveResource if queue == "preemptive" else simpy.Resource)(env)
+    link: Any = (simpy.PreemptiveResource if queue == "preemptive" else simpy.Resource)(env)
 
-    def update(number: int) -> Iterator:
+    def update(number: int) -> Generator[simpy.Event, Any, None]:
         born = env.now
         # a lower number goes first: the newest, where that matters
         with link.request(priority=-number) if queue == "preemptive" else link.request() as turn:
@@ -178,7 +179,7 @@ def simulate_queue(
         generated.append(born)
         received.append(env.now)
 
-    def source() -> Iterator:
+    def source() -> Generator[simpy.Event, Any, None]:
         for number, gap in enumerate(gaps.tolist()):
             yield env.timeout(gap)
             env.process(update(number))
@@ -256,8 +257,8 @@ def error_by_age(threshold: int, change: float, success: float) -> dict[str, flo
 
     Examples
     --------
-    >>> error_by_age(1, change=0.1, success=1.0)  # every slot a message, and every message arrives
-    {'error': 0.1, 'rate': 1.0}
+    >>> error_by_age(1, change=0.5, success=0.5)  # a source that forgets at once, every second message lost
+    {'error': 0.25, 'rate': 1.0}
     """
     n, (p, q) = positive_integer("threshold", threshold), _slot(change, success)
     r, mean_gap = 1.0 - 2.0 * p, n - 1.0 + 1.0 / q

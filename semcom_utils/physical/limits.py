@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -215,7 +216,7 @@ def outage_probability_rayleigh(snr_db: ArrayLike, rate: ArrayLike) -> np.ndarra
     return -np.expm1(-np.expm1(rate / _LOG2E) / _snr(snr_db))
 
 
-def _invert(forward: Callable[[float], float], target: float, low_db: float) -> float:
+def _invert(forward: Callable[[float], Any], target: float, low_db: float) -> float:
     low, high = forward(low_db), forward(_SNR_RANGE_DB[1])
     if not low < target < high:
         raise ValueError(
@@ -283,7 +284,7 @@ def min_snr_db(
         raise ValueError(f"block_length must be None on {channel}, for want of a formula, got {block_length}")
     if (error_probability is not None) != (block_length is not None or channel == "rayleigh-block"):
         needed = "given with block_length, and on rayleigh-block" if error_probability is None else "None here"
-        raise ValueError(f"error_probability must be {needed}, got {error_probability} (channel {channel!r})")
+        raise ValueError(f"error_probability must be {needed}, got {error_probability!r} (channel {channel!r})")
     if channel == "rayleigh-block":
         epsilon = _probability("error_probability", error_probability)
         return 10.0 * np.log10(_shannon_snr(rate) / -np.log1p(-epsilon))

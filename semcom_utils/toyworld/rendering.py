@@ -158,7 +158,7 @@ def render(description: Description) -> Scene:
         instances[window][solid] = place + 1
         segmentation[window][solid] = CLASSES.index(thing.kind)
         disparity[window][solid] = (thing.y - HORIZON) / (SIZE - HORIZON)
-        if thing.kind == "robot":
+        if thing.pose is not None:  # a robot
             skeleton = SKELETONS[thing.pose]
             joints.append((place, thing.x + scale * skeleton[:, 0], thing.y - scale * skeleton[:, 1]))
     return Scene(
