@@ -51,7 +51,13 @@ class Replay:
         if action_size is not None:
             action = np.empty((self.capacity, positive_integer("action_size", action_size)), np.float32)
         reward, done = (np.empty(self.capacity, np.float32) for _ in range(2))
-        self._columns: tuple[np.ndarray, ...] = (np.empty(wide, np.float32), action, reward, np.empty(wide, np.float32), done)
+        self._columns: tuple[np.ndarray, ...] = (
+            np.empty(wide, np.float32),
+            action,
+            reward,
+            np.empty(wide, np.float32),
+            done,
+        )
 
     def add(
         self,
