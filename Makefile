@@ -67,8 +67,10 @@ bench: $(READY) ## timings that depend on the machine, and so are no tests
 	@missed=""; for script in benchmarks/bench_*.py; do echo "-- $$script"; $(BIN)/python $$script || missed="$$missed $$script"; done; \
 	test -z "$$missed" || { echo "missed a limit, or broke:$$missed" >&2; exit 1; }
 
-lint: $(READY) ## style of the code
+lint: $(READY) ## style and types of the code
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 pins: $(READY) ## write what is installed in .venv to constraints.txt
 	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt

@@ -14,14 +14,12 @@ A run takes about twenty minutes on one core; the results file says how long the
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import torch
-from PIL import Image
 
 from semcom_utils.checks import one_of, positive_integer
-from semcom_utils.physical import DigitalLink, LinkResult
+from semcom_utils.physical import DigitalLink
+from semcom_utils.semantic.codecs import best_jpeg, picture_from
 from semcom_utils.studies import Study
 
 __all__ = [
@@ -30,10 +28,7 @@ __all__ = [
     "STUDIES",
     "jpeg_that_fits",
     "photograph",
-    "picture_from",
-    "psnr",
     "run",
-    "send_jpeg",
     "summarise",
     "tasks",
 ]
@@ -70,21 +65,17 @@ def photograph(name: str) -> np.ndarray:
     return np.round(squares.mean((1, 3))) / 255.0
 
 
-def psnr(picture: np.ndarray, original: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB over all samples, for a peak of 1; infinite for equal pictures."""
-    error = float(np.mean((np.asarray(picture) - np.asarray(original)) ** 2))
-    return -10.0 * np.log10(error) if error else float("inf")
-
-
-def jpeg(picture: np.ndarray, quality: int) -> bytes:
-    """``picture`` as a baseline JPEG file with Huffman tables of its own."""
-    file = io.BytesIO()
-    Image.fromarray(np.round(picture * 255).astype(np.uint8)).save(file, "JPEG", quality=quality, optimize=True)
-    return file.getvalue()
-
-
 def jpeg_that_fits(picture: np.ndarray, link: DigitalLink, channel_uses: int) -> tuple[bytes, int]:
     """The JPEG of highest quality whose transmission, all overhead counted, fits in ``channel_uses``.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray, ``[height, width, 3]``
+        In [0, 1].
+    link : DigitalLink
+        What would carry it.
+    channel_uses : int
+        Complex channel uses that it may take.
 
     Returns
     -------
@@ -97,38 +88,12 @@ def jpeg_that_fits(picture: np.ndarray, link: DigitalLink, channel_uses: int) ->
         If not even quality 1 fits.
     """
     positive_integer("channel_uses", channel_uses)
-    for quality in range(95, 0, -1):
-        file = jpeg(picture, quality)
-        if link.layout(8 * len(file)).channel_uses <= channel_uses:
-            return file, quality
-    raise ValueError(f"channel_uses must be enough for quality 1, got {channel_uses}")
-
-
-def send_jpeg(file: bytes, link: DigitalLink, snr_db: float, generator: torch.Generator) -> tuple[bytes, LinkResult]:
-    """Send a file; return its bytes before the first code block whose checksum failed, and the link's result."""
-    result = link.send(np.unpackbits(np.frombuffer(file, np.uint8)), snr_db, generator)
-    if result.accepted:
-        return file_of(result.bits), result
-    lost = int(np.argmin(result.crc_ok)) if not result.crc_ok.all() else 0
-    body = result.layout.information_bits - (24 if result.layout.blocks > 1 else 0)
-    return file_of(result.bits[: lost * body // 8 * 8]), result
-
-
-def file_of(bits: np.ndarray) -> bytes:
-    return np.packbits(bits).tobytes()
-
-
-def picture_from(file: bytes, shape: tuple[int, int, int]) -> np.ndarray:
-    """What a receiver shows of the beginning of a JPEG file: what is missing stays mid-grey.
-
-    An end-of-image marker is put behind what arrived; the decoder then fills the rest with grey. Without even the
-    whole header there is nothing to decode, and everything is grey.
-    """
     try:
-        with Image.open(io.BytesIO(file + b"\xff\xd9")) as image:
-            return np.asarray(image.convert("RGB"), float).reshape(shape) / 255.0
-    except (OSError, SyntaxError):
-        return np.full(shape, 0.5)
+        return best_jpeg(picture, lambda file: link.layout(8 * len(file)).channel_uses <= channel_uses)
+    except ValueError as error:
+        if not str(error).startswith("fits"):
+            raise
+        raise ValueError(f"channel_uses must be enough for quality 1, got {channel_uses}") from None
 
 
 def block_error_point(task: dict) -> dict:
@@ -147,12 +112,14 @@ def block_error_point(task: dict) -> dict:
 
 def photograph_point(task: dict) -> dict:
     """Send one photograph once as JPEG."""
+    from skimage.metrics import peak_signal_noise_ratio
+
     picture, link = photograph(task["image"]), DigitalLink(task["code_rate"], task["bits_per_symbol"], task["channel"])
     file, quality = jpeg_that_fits(picture, link, picture.size // SAMPLES_PER_USE)
-    arrived, result = send_jpeg(file, link, task["snr_db"], torch.Generator().manual_seed(task["seed"]))
+    arrived, result = link.send_file(file, task["snr_db"], torch.Generator().manual_seed(task["seed"]))
     return {
-        "psnr_db": psnr(picture_from(arrived, picture.shape), picture),
-        "psnr_sent_db": psnr(picture_from(file, picture.shape), picture),
+        "psnr_db": float(peak_signal_noise_ratio(picture, picture_from(arrived, picture.shape), data_range=1.0)),
+        "psnr_sent_db": float(peak_signal_noise_ratio(picture, picture_from(file, picture.shape), data_range=1.0)),
         "quality": quality,
         "payload_bits": result.layout.payload_bits,
         "channel_uses": result.channel_uses,
