@@ -1,6 +1,5 @@
 """Three sensors in one learned space: what they see, what is trained, and that the stored result follows."""
 
-
 import numpy as np
 import pytest
 import torch

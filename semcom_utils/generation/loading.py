@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -21,52 +21,28 @@ import numpy as np
 import torch
 
 from semcom_utils.checks import one_of, positive_integer, real_number
+from semcom_utils.paths import MODELS
 
 from .checksums import NAME, verify
+from .roles import ROLES, Role
 
 __all__ = [
-    "MODELS",
     "OFFLOAD_BELOW",
-    "ROLES",
     "SLICE_BELOW",
     "Captioner",
     "Clip",
     "Depth",
     "Detection",
     "Detector",
-    "Role",
     "SoftEdges",
     "load",
     "memory_plan",
 ]
 
-#: Where the mini checkpoints lie.
-MODELS = Path(__file__).parents[2] / "data" / "models"
 #: Bytes of free GPU memory below which a pipeline works on one slice at a time.
 SLICE_BELOW = 8e9
 #: Bytes of free GPU memory below which only the part of a pipeline that is at work is on the GPU.
 OFFLOAD_BELOW = 4e9
-#: What travels from a public repository: no pickles, and of several precisions float16.
-_PLAIN = ("*.json", "*.txt", "model.safetensors")
-_PIPELINE = ("model_index.json", "*/*.json", "*/*.txt") + tuple(
-    f"{part}/*.fp16.safetensors" for part in ("unet", "vae", "text_encoder", "safety_checker")
-)
-
-
-class Role(NamedTuple):
-    """A kind of model.
-
-    ``open`` makes it of a folder; ``repository`` fills the role at the full tier (None: nothing does, and ``instead``
-    says why), weighs so many ``gigabytes``, and these of its ``files`` travel, from ``revision`` unless another is
-    asked for.
-    """
-
-    open: Callable[[Path, torch.dtype], Any]
-    repository: str | None
-    gigabytes: float
-    files: tuple[str, ...] = _PLAIN
-    instead: str = ""
-    revision: str | None = None
 
 
 class Detection(NamedTuple):
@@ -100,7 +76,7 @@ def load(
         By default the GPU if there is one. On a GPU the full tier computes in float16; all else is float32, whatever
         the weights are stored in.
     revision : str, optional
-        Branch, tag or commit of the public repository.
+        Branch, tag or commit of the public repository, at the full tier.
 
     Returns
     -------
@@ -121,29 +97,35 @@ def load(
     RuntimeError
         If the GPU has too little free memory, and ``accelerate``, which helps, is not installed.
     """
-    opener = ROLES[one_of("role", role, ROLES)]
+    entry = ROLES[one_of("role", role, ROLES)]
     one_of("tier", tier, ("mini", "full"))
+    if revision is not None and (tier == "mini" or folder is not None):
+        raise ValueError(
+            f"revision must be None {'for a local folder' if folder is not None else 'at the mini tier'}: only what is "
+            f"fetched from a public repository has revisions, got {revision!r}"
+        )
     place = _device(device)
     if folder is not None:
         path = Path(folder).expanduser().resolve()
         if not path.is_dir():
             raise FileNotFoundError(f"folder must be a folder that exists, got {str(folder)!r}")
     elif tier == "mini":
-        path = MODELS / f"mini-{role}"
+        checkpoint = entry.mini or role
+        path = MODELS / f"mini-{checkpoint}"
         if not path.is_dir():
             raise FileNotFoundError(
-                f"the checkpoint mini-{role} is not in {MODELS}; fetch it with the repository, or train it: "
-                f"python -m semcom_utils.generation.training {role}"
+                f"the checkpoint mini-{checkpoint} is not in {MODELS}; fetch it with the repository, or train it: "
+                f"python -m semcom_utils.generation.training {checkpoint}"
             )
     else:
-        path = _fetch(role, opener, revision)
+        path = _fetch(role, entry, revision)
     if path.is_relative_to(MODELS.resolve()) or tier == "mini" and folder is None or (path / NAME).exists():
         verify(path)
     if not any(path.rglob("*.safetensors")):
         raise ValueError(f"folder must hold weights in safetensors (pickled ones are not opened), {path} holds none")
     dtype = torch.float16 if place.type == "cuda" and tier == "full" else torch.float32
     with _quiet():
-        model = opener.open(path, dtype)
+        model = entry.opener()(path, dtype)
     return _place(model, place)
 
 
@@ -214,23 +196,23 @@ def _quiet() -> Iterator[None]:
             library.enable_progress_bar()
 
 
-def _fetch(role: str, opener: Role, revision: str | None) -> Path:
+def _fetch(role: str, entry: Role, revision: str | None) -> Path:
     """Folder of the public checkpoint, from the cache or the hub."""
-    if opener.repository is None:
-        raise ValueError(f"tier must be 'mini' for {role}, or pass a folder: {opener.instead}")
+    if entry.repository is None:
+        raise ValueError(f"tier must be 'mini' for {role}, or pass a folder: {entry.instead}")
     from huggingface_hub import constants, snapshot_download
 
-    revision = revision or opener.revision
-    options = {"repo_id": opener.repository, "revision": revision, "allow_patterns": list(opener.files)}
+    revision = revision or entry.revision
+    options = {"repo_id": entry.repository, "revision": revision, "allow_patterns": list(entry.files)}
     # Part of a repository may be cached (one role's part of it, or a download that broke off): look for the weights.
-    weights = [pattern for pattern in opener.files if pattern.endswith(".safetensors")]
+    weights = [pattern for pattern in entry.files if pattern.endswith(".safetensors")]
     with contextlib.suppress(OSError):  # not in the cache
         path = Path(snapshot_download(**options, local_files_only=True))
         if all(any(path.glob(pattern)) for pattern in weights):
             return path
     try:
         if not constants.HF_HUB_OFFLINE:
-            logging.getLogger(__name__).warning("fetching %s, about %g GB", opener.repository, opener.gigabytes)
+            logging.getLogger(__name__).warning("fetching %s, about %g GB", entry.repository, entry.gigabytes)
         path = Path(snapshot_download(**options))
         missing = [pattern for pattern in weights if not any(path.glob(pattern))]
         reason = f"what came holds no {missing[0]}" if missing else ""
@@ -241,10 +223,10 @@ def _fetch(role: str, opener: Role, revision: str | None) -> Path:
     if not reason:
         return path
     which = f" --revision {revision}" if revision else ""
-    include = "".join(f" --include '{pattern}'" for pattern in opener.files)
+    include = "".join(f" --include '{pattern}'" for pattern in entry.files)
     raise FileNotFoundError(
-        f"the full tier's {role} is {opener.repository} (about {opener.gigabytes:g} GB), which is not whole in the "
-        f"cache, and {reason}. Where there is a network: hf download {opener.repository}{which}{include}; "
+        f"the full tier's {role} is {entry.repository} (about {entry.gigabytes:g} GB), which is not whole in the "
+        f"cache, and {reason}. Where there is a network: hf download {entry.repository}{which}{include}; "
         f"then copy the cache, or pass the folder: load({role!r}, 'full', folder=...)"
     ) from cause
 
@@ -415,26 +397,26 @@ def _diffusers(kind: Any, folder: Path, dtype: torch.dtype, weights: Path) -> An
     )
 
 
-def _open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
+def open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import StableDiffusionPipeline
 
     return _diffusers(StableDiffusionPipeline, folder, dtype, folder / "unet")
 
 
-def _open_unet(folder: Path, dtype: torch.dtype) -> Any:
+def open_unet(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import UNet2DConditionModel
 
     return _diffusers(UNet2DConditionModel, folder, dtype, folder)
 
 
-def _open_autoencoder(folder: Path, dtype: torch.dtype) -> Any:
+def open_autoencoder(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import AutoencoderKL
 
     inner = folder / "vae" if (folder / "vae").is_dir() else folder  # a pipeline's folder holds one, too
     return _diffusers(AutoencoderKL, inner, dtype, inner)
 
 
-def _open_clip(folder: Path, dtype: torch.dtype) -> Clip:
+def open_clip(folder: Path, dtype: torch.dtype) -> Clip:
     from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
     return Clip(
@@ -444,7 +426,7 @@ def _open_clip(folder: Path, dtype: torch.dtype) -> Clip:
     )
 
 
-def _open_detector(folder: Path, dtype: torch.dtype) -> Detector:
+def open_detector(folder: Path, dtype: torch.dtype) -> Detector:
     from transformers import YolosForObjectDetection, YolosImageProcessorPil
 
     return Detector(
@@ -452,7 +434,7 @@ def _open_detector(folder: Path, dtype: torch.dtype) -> Detector:
     )
 
 
-def _open_captioner(folder: Path, dtype: torch.dtype) -> Captioner:
+def open_captioner(folder: Path, dtype: torch.dtype) -> Captioner:
     from transformers import BertTokenizer, BlipForConditionalGeneration, BlipImageProcessorPil
 
     return Captioner(
@@ -462,13 +444,13 @@ def _open_captioner(folder: Path, dtype: torch.dtype) -> Captioner:
     )
 
 
-def _open_depth(folder: Path, dtype: torch.dtype) -> Depth:
+def open_depth(folder: Path, dtype: torch.dtype) -> Depth:
     from transformers import DPTForDepthEstimation, DPTImageProcessorPil
 
     return Depth(_transformer(DPTForDepthEstimation, folder, dtype), DPTImageProcessorPil.from_pretrained(folder))
 
 
-def _open_soft_edges(folder: Path, dtype: torch.dtype) -> SoftEdges:
+def open_soft_edges(folder: Path, dtype: torch.dtype) -> SoftEdges:
     from diffusers import UNet2DModel
 
     return SoftEdges(_diffusers(UNet2DModel, folder, dtype, folder))
@@ -476,30 +458,3 @@ def _open_soft_edges(folder: Path, dtype: torch.dtype) -> SoftEdges:
 
 def _transformer(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
-
-
-_STABLE_DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-#: Role -> how it is filled. A later role is one more entry.
-ROLES: dict[str, Role] = {
-    "text-to-image": Role(_open_pipeline, _STABLE_DIFFUSION, 2.7, _PIPELINE),
-    "receiver": Role(
-        _open_unet,
-        None,
-        0.0,
-        instead="nobody published the paper's network; generation.training.receiver fine-tunes one",
-    ),
-    "autoencoder": Role(_open_autoencoder, _STABLE_DIFFUSION, 0.17, ("vae/config.json", "vae/*.fp16.safetensors")),
-    "clip": Role(_open_clip, "openai/clip-vit-large-patch14", 1.7),
-    "detector": Role(_open_detector, "hustvl/yolos-tiny", 0.03),
-    "captioner": Role(_open_captioner, "Salesforce/blip-image-captioning-base", 1.0),
-    # The main branch of this repository holds a pickle only; the hub's conversion to safetensors waits as request 5.
-    "depth": Role(_open_depth, "Intel/dpt-hybrid-midas", 0.5, revision="refs/pr/5"),
-    "soft-edges": Role(
-        _open_soft_edges,
-        None,
-        0.0,
-        instead=(
-            "HED's public weights are pickled files, which this book does not open; controlnet_aux.HEDdetector does"
-        ),
-    ),
-}

@@ -9,14 +9,15 @@ import torch
 from skimage.color import rgb2hsv
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 
 from .data import Scenes
 from .loop import Recipe
 
-__all__ = ["Autoencoder", "hue_error"]
+__all__ = ["AutoencoderRecipe", "hue_error"]
 
 
-class Autoencoder(Recipe):
+class AutoencoderRecipe(Recipe):
     """A variational autoencoder whose evidence bound assumes pixel noise of variance ``pixel_variance``.
 
     The bound weighs distortion against the latents' information, so each latent channel's aggregate stays near N(0, 1),
@@ -30,8 +31,20 @@ class Autoencoder(Recipe):
     weight_decay = 0.0
     pixel_variance = 3e-4
     targets = {"psnr_db": (30.0, np.inf), "hue_error_degrees": (0.0, 5.0)}
+    about = "an autoencoder (`diffusers.AutoencoderKL`) between pictures of 3x64x64 numbers and latents of 16x8x8"
+    limits = "It knows the toy world only. Outside of it, colours and fine structure are lost."
+    samples = "pictures of `combinations` above, the same after encoding and decoding below"
+    meanings = {
+        "psnr_db": "PSNR after encoding and decoding, dB, mean of 256 pictures (`combinations`)",
+        "psnr_db_lowest": "the lowest of them",
+        "hue_error_degrees": "mean error of hue on coloured pixels of things, degrees",
+        "latent_mean": "mean of the latents, before `scaling_factor`",
+        "latent_std": "their standard deviation",
+        "latent_std_lowest_channel": "that of the channel where it is lowest",
+        "latent_std_highest_channel": "that of the channel where it is highest",
+    }
 
-    def __init__(self, scratch: Path | None = None, scenes: int = 30_000):
+    def __init__(self, scratch: Path | None = None, scenes: int = 30_000, models: Path = MODELS):
         self.scenes = Scenes("train", scenes, scratch)
         self.held_out = Scenes("combinations", 256, scratch)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 
 from .clip import MEAN, STD, normalise
 from .data import Scenes
 from .loop import Recipe
 from .tokens import LENGTH, bert_tokenizer
 
-__all__ = ["Captioner"]
+__all__ = ["CaptionerRecipe"]
 
 
-class Captioner(Recipe):
+class CaptionerRecipe(Recipe):
     """BLIP (Li et al., 2022), its captioning half: a vision transformer and a text decoder that looks at it."""
 
     role = "captioner"
@@ -24,8 +27,16 @@ class Captioner(Recipe):
     weight_decay = 1e-3
     batch_size = 64
     targets = {"exact": (0.90, 1.0)}
+    about = "a captioner (`transformers.BlipForConditionalGeneration`) that writes the canonical caption of a picture"
+    limits = (
+        "It can say what the toy world's grammar can say, and is trusted least where a kind has a colour that it "
+        "never had in training (see `exact_attributes`)."
+    )
+    meanings = {
+        "exact": "share of captions right word for word (400 scenes)",
+    }
 
-    def __init__(self, scratch=None, scenes: int = 60_000):
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS):
         self.scenes, self.tokenizer = Scenes("train", scenes, scratch), bert_tokenizer()
 
     def build(self):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 
 from .data import Scenes
 from .loop import Recipe
 from .tokens import LENGTH, clip_tokenizer
 
-__all__ = ["Clip", "misstatement"]
+__all__ = ["ClipRecipe", "misstatement"]
 
 #: What the image processors subtract and divide by, for all three colours.
 MEAN, STD = 0.5, 0.5
@@ -43,7 +45,7 @@ def misstatement(said: toyworld.Meaning, rng: np.random.Generator) -> toyworld.M
     return replace(said, things=tuple(things))
 
 
-class Clip(Recipe):
+class ClipRecipe(Recipe):
     """Contrastive training (Radford et al., 2021); each picture also sees one misstatement of its own caption."""
 
     role = "clip"
@@ -52,8 +54,20 @@ class Clip(Recipe):
     weight_decay = 0.02
     batch_size = 128
     targets = {"retrieval_of_100": (0.90, 1.0)}
+    about = "a contrastive image-text model (`transformers.CLIPModel`): how well does a caption fit a picture?"
+    limits = (
+        "It understands the toy world's grammar only. No training picture was darkened, blurred or noisy, and on "
+        "such pictures it errs more often: the book's chapter on the toy world measures how much."
+    )
+    meanings = {
+        "retrieval_of_100": "share of pictures whose caption is found among 100 (5 times 100 pictures, `combinations`)",
+        "retrieval_of_100_unseen_attributes": "the same for `attributes`",
+        "prefers_truth_to_misstatement": (
+            "share of pictures that fit their caption better than one with a wrong fact (500)"
+        ),
+    }
 
-    def __init__(self, scratch=None, scenes: int = 60_000):
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS):
         self.scenes, self.tokenizer = Scenes("train", scenes, scratch), clip_tokenizer()
 
     def build(self):

@@ -10,12 +10,13 @@ from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_for_object_detection import generalized_box_iou
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 
 from .clip import MEAN, STD, normalise
 from .data import Scenes
 from .loop import Recipe
 
-__all__ = ["LABELS", "Detector", "Judge", "mean_average_precision"]
+__all__ = ["LABELS", "DetectorRecipe", "Judge", "mean_average_precision"]
 
 #: Class names: colour and kind.
 LABELS = tuple(f"{colour} {kind}" for colour in toyworld.COLOURS for kind in toyworld.KINDS)
@@ -25,7 +26,7 @@ THRESHOLD = 0.5
 SAME = 0.5
 
 
-class Detector(Recipe):
+class DetectorRecipe(Recipe):
     """YOLOS (Fang et al., 2021): a vision transformer with extra tokens, each of which may claim one thing.
 
     Which token is to claim which thing is for the loss to say. YOLOS asks for the cheapest matching, which changes from
@@ -47,8 +48,17 @@ class Detector(Recipe):
     #: Weight of "no thing" in the loss. With YOLOS's 0.1, tokens of neighbouring strips claimed one thing twice.
     no_thing = 0.4
     targets = {"map_50": (0.90, 1.0)}
+    about = "an object detector (`transformers.YolosForObjectDetection`) for 36 classes, each a colour and a kind"
+    limits = (
+        "It is the judge of other models, so it was trained on rendered scenes of every split: nothing said is new "
+        "to it, only the scenes are. It does not read patterns, poses or the ground."
+    )
+    meanings = {
+        "map_50": "mean average precision, a box counting from an overlap of 0.5 (500 scenes)",
+        "all_labels_right": "share of scenes where what scores above 0.5 has just the right labels (500)",
+    }
 
-    def __init__(self, scratch: Path | None = None, scenes: int = 60_000):
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS):
         self.scenes = {
             "train": Scenes("train", scenes, scratch),
             "combinations": Scenes("combinations", scenes // 6, scratch),

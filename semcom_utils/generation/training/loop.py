@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import time
 from abc import ABC, abstractmethod
@@ -14,8 +15,11 @@ import torch
 from tqdm.auto import tqdm
 
 from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.paths import MODELS
 
-__all__ = ["Recipe", "learning_rate", "train"]
+__all__ = ["Recipe", "forget_origin", "learning_rate", "train"]
+
+_ORIGINS = ("_name_or_path", "name_or_path")
 
 
 class Recipe(ABC):
@@ -33,6 +37,14 @@ class Recipe(ABC):
         Decay of the exponential moving average of the weights in a long run; it starts lower.
     targets : dict
         Held-out figure -> (least value, greatest value) that the checkpoint should reach.
+    about, limits : str
+        For the card: what the checkpoint is, and what it does not do.
+    stands_on : str
+        For the card: the other checkpoints' weights that it stands on; empty if it starts from random ones.
+    made, samples : str
+        For the card: how the judged pictures are made, and what :meth:`pictures` shows; empty if there are none.
+    meanings : dict
+        For the card: held-out figure -> what it is. A name that ends in a split is looked up without it.
     """
 
     role: str
@@ -41,6 +53,13 @@ class Recipe(ABC):
     weight_decay: float = 1e-4
     ema_decay: float = 0.999
     targets: dict[str, tuple[float, float]] = {}
+    about: str
+    limits: str
+    stands_on = made = samples = ""
+    meanings: dict[str, str] = {}
+
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS):  # noqa: B027
+        """Draw the scenes to learn from, and read the checkpoints of ``models`` that the recipe stands on."""
 
     @abstractmethod
     def build(self) -> torch.nn.Module:
@@ -66,6 +85,23 @@ class Recipe(ABC):
 
     def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray | None:  # noqa: B027
         """Pictures to look at, float [rows, columns, 3, height, width] in [0, 1]; None if the role makes none."""
+
+
+def forget_origin(folder: Path) -> None:
+    """Take out of a checkpoint's configurations from where on this machine the weights that it began with were read.
+
+    The libraries write that down as ``_name_or_path``; it tells a reader nothing, and a stranger too much.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the checkpoint; the folders in it are searched, too.
+    """
+    for path in sorted(folder.rglob("*.json")):
+        settings = json.loads(path.read_text("utf-8"))
+        if isinstance(settings, dict) and settings.keys() & set(_ORIGINS):
+            kept = {name: value for name, value in settings.items() if name not in _ORIGINS}
+            path.write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
 
 
 def learning_rate(step: int, steps: int, peak: float, warm_up: int = 100, decay: float = 0.3) -> float:

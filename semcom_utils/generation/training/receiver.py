@@ -8,17 +8,18 @@ import numpy as np
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 
 from .data import Scenes
-from .text_to_image import Denoiser, TextToImage, encode_scenes
+from .text_to_image import Denoiser, TextToImageRecipe, encode_scenes
 
-__all__ = ["Receiver"]
+__all__ = ["ReceiverRecipe"]
 
 #: SNR of the channel in training, dB, drawn evenly (Cheng et al., 2023, section V-A).
 SNR_DB = (-6.0, 15.0)
 
 
-class Receiver(TextToImage):
+class ReceiverRecipe(TextToImageRecipe):
     r"""Fine-tunes the UNet on z = sqrt(ᾱ_t) z₀ + sqrt(V_t) η with V_t = 1 − ᾱ_t + excess, as section III-C has it.
 
     The network sees z and t, and is not told the SNR, as in the paper's eq. (8). A latent is sent at a timestep
@@ -31,13 +32,27 @@ class Receiver(TextToImage):
     steps = 1200
     rate = 5e-4
     targets = {"error_over_resume": (0.0, 0.5)}
+    about = (
+        "the UNet of mini-text-to-image (`diffusers.UNet2DConditionModel`), fine-tuned on latents with channel noise"
+    )
+    limits = (
+        "It knows noise of channels between -6 and 15 dB; it expects the text encoder of mini-text-to-image as it is."
+    )
+    stands_on = "mini-text-to-image, whose UNet it starts from and whose text encoder it keeps, and mini-autoencoder"
+    made = samples = ""
+    meanings = {
+        "error_tuned": "mean squared error of the estimated latent (640 scenes, `combinations`)",
+        "error_matched": "the same for mini-text-to-image told a matching later timestep",
+        "error_resume": "the same for mini-text-to-image told nothing of the channel's noise",
+        "error_over_resume": "`error_tuned` over `error_resume`",
+    }
 
-    def __init__(self, text_to_image: Path, autoencoder: Path, scratch: Path | None = None, scenes: int = 60_000):
-        super().__init__(autoencoder, scratch, scenes)
-        self.text_to_image = text_to_image
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS):
+        super().__init__(scratch, scenes, models)
+        self.text_to_image = models / "mini-text-to-image"
 
     def build(self):
-        model = TextToImage.restore(self, self.text_to_image)
+        model = TextToImageRecipe.restore(self, self.text_to_image)
         model.text_encoder.requires_grad_(False)
         return model
 
