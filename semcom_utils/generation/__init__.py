@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING, Any
 from .roles import ROLES
 
 if TYPE_CHECKING:
-    from .loading import Detection, load
+    from .judging import Detection, Judge
+    from .loading import load, one_thread
     from .split import matched_timestep, receive, semantic_noise_coefficient, send
 
-__all__ = ["ROLES", "Detection", "load", "matched_timestep", "receive", "semantic_noise_coefficient", "send"]
+__all__ = [
+    "ROLES",
+    "Detection",
+    "Judge",
+    "load",
+    "matched_timestep",
+    "one_thread",
+    "receive",
+    "semantic_noise_coefficient",
+    "send",
+]
 _HOME = {
-    "Detection": "loading",
-    "load": "loading",
+    **dict.fromkeys(("Detection", "Judge"), "judging"),
+    **dict.fromkeys(("load", "one_thread"), "loading"),
     **dict.fromkeys(("matched_timestep", "receive", "semantic_noise_coefficient", "send"), "split"),
 }
 

@@ -64,7 +64,13 @@ class Role:
     mini: str | None = None
 
     def opener(self) -> Callable[..., Any]:
-        """The function that makes the model of a folder (:class:`pathlib.Path`) and a :class:`torch.dtype`."""
+        """The function that opens the role's folders.
+
+        Returns
+        -------
+        callable
+            Takes a folder (:class:`pathlib.Path`) and a :class:`torch.dtype`, and makes the model on the CPU.
+        """
         return _named(self.open, __package__) if isinstance(self.open, str) else self.open
 
 
@@ -72,15 +78,15 @@ _STABLE_DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 #: Role -> how it is filled, in the order of training: a checkpoint comes after those that its recipe reads.
 ROLES: dict[str, Role] = {
     "autoencoder": Role(
-        "loading:open_autoencoder",
+        "loading:_open_autoencoder",
         _STABLE_DIFFUSION,
         0.17,
         ("vae/config.json", "vae/*.fp16.safetensors"),
         recipe="autoencoder:AutoencoderRecipe",
     ),
-    "detector": Role("loading:open_detector", "hustvl/yolos-tiny", 0.03, recipe="detector:DetectorRecipe"),
+    "detector": Role("loading:_open_detector", "hustvl/yolos-tiny", 0.03, recipe="detector:DetectorRecipe"),
     "text-to-image": Role(
-        "loading:open_pipeline",
+        "loading:_open_pipeline",
         _STABLE_DIFFUSION,
         2.7,
         PIPELINE,
@@ -88,19 +94,21 @@ ROLES: dict[str, Role] = {
         reads=("autoencoder", "detector"),
     ),
     "receiver": Role(
-        "loading:open_unet",
+        "loading:_open_unet",
         instead="nobody published the paper's network; generation.training.receiver fine-tunes one",
         recipe="receiver:ReceiverRecipe",
         reads=("autoencoder", "text-to-image"),
     ),
-    "clip": Role("loading:open_clip", "openai/clip-vit-large-patch14", 1.7, recipe="clip:ClipRecipe"),
+    "clip": Role("loading:_open_clip", "openai/clip-vit-large-patch14", 1.7, recipe="clip:ClipRecipe"),
     "captioner": Role(
-        "loading:open_captioner", "Salesforce/blip-image-captioning-base", 1.0, recipe="captioner:CaptionerRecipe"
+        "loading:_open_captioner", "Salesforce/blip-image-captioning-base", 1.0, recipe="captioner:CaptionerRecipe"
     ),
     # The main branch of this repository holds a pickle only; the hub's conversion to safetensors waits as request 5.
-    "depth": Role("loading:open_depth", "Intel/dpt-hybrid-midas", 0.5, revision="refs/pr/5", recipe="maps:DepthRecipe"),
+    "depth": Role(
+        "loading:_open_depth", "Intel/dpt-hybrid-midas", 0.5, revision="refs/pr/5", recipe="maps:DepthRecipe"
+    ),
     "soft-edges": Role(
-        "loading:open_soft_edges",
+        "loading:_open_soft_edges",
         instead="HED's public weights are pickled files, which this book does not open; controlnet_aux.HEDdetector "
         "does",
         recipe="maps:SoftEdgesRecipe",

@@ -29,7 +29,13 @@ SCRATCH = ROOT / "scratch"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train what the command line asks for, and write weights, pictures, card and sums into ``data/models``."""
+    """Train what the command line asks for, and write weights, pictures, card and sums into ``data/models``.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        In place of the command line's.
+    """
     known = list(trainable())
     parser = argparse.ArgumentParser(prog="python -m semcom_utils.generation.training", description=__doc__)
     parser.add_argument("roles", nargs="*", metavar="ROLE", help=f"one of {', '.join(known)}; all that wait by default")
@@ -79,7 +85,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def save_grid(pictures: np.ndarray, path: Path) -> None:
-    """Write pictures [rows, columns, 3, height, width] in [0, 1] as one PNG."""
+    """Write pictures as one PNG.
+
+    Parameters
+    ----------
+    pictures : numpy.ndarray
+        Float ``[rows, columns, 3, height, width]`` in [0, 1]; what lies outside is cut.
+    path : pathlib.Path
+        Of the file.
+    """
     rows, columns, _, height, width = pictures.shape
     grid = np.round(255 * np.clip(pictures, 0, 1)).astype(np.uint8).transpose(0, 3, 1, 4, 2)
     Image.fromarray(grid.reshape(rows * height, columns * width, 3)).save(path)

@@ -16,7 +16,7 @@ from ..checksums import seal
 from ..roles import recipe_class
 from .loop import Recipe
 
-__all__ = ["card_text", "read_figures", "targets_reached", "write_card"]
+__all__ = ["card_text", "main", "read_figures", "targets_reached", "write_card"]
 
 #: Split -> what it holds for a model that was trained on ``train`` alone.
 _SPLITS = {
@@ -36,6 +36,7 @@ def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlie
     folder : pathlib.Path
         Where the weights lie already.
     recipe : Recipe
+        What was trained.
     report : dict
         Of the run, from :func:`.loop.train`.
     figures : dict
@@ -43,6 +44,7 @@ def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlie
     earlier : dict or None
         What ``figures.json`` said before, if the run went on from those weights.
     device : str
+        Where it was trained.
     """
     parts = recipe.scenes if isinstance(recipe.scenes, dict) else {"train": recipe.scenes}
     checks = {
@@ -70,6 +72,7 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
     Parameters
     ----------
     folder : pathlib.Path
+        Of the checkpoint.
     recipe : type, optional
         The recipe's class; by default the one of :data:`.roles.ROLES`.
 
@@ -154,13 +157,35 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
 
 
 def read_figures(folder: Path) -> dict:
-    """What ``figures.json`` of a checkpoint says, or nothing."""
+    """What ``figures.json`` of a checkpoint says.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the checkpoint.
+
+    Returns
+    -------
+    dict
+        Empty if the file is not there.
+    """
     path = folder / "figures.json"
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
 def targets_reached(folder: Path) -> bool:
-    """Whether a checkpoint is there and reached every target."""
+    """Whether a checkpoint is there and reached every target.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the checkpoint.
+
+    Returns
+    -------
+    bool
+        False, too, if it has no targets.
+    """
     checks = read_figures(folder).get("targets")
     return bool(checks) and all(check["reached"] for check in checks.values())
 

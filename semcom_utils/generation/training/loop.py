@@ -23,7 +23,18 @@ _ORIGINS = ("_name_or_path", "name_or_path")
 
 
 class Recipe(ABC):
-    """How one role is trained; a subclass says what the model is, what a batch is, and what its loss is.
+    """How one role is trained; a subclass says what the model, a batch and its loss are, and what is measured.
+
+    Methods that a subclass overrides mean there what they mean here.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (``reads`` in :data:`..roles.ROLES`).
 
     Attributes
     ----------
@@ -33,6 +44,8 @@ class Recipe(ABC):
         Steps of a whole run.
     rate : float
         Highest learning rate.
+    weight_decay : float
+        Of AdamW.
     ema_decay : float
         Decay of the exponential moving average of the weights in a long run; it starts lower.
     targets : dict
@@ -58,33 +71,101 @@ class Recipe(ABC):
     stands_on = made = samples = ""
     meanings: dict[str, str] = {}
 
-    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS):  # noqa: B027
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:  # noqa: B027
         """Draw the scenes to learn from, and read the checkpoints of ``models`` that the recipe stands on."""
 
     @abstractmethod
     def build(self) -> torch.nn.Module:
-        """Make the model, its weights drawn from torch's current generator."""
+        """Make the model, its weights drawn from torch's current generator (the trainer seeds it).
+
+        Returns
+        -------
+        torch.nn.Module
+            On the CPU.
+        """
 
     @abstractmethod
     def loss(
         self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
     ) -> torch.Tensor:
-        """Loss of one batch, drawn with ``rng``; ``progress`` is the share of the run that is done, in [0, 1)."""
+        """Loss of one batch.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            In training mode, on ``device``.
+        progress : float
+            Share of the run that is done, in [0, 1).
+        rng : numpy.random.Generator
+            Draws the batch; what PyTorch draws comes from its global generator, which the trainer seeds for every step.
+        device : torch.device
+            Where the model computes.
+
+        Returns
+        -------
+        torch.Tensor
+            A number, with its graph.
+        """
 
     @abstractmethod
     def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
-        """Held-out figures."""
+        """Measure the model on scenes that it did not learn from.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            In evaluation mode, on ``device``.
+        device : torch.device
+            Where the model computes.
+
+        Returns
+        -------
+        dict of str to float
+            Held-out figures; what they are says ``meanings``.
+        """
 
     @abstractmethod
     def save(self, model: torch.nn.Module, folder: Path) -> None:
-        """Write the model in its public format."""
+        """Write the model in its public format, float16, safetensors.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            On the CPU; its precision may be lowered in place.
+        folder : pathlib.Path
+            Exists.
+        """
 
     @abstractmethod
     def restore(self, folder: Path) -> torch.nn.Module:
-        """Read what :meth:`save` wrote, as float32."""
+        """Read what :meth:`save` wrote, as float32.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Of the checkpoint.
+
+        Returns
+        -------
+        torch.nn.Module
+            On the CPU.
+        """
 
     def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray | None:  # noqa: B027
-        """Pictures to look at, float [rows, columns, 3, height, width] in [0, 1]; None if the role makes none."""
+        """Pictures to look at, for the card.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            In evaluation mode, on ``device``.
+        device : torch.device
+            Where the model computes.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            Float ``[rows, columns, 3, height, width]`` in [0, 1]; None if the role makes none.
+        """
 
 
 def forget_origin(folder: Path) -> None:
@@ -105,7 +186,24 @@ def forget_origin(folder: Path) -> None:
 
 
 def learning_rate(step: int, steps: int, peak: float, warm_up: int = 100, decay: float = 0.3) -> float:
-    """Rise over ``warm_up`` steps, hold, and fall to a fiftieth along a line over the last ``decay`` of the run."""
+    """Rise over ``warm_up`` steps, hold, and fall to a fiftieth along a line over the last ``decay`` of the run.
+
+    Parameters
+    ----------
+    step, steps : int
+        Where the run is, from 0, and its length.
+    peak : float
+        The highest rate.
+    warm_up : int
+        Steps of the rise.
+    decay : float
+        Share of the run, in (0, 1], over which the rate falls.
+
+    Returns
+    -------
+    float
+        At most ``peak``.
+    """
     left = (steps - step) / max(decay * steps, 1)
     return peak * min(1.0, (step + 1) / warm_up, max(left, 0.02))
 
@@ -126,6 +224,7 @@ def train(
     Parameters
     ----------
     recipe : Recipe
+        What to train, and how.
     state_file : pathlib.Path
         Weights, their average, the optimiser and the step; written every ``save_every`` seconds, whole or not at all.
     steps : int, optional
@@ -134,7 +233,9 @@ def train(
         Plan the run so that this call ends within so many minutes: after 20 steps the number of steps is cut to what
         fits, and the learning rate falls towards that end.
     seed : int
+        Of weights and batches.
     device : str
+        Where to compute.
     save_every : float
         Seconds.
     initial : callable, optional
@@ -145,7 +246,13 @@ def train(
     model : torch.nn.Module
         With the averaged weights, in evaluation mode.
     report : dict
-        ``steps``, ``minutes`` (all parts together), ``loss`` (mean of the last 100), ``seed``, ``processor_threads``.
+        ``steps``, ``minutes`` (all parts together), ``loss`` (mean of the last 100), ``seed``, ``threads`` and
+        ``parameters`` (how many numbers the model learns or holds).
+
+    Raises
+    ------
+    ValueError
+        If ``steps`` is no positive integer or ``minutes`` no positive number.
     """
     steps = positive_integer("steps", recipe.steps if steps is None else steps)
     real_number("minutes", minutes, low=0.0, low_open=True, allow_inf=True)

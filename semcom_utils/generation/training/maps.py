@@ -23,7 +23,7 @@ class _Maps(Recipe):
 
     batch_size = 16
 
-    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS):
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
         self.scenes = Scenes("train", scenes, scratch)
 
     def batch(self, rng: np.random.Generator) -> tuple[torch.Tensor, list[toyworld.Scene]]:
@@ -36,7 +36,17 @@ class _Maps(Recipe):
 
 
 class DepthRecipe(_Maps):
-    """Inverse depth by a dense prediction transformer (Ranftl et al., 2021)."""
+    """Inverse depth by a dense prediction transformer (Ranftl et al., 2021).
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (none).
+    """
 
     role = "depth"
     steps = 2500
@@ -56,7 +66,7 @@ class DepthRecipe(_Maps):
         "mean_absolute_error_on_things": "the same on the pixels of things",
     }
 
-    def build(self):
+    def build(self) -> torch.nn.Module:
         from transformers import DPTConfig, DPTForDepthEstimation
 
         return DPTForDepthEstimation(
@@ -79,13 +89,15 @@ class DepthRecipe(_Maps):
             )
         )
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         x, scenes = self.batch(rng)
         truth = torch.from_numpy(np.stack([scene.depth for scene in scenes])).to(device)
         return (model(pixel_values=x.to(device)).predicted_depth - truth).abs().mean()
 
     @torch.no_grad()
-    def evaluate(self, model, device):
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         x, scenes = self.held_out()
         truth = torch.from_numpy(np.stack([scene.depth for scene in scenes]))
         error = (model(pixel_values=x.to(device)).predicted_depth.cpu() - truth).abs()
@@ -96,7 +108,7 @@ class DepthRecipe(_Maps):
         }
 
     @torch.no_grad()
-    def pictures(self, model, device):
+    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
         x, scenes = self.held_out()
         found = model(pixel_values=x[:10].to(device)).predicted_depth.cpu().numpy().clip(0, 1)
         rows = [
@@ -108,7 +120,7 @@ class DepthRecipe(_Maps):
         ]
         return np.stack(rows)
 
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         from transformers import DPTImageProcessorPil
 
         model.half().save_pretrained(folder, safe_serialization=True)
@@ -118,7 +130,7 @@ class DepthRecipe(_Maps):
             image_std=[STD] * 3,
         ).save_pretrained(folder)
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from transformers import DPTForDepthEstimation
 
         return DPTForDepthEstimation.from_pretrained(folder, dtype=torch.float32)
@@ -128,6 +140,15 @@ class SoftEdgesRecipe(_Maps):
     """Edge probability by a small UNet (its time step is always 0).
 
     The target is 1 on an edge of the scene and falls off within two pixels, as an annotators' average does.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (none).
     """
 
     role = "soft-edges"
@@ -148,7 +169,7 @@ class SoftEdgesRecipe(_Maps):
         "recall": "recall of the same",
     }
 
-    def build(self):
+    def build(self) -> torch.nn.Module:
         from diffusers import UNet2DModel
 
         return UNet2DModel(
@@ -165,16 +186,29 @@ class SoftEdgesRecipe(_Maps):
 
     @staticmethod
     def soft(edges: np.ndarray) -> np.ndarray:
-        """Edges [rows, columns], softened."""
+        """Edges, softened: exp(−d²/2) of the distance d to the nearest edge, in pixels.
+
+        Parameters
+        ----------
+        edges : numpy.ndarray
+            Bool ``[rows, columns]``.
+
+        Returns
+        -------
+        numpy.ndarray
+            Float32 ``[rows, columns]`` in [0, 1]; zero everywhere if there is no edge.
+        """
         return np.exp(-0.5 * ndimage.distance_transform_edt(~edges) ** 2).astype(np.float32) * (edges.any())
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         x, scenes = self.batch(rng)
         truth = torch.from_numpy(np.stack([self.soft(scene.edges) for scene in scenes])).to(device)
         return torch.nn.functional.binary_cross_entropy_with_logits(model(x.to(device), 0).sample[:, 0], truth)
 
     @torch.no_grad()
-    def evaluate(self, model, device):
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         x, scenes = self.held_out()
         found = (
             torch.cat([model(part.to(device), 0).sample[:, 0].sigmoid().cpu() for part in x.split(50)]).numpy() > 0.6
@@ -189,7 +223,7 @@ class SoftEdgesRecipe(_Maps):
         }
 
     @torch.no_grad()
-    def pictures(self, model, device):
+    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
         x, scenes = self.held_out()
         found = model(x[:10].to(device), 0).sample[:, 0].sigmoid().cpu().numpy()
         rows = [
@@ -201,10 +235,10 @@ class SoftEdgesRecipe(_Maps):
         ]
         return np.stack(rows)
 
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         model.half().save_pretrained(folder, safe_serialization=True)
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from diffusers import UNet2DModel
 
         return UNet2DModel.from_pretrained(folder, dtype=torch.float32)

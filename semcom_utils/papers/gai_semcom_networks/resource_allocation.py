@@ -262,7 +262,7 @@ def waits(load: float) -> tuple[float, float]:
 class _Link:
     """One link in SimPy: a heap of waiting messages, a server, and an interruption where the discipline asks for it."""
 
-    def __init__(self, env, discipline: str):
+    def __init__(self, env, discipline: str) -> None:
         self.env, self.discipline, self.waiting, self.done = env, discipline, [], []
         self.idle, self.serving, self.n = env.event(), None, 0
         self.server = env.process(self.serve())

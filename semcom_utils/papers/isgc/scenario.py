@@ -107,7 +107,7 @@ class IsgcConstants:
         "states without any feasible allocation (outage)",
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("entropy", "symbols", "gain", "power", "aigc_computing", "rendering_computing"):
             low, high = finite_array(name, getattr(self, name), last=2, low=0)
             if not low < high:
@@ -402,7 +402,7 @@ class BatchIsgcEnv:
         observation: str = "decibel",
         reward_form: str = "share",
         episode_length: int = 1,
-    ):
+    ) -> None:
         self.n = positive_integer("n", n)
         self.observation_size, self.action_size = len(STATE), 3
         self.generator = generator
@@ -465,7 +465,7 @@ class IsgcEnv(gymnasium.Env):
 
     metadata = {"render_modes": []}
 
-    def __init__(self, constants: IsgcConstants | None = None, **kwargs: Any):
+    def __init__(self, constants: IsgcConstants | None = None, **kwargs: Any) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (len(STATE),), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
         self._arguments = {"constants": constants, **kwargs}

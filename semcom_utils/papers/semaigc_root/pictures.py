@@ -92,10 +92,10 @@ def quantise(z: torch.Tensor, bits: int) -> torch.Tensor:
 
 def edge_states(denoiser: PromptedDenoiser, z_T: torch.Tensor, splits: tuple[int, ...]) -> dict[int, torch.Tensor]:
     """What the edge would send for each split: z_t after so many of the :data:`STEPS` steps."""
-    visited, states, z, done = timesteps(len(denoiser.alphas_cumprod), STEPS), {}, z_T, 0
+    visited, states, z, done = timesteps(len(denoiser.alpha_bar), STEPS), {}, z_T, 0
     for a in sorted(splits):
         # the first steps of what is left: the state after them is that of the next timestep on the list
-        z = send(denoiser, z, denoiser.alphas_cumprod, visited[done:], a - done)
+        z = send(denoiser, z, denoiser.alpha_bar, visited[done:], a - done)
         states[a], done = z, a
     return states
 
@@ -183,7 +183,7 @@ def fine_tuned(denoiser: PromptedDenoiser):
     """A fine-tuned network as ``receive`` asks it: its v, at the level that the excess makes, as unit noise."""
 
     def eta(z, t, excess):
-        level = float(denoiser.alphas_cumprod[int(t)]) / (1 + excess)
+        level = float(denoiser.alpha_bar[int(t)]) / (1 + excess)
         return convert(denoiser.predict(z, t), z / (1 + excess) ** 0.5, level, have="v", want="epsilon")
 
     return eta
@@ -202,7 +202,7 @@ def receiver_run(task: dict) -> dict:
     captions, labels = _asked(task)
     own = PromptedDenoiser(named["text-to-image"], captions, GUIDANCE)
     tuned = PromptedDenoiser(named["text-to-image"], captions, GUIDANCE, load("receiver", device="cpu"))
-    levels, visited = own.alphas_cumprod, timesteps(len(own.alphas_cumprod), STEPS)
+    levels, visited = own.alpha_bar, timesteps(len(own.alpha_bar), STEPS)
     states = edge_states(own, own.noise(torch.Generator().manual_seed(seed)), (10, STEPS))
     clean, record = own.decode(states[STEPS]), {}
     for snr_db in SNRS_DB:
@@ -264,7 +264,7 @@ def pictures_run(task: dict) -> dict:
         "own": own,
         "untrained": PromptedDenoiser(named["text-to-image"], captions, GUIDANCE, named["untrained"]),
     }
-    levels, visited = own.alphas_cumprod, timesteps(len(own.alphas_cumprod), STEPS)
+    levels, visited = own.alpha_bar, timesteps(len(own.alpha_bar), STEPS)
     draws = torch.Generator().manual_seed(seed)
     states = edge_states(own, own.noise(draws), (*SPLITS, STEPS))
     clean = own.decode(states[STEPS])

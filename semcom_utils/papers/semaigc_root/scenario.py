@@ -86,7 +86,7 @@ class RootConstants:
     low: tuple[float, ...] = (1.6e4, 1.6e4, -6.0, 0.2e9, 0.2e9, 1e6, 5.0)
     high: tuple[float, ...] = (2.4e4, 2.4e4, 15.0, 2.0e9, 0.6e9, 20e6, 25.0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         positive_integer("total_steps", self.total_steps)
         positive_integer("edge_cores", self.edge_cores)
         positive_integer("device_cores", self.device_cores)
@@ -364,7 +364,7 @@ class RootEnv(gymnasium.Env):
 
     metadata: dict[str, Any] = {"render_modes": []}
 
-    def __init__(self, success=None, requests: int = 20, constants: RootConstants = RootConstants()):
+    def __init__(self, success=None, requests: int = 20, constants: RootConstants = RootConstants()) -> None:
         self.success, self.constants = success, constants
         self.requests = positive_integer("requests", requests)
         self.observation_space = gymnasium.spaces.Box(-1, 1, (len(STATE),), np.float32)
