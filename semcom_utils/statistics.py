@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from semcom_utils.checks import finite_array, positive_integer, real_number
+from semcom_utils.checks import finite_array, numpy_generator, one_of, positive_integer, real_number
 
 __all__ = [
     "energy_distance",
@@ -43,6 +45,11 @@ def iqm(values: ArrayLike, axis: int = -1) -> np.ndarray:
     References
     ----------
     Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", 2021.
+
+    Examples
+    --------
+    >>> float(iqm([0, 0, 1, 2, 3, 4, 100, 1000]))
+    2.5
     """
     return stats.trim_mean(finite_array("values", values), 0.25, axis=axis)
 
@@ -73,16 +80,62 @@ def iqm_interval(values: ArrayLike, rng: np.random.Generator | None = None, leve
 
 
 def mean_interval(values: ArrayLike, rng: np.random.Generator | None = None, level: float = 0.95) -> dict:
-    """Mean over independent samples (pictures, states) with its percentile bootstrap interval; as :func:`iqm_interval`.
+    """Mean over independent samples (pictures, states) with its percentile bootstrap interval.
 
     For many samples that are all of one kind; over a few seeds of a learner the interquartile mean is steadier, and
     over a few replications of a simulation :func:`student_interval` covers better.
+
+    Parameters
+    ----------
+    values : array_like, ``[samples]``
+        One result a sample.
+    rng : numpy.random.Generator, optional
+        Source of the resamples; one with seed 0 if None.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    dict
+        As of :func:`iqm_interval`.
+
+    Raises
+    ------
+    ValueError
+        If ``values`` is not one finite number a sample, or ``level`` is not between 0 and 1.
     """
     return _bootstrap(values, np.mean, rng, level)
 
 
 def student_interval(values: ArrayLike, level: float = 0.95) -> dict:
-    """Mean over independent replications with Student's interval; arguments and result as :func:`iqm_interval`."""
+    """Mean over independent replications with Student's interval.
+
+    Parameters
+    ----------
+    values : array_like, ``[replications]``
+        One result a replication, normal in good approximation, as a mean over a long simulation is.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    dict
+        As of :func:`iqm_interval`.
+
+    Raises
+    ------
+    ValueError
+        If ``values`` is not one finite number a replication, or ``level`` is not between 0 and 1.
+
+    References
+    ----------
+    Student, "The probable error of a mean", 1908.
+
+    Examples
+    --------
+    >>> {name: round(value, 3) for name, value in student_interval([1.0, 2.0, 3.0]).items()}
+    {'estimate': 2.0, 'low': -0.484, 'high': 4.484, 'n': 3}
+    """
     x, level = _one_a_seed(values, level)
     if len(x) == 1:
         return {"estimate": float(x[0]), "low": None, "high": None, "n": 1}
@@ -90,8 +143,8 @@ def student_interval(values: ArrayLike, level: float = 0.95) -> dict:
     return {"estimate": float(x.mean()), "low": float(x.mean() - half), "high": float(x.mean() + half), "n": len(x)}
 
 
-def share_interval(count: int, n: int, level: float = 0.95) -> dict:
-    """A share with the exact interval of Clopper and Pearson.
+def share_interval(count: int, n: int, level: float = 0.95, *, method: str = "exact") -> dict:
+    """A share with the exact interval of Clopper and Pearson, or the shorter one of Wilson.
 
     Parameters
     ----------
@@ -99,6 +152,8 @@ def share_interval(count: int, n: int, level: float = 0.95) -> dict:
         ``count`` of ``n`` had the property.
     level : float
         Confidence level.
+    method : {"exact", "wilson"}
+        The exact interval covers the share at least as often as it says, the other one about as often.
 
     Returns
     -------
@@ -108,13 +163,27 @@ def share_interval(count: int, n: int, level: float = 0.95) -> dict:
     Raises
     ------
     ValueError
-        If ``n`` is not positive, or ``count`` is not between 0 and ``n``.
+        If ``n`` is not positive, ``count`` is not between 0 and ``n``, ``level`` is not between 0 and 1, or ``method``
+        is none of these.
+
+    References
+    ----------
+    C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial",
+    1934. E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+
+    Examples
+    --------
+    >>> interval = share_interval(0, 100)
+    >>> round(interval["high"], 3)  # nothing was lost in a hundred: the share may still be 3.6%
+    0.036
     """
+    level = real_number("level", level, low=0, high=1, low_open=True, high_open=True)
+    one_of("method", method, ("exact", "wilson"))
     positive_integer("n", n)
     positive_integer("count", count, low=0)
     if count > n:
         raise ValueError(f"count must be at most n = {n}, got {count}")
-    interval = stats.binomtest(int(count), int(n)).proportion_ci(level)
+    interval = stats.binomtest(int(count), int(n)).proportion_ci(level, method)
     return {"estimate": count / n, "low": float(interval.low), "high": float(interval.high), "n": n}
 
 
@@ -151,12 +220,27 @@ def slope_interval(y: ArrayLike, x: ArrayLike, *others: ArrayLike, level: float 
     return {"estimate": slope, "low": float(slope - half), "high": float(slope + half)}
 
 
-def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Estimate of 2 E|X - Y| - E|X - X'| - E|Y - Y'| (Szekely and Rizzo, 2013), unbiased: zero on average if X ~ Y.
+def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
+    """Estimate of 2 E|X - Y| - E|X - X'| - E|Y - Y'|, unbiased: zero on average if X ~ Y.
 
     Parameters
     ----------
     x, y : array_like, ``[n, d]`` and ``[m, d]``
+        Samples of the two laws, at least two each.
+
+    Returns
+    -------
+    float
+        In the unit of the samples; it can be a little below zero.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` and ``y`` are not of such shapes.
+
+    References
+    ----------
+    G. J. Szekely, M. L. Rizzo, "Energy statistics: a class of statistics based on distances", 2013.
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
@@ -173,10 +257,11 @@ def _one_a_seed(values: ArrayLike, level: float) -> tuple[np.ndarray, float]:
     return x, real_number("level", level, low=0, high=1, low_open=True, high_open=True)
 
 
-def _bootstrap(values: ArrayLike, statistic, rng: np.random.Generator | None, level: float) -> dict:
+def _bootstrap(
+    values: ArrayLike, statistic: Callable[..., np.ndarray], rng: np.random.Generator | None, level: float
+) -> dict:
     x, level = _one_a_seed(values, level)
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    rng = np.random.default_rng(0) if rng is None else numpy_generator("rng", rng)
     if len(x) == 1:
         return {"estimate": float(x[0]), "low": None, "high": None, "n": 1}
     if np.ptp(x) == 0:
@@ -188,7 +273,7 @@ def _bootstrap(values: ArrayLike, statistic, rng: np.random.Generator | None, le
             confidence_level=level,
             n_resamples=4999,
             method="percentile",
-            rng=np.random.default_rng(0) if rng is None else rng,
+            rng=rng,
         ).confidence_interval
         low, high = float(interval.low), float(interval.high)
     return {"estimate": float(statistic(x)), "low": low, "high": high, "n": len(x)}

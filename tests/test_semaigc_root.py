@@ -8,7 +8,7 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
 
-from semcom_utils.control.d3qn import D3qnSettings, DuelingNetwork, Replay, double_target, greedy, train_d3qn
+from semcom_utils.control.d3qn import D3qnSettings, DuelingNetwork, double_target, greedy, train_d3qn
 from semcom_utils.papers.semaigc_root import scenario as root
 from semcom_utils.papers.semaigc_root.scenario import RootConstants, RootEnv
 
@@ -146,15 +146,6 @@ def test_double_means_that_one_chooses_and_the_other_values():
     chooser, valuer = Table([0.0, 5.0, 1.0]), Table([9.0, 2.0, 7.0])
     r, x_next, ended = torch.tensor([1.0, 1.0]), torch.zeros(2, 1), torch.tensor([0.0, 1.0])
     torch.testing.assert_close(double_target(chooser, valuer, r, x_next, ended, 0.5), torch.tensor([2.0, 1.0]))
-
-
-def test_replay_forgets_the_oldest():
-    replay = Replay(4, 1)
-    for k in range(6):
-        replay.add([k], k, k, [k], False)
-    assert set(replay.a) == {2, 3, 4, 5}
-    _, a, *_ = replay.draw(200, np.random.default_rng(0))
-    assert set(a.tolist()) == {2, 3, 4, 5}
 
 
 class Corridor(gymnasium.Env):

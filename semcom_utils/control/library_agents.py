@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,43 +20,129 @@ __all__ = ["BatchVecEnv", "library_agent", "train_library_agent"]
 
 
 class BatchVecEnv(VecEnv):
-    """A :class:`BatchEnv` behind Stable-Baselines3's interface, without its one-process-a-copy overhead."""
+    """A :class:`BatchEnv` behind Stable-Baselines3's interface, without its one-process-a-copy overhead.
 
-    def __init__(self, batch: BatchEnv):
+    Its methods are those that the interface asks for.
+
+    Parameters
+    ----------
+    batch : BatchEnv
+        What is stepped.
+    """
+
+    def __init__(self, batch: BatchEnv) -> None:
         self.batch = batch
         seen = spaces.Box(-np.inf, np.inf, (batch.observation_size,), np.float32)
         super().__init__(batch.n, seen, spaces.Box(-1.0, 1.0, (batch.action_size,), np.float32))
 
-    def reset(self):
+    def reset(self) -> np.ndarray:
+        """Begin all episodes anew.
+
+        Returns
+        -------
+        numpy.ndarray of float32, ``[n, observation_size]``
+            Observations.
+        """
         return self.batch.reset()
 
-    def step_async(self, actions):
+    def step_async(self, actions: np.ndarray) -> None:
+        """Say what to do next.
+
+        Parameters
+        ----------
+        actions : numpy.ndarray, ``[n, action_size]``
+            In [-1, 1].
+        """
         self._actions = actions
 
-    def step_wait(self):
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict]]:
+        """Do it.
+
+        Returns
+        -------
+        tuple
+            Next observations ``[n, observation_size]``, rewards ``[n]``, ended ``[n]``, and a dictionary a copy.
+        """
         observation, reward, terminated, _ = self.batch.step(self._actions)
         # an ended episode's last observation is never used: nothing is bootstrapped from a terminal state
         infos = [{"terminal_observation": o} if end else {} for o, end in zip(observation, terminated, strict=True)]
         return observation, reward.astype(np.float32), terminated, infos
 
-    def close(self):
-        pass
+    def close(self) -> None:
+        """Nothing is open."""
 
-    def get_attr(self, attr_name, indices=None):
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """An attribute of the batch, once for each copy.
+
+        Parameters
+        ----------
+        attr_name : str
+            Its name; one that the batch lacks is None.
+        indices : int or iterable of int, optional
+            Which copies; all by default.
+
+        Returns
+        -------
+        list
+            Equal values.
+        """
         return [getattr(self.batch, attr_name, None)] * len(list(self._get_indices(indices)))
 
-    def set_attr(self, attr_name, value, indices=None):
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refused.
+
+        Parameters
+        ----------
+        attr_name, value, indices
+            Not used.
+
+        Raises
+        ------
+        NotImplementedError
+            Always: the batch's settings are fixed when it is made.
+        """
         raise NotImplementedError("the batch's settings are fixed when it is made")
 
-    def env_method(self, method_name, *method_args, indices=None, **method_kwargs):
+    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
+        """Refused.
+
+        Parameters
+        ----------
+        method_name, *method_args, indices, **method_kwargs
+            Not used.
+
+        Returns
+        -------
+        list
+            Never.
+
+        Raises
+        ------
+        NotImplementedError
+            Always: a batch has no single environments to call.
+        """
         raise NotImplementedError("a batch has no single environments to call")
 
-    def env_is_wrapped(self, wrapper_class, indices=None):
+    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
+        """Tell that no copy is wrapped.
+
+        Parameters
+        ----------
+        wrapper_class : type
+            Not used.
+        indices : int or iterable of int, optional
+            Which copies; all by default.
+
+        Returns
+        -------
+        list of bool
+            All False.
+        """
         return [False] * len(list(self._get_indices(indices)))
 
 
 class _Observer(BaseCallback):
-    def __init__(self, observer: Callable[[int, BaseAlgorithm], None]):
+    def __init__(self, observer: Callable[[int, BaseAlgorithm], None]) -> None:
         super().__init__()
         self.observer = observer
 
@@ -65,19 +152,41 @@ class _Observer(BaseCallback):
 
 
 def library_agent(
-    name: str, env: BatchEnv, seed: int, *, width: int = 128, rate: float = 3e-4, decay: bool = True, **arguments
+    name: str, env: BatchEnv, seed: int, *, width: int = 128, rate: float = 3e-4, decay: bool = True, **arguments: Any
 ) -> BaseAlgorithm:
     """An untrained agent of Stable-Baselines3 for ``env``.
 
     Parameters
     ----------
     name : {"ppo", "sac"}
+        Proximal policy optimisation, or soft actor-critic.
+    env : BatchEnv
+        What it will act in.
+    seed : int
+        Of its weights and its noise.
     width : int
         Width of the two hidden layers of every network, as in our own agents.
     rate : float
-        Learning rate; with ``decay`` it falls linearly to 1% of its start.
+        Learning rate.
+    decay : bool
+        Whether the rate falls linearly to 1% of its start.
     **arguments
         Handed on to the agent's constructor.
+
+    Returns
+    -------
+    stable_baselines3.common.base_class.BaseAlgorithm
+        Untrained, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If ``name`` or ``width`` is none of the above.
+
+    References
+    ----------
+    J. Schulman et al., "Proximal policy optimization algorithms", 2017; T. Haarnoja et al., "Soft actor-critic:
+    off-policy maximum entropy deep reinforcement learning with a stochastic actor", 2018.
     """
     agent = {"ppo": PPO, "sac": SAC}[one_of("name", name, ("ppo", "sac"))]
     positive_integer("width", width)
@@ -99,5 +208,25 @@ def train_library_agent(
     steps: int,
     observer: Callable[[int, BaseAlgorithm], None] | None = None,
 ) -> BaseAlgorithm:
-    """Train for ``steps`` environment steps; ``observer(environment_steps, agent)`` is called as they go by."""
+    """Train an agent.
+
+    Parameters
+    ----------
+    agent : BaseAlgorithm
+        As :func:`library_agent` makes it.
+    steps : int
+        Environment steps, all copies together.
+    observer : callable, optional
+        Called as ``observer(environment_steps, agent)`` as they go by.
+
+    Returns
+    -------
+    stable_baselines3.common.base_class.BaseAlgorithm
+        The same agent, trained.
+
+    Raises
+    ------
+    ValueError
+        If ``steps`` is no positive whole number.
+    """
     return agent.learn(positive_integer("steps", steps), callback=_Observer(observer) if observer else None)

@@ -21,11 +21,21 @@ def departures(arrivals: ArrayLike, service: ArrayLike) -> np.ndarray:
     Returns
     -------
     numpy.ndarray, ``[n]``
+        Instants, in that unit.
 
     Raises
     ------
     ValueError
         If they are not of one length, if arrivals go back in time, or if a time of service is negative.
+
+    References
+    ----------
+    D. V. Lindley, "The theory of queues with a single server", 1952.
+
+    Examples
+    --------
+    >>> departures([0.0, 1.0, 5.0], [2.0, 2.0, 1.0])
+    array([2., 4., 6.])
     """
     a, s = finite_array("arrivals", arrivals), finite_array("service", service, low=0)
     if a.shape != s.shape or a.ndim != 1:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, real_number
-from semcom_utils.physical.channels import CHANNELS, check_generator, complex_normal, fading
+from semcom_utils.checks import one_of, real_number, torch_generator
+from semcom_utils.physical.channels import CHANNELS, complex_normal, fading
 
 __all__ = ["AnalogLink", "AnalogResult"]
 
@@ -60,6 +60,11 @@ class AnalogLink:
         under Rayleigh fading has no finite mean. MMSE returns :math:`h^* y / (|h|^2 + 1/\mathrm{snr})`: the least
         mean squared error among linear receivers, biased towards zero.
 
+    Raises
+    ------
+    ValueError
+        If ``channel`` or ``equaliser`` is none of those listed.
+
     Examples
     --------
     >>> z = torch.ones(3)
@@ -98,7 +103,7 @@ class AnalogLink:
         """
         z = _check_latent(latent)
         snr = 10.0 ** (real_number("snr_db", snr_db, low=-100.0, high=100.0) / 10.0)
-        check_generator(generator)
+        torch_generator("generator", generator)
         flat = z.reshape(-1)
         x = (
             flat

@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number
-from semcom_utils.physical.channels import CHANNELS, check_generator, complex_normal, fading
+from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.physical.channels import CHANNELS, complex_normal, fading
 
 __all__ = ["DigitalLink", "Layout", "LinkResult"]
 
@@ -146,6 +146,16 @@ class DigitalLink:
     device : str
         Where Sionna computes, such as ``"cpu"`` or ``"cuda:0"``. The noise is drawn where the generator lives.
 
+    Raises
+    ------
+    ValueError
+        If an argument is none of the above; the message names it.
+
+    References
+    ----------
+    3GPP TS 38.212, "Multiplexing and channel coding", sections 5.2.2, 5.4.2.2, 7.2.1 and 7.2.2; TS 38.211, section 5.1
+    (the labels of the constellation points).
+
     Examples
     --------
     >>> link = DigitalLink(code_rate=0.5, bits_per_symbol=4)
@@ -260,7 +270,7 @@ class DigitalLink:
         """
         sent = _check_bits(bits).to(self.device)
         snr_db = real_number("snr_db", snr_db, low=-100.0, high=100.0)
-        check_generator(generator)
+        torch_generator("generator", generator)
         assumed = snr_db
         if assumed_snr_db is not None:
             assumed = real_number("assumed_snr_db", assumed_snr_db, low=-100.0, high=100.0)

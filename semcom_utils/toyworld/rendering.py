@@ -108,10 +108,17 @@ def render(description: Description) -> Scene:
     Parameters
     ----------
     description : Description
+        What the scene holds.
 
     Returns
     -------
     Scene
+        The picture, and everything that is known about it.
+
+    Raises
+    ------
+    ValueError
+        If ``description`` is none.
     """
     if not isinstance(description, Description):
         raise ValueError(f"description must be a Description, got {type(description).__name__}")
