@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,8 +13,10 @@ from semcom_utils.checks import finite_array, numpy_generator, one_of, positive_
 
 __all__ = [
     "energy_distance",
+    "highest",
     "iqm",
     "iqm_interval",
+    "lowest",
     "mean_interval",
     "share_interval",
     "slope_interval",
@@ -185,6 +187,32 @@ def share_interval(count: int, n: int, level: float = 0.95, *, method: str = "ex
         raise ValueError(f"count must be at most n = {n}, got {count}")
     interval = stats.binomtest(int(count), int(n)).proportion_ci(level, method)
     return {"estimate": count / n, "low": float(interval.low), "high": float(interval.high), "n": n}
+
+
+def lowest(intervals: Iterable[Mapping]) -> Mapping:
+    """The interval whose lower end is lowest; one of a single value, which has no ends, counts with its estimate.
+
+    Parameters
+    ----------
+    intervals : iterable of mapping
+        With ``estimate`` and ``low``, as the functions here return them.
+
+    Returns
+    -------
+    mapping
+        One of them.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    return min(intervals, key=lambda part: part["estimate"] if part["low"] is None else part["low"])
+
+
+def highest(intervals: Iterable[Mapping]) -> Mapping:
+    """The interval whose upper end is highest; as :func:`lowest`."""
+    return max(intervals, key=lambda part: part["estimate"] if part["high"] is None else part["high"])
 
 
 def slope_interval(y: ArrayLike, x: ArrayLike, *others: ArrayLike, level: float = 0.95) -> dict:

@@ -6,7 +6,7 @@ studies, and :func:`catalogue` collects them.
 """
 
 from semcom_utils.studies.entry import Entry
-from semcom_utils.studies.runner import Study, catalogue, find, load_result, run_study
+from semcom_utils.studies.runner import Study, catalogue, find, load_result, run_study, summarise_again
 from semcom_utils.studies.tasks import task_key, with_seeds, with_small_tasks
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "find",
     "load_result",
     "run_study",
+    "summarise_again",
     "task_key",
     "with_seeds",
     "with_small_tasks",

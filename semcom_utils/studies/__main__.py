@@ -7,12 +7,24 @@ import sys
 from pathlib import Path
 
 from semcom_utils.studies.backends import BACKENDS, where
-from semcom_utils.studies.runner import catalogue, find, run_study
+from semcom_utils.studies.runner import catalogue, find, run_study, summarise_again
 
 SCRATCH = Path("scratch") / "results"
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Entry point of the command line.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments; those of the process if None.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if all went well, 130 if it was interrupted; argparse leaves with 2 at wrong arguments.
+    """
     parser = argparse.ArgumentParser(prog="python -m semcom_utils.studies", description=__doc__)
     parser.add_argument(
         "name", nargs="*", metavar="NAME", help="a study, such as isgc/training; without, all are listed"
@@ -22,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help=f"where results go (data/results; with --seeds or --small {SCRATCH})"
     )
+    parser.add_argument("--summary", action="store_true", help="sum up the stored records anew; no task runs")
     parser.add_argument("--jobs", type=int, default=-1, metavar="N", help="tasks at a time (default: one a core)")
     parser.add_argument("--backend", choices=BACKENDS, default="local", help="where tasks run (default: local)")
     parser.add_argument("--address", help="the cluster's address (default: one started here)")
@@ -39,12 +52,20 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     reduced = arguments.small or arguments.seeds is not None
     folder = arguments.out or (SCRATCH if reduced else None)
-    with where(arguments.backend, arguments.address):
+    how = {"seeds": arguments.seeds, "small": arguments.small, "folder": folder}
+    if arguments.summary:
         for name in arguments.name:
-            result = run_study(
-                find(name), jobs=arguments.jobs, seeds=arguments.seeds, small=arguments.small, folder=folder
-            )
-            print(f"{name}: {len(result['records'])} records, {result['provenance']['wall_time_s']} s of work")
+            result = summarise_again(find(name), **how)
+            print(f"{name}: {len(result['records'])} records summed up")
+        return 0
+    try:
+        with where(arguments.backend, arguments.address, arguments.jobs if arguments.jobs > 0 else None):
+            for name in arguments.name:
+                result = run_study(find(name), jobs=arguments.jobs, **how)
+                print(f"{name}: {len(result['records'])} records, {result['provenance']['wall_time_s']} s of work")
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the finished records", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -11,15 +11,16 @@ from contextlib import contextmanager
 
 import joblib
 
-from semcom_utils.checks import one_of
+from semcom_utils.checks import one_of, positive_integer
 
 __all__ = ["BACKENDS", "where"]
 
 BACKENDS = ("local", "ray", "dask")
+WAIT_S = 60  # for the first worker of a Dask cluster; a queue's own waiting is done before, by its client
 
 
 @contextmanager
-def where(backend: str = "local", address: str | None = None) -> Iterator[None]:
+def where(backend: str = "local", address: str | None = None, workers: int | None = None) -> Iterator[None]:
     """Run what is inside on a backend.
 
     Parameters
@@ -29,31 +30,61 @@ def where(backend: str = "local", address: str | None = None) -> Iterator[None]:
     address : str, optional
         Of a running cluster: Ray's head (``host:6379`` or ``auto``), Dask's scheduler (``tcp://host:8786``). Without
         one a cluster is started on this machine, and ended afterwards.
+    workers : int, optional
+        Processes of a cluster that is started here; one a core if None.
+
+    Yields
+    ------
+    None
+        :func:`joblib.parallel_config` is set inside.
 
     Raises
     ------
     ValueError
-        If ``backend`` is none of them.
+        If ``backend`` is none of them, ``workers`` is no positive whole number, or a Dask worker has several threads:
+        tasks set the threads and the random state of a whole process.
     ModuleNotFoundError
         If the extra is not installed, with the command that installs it.
     """
     one_of("backend", backend, BACKENDS)
+    workers = positive_integer("workers", workers) if workers is not None else joblib.cpu_count()
     if backend == "local":
         with joblib.parallel_config(backend="loky"):
             yield
     elif backend == "ray":
-        ray = _needed("ray", "ray")
-        _needed("ray.util.joblib", "ray").register_ray()
-        ray.init(address=address, ignore_reinit_error=True, log_to_driver=False)
-        try:
-            with joblib.parallel_config(backend="ray"):
-                yield
-        finally:
-            ray.shutdown()
+        with _ray(address, workers):
+            yield
     else:
-        distributed = _needed("distributed", "dask")
-        with distributed.Client(address=address) as client, joblib.parallel_config(backend="dask"):
-            client.wait_for_workers(1, timeout=60)
+        with _dask(address, workers):
+            yield
+
+
+@contextmanager
+def _ray(address: str | None, workers: int) -> Iterator[None]:
+    ray = _needed("ray", "ray")
+    _needed("ray.util.joblib", "ray").register_ray()
+    ours = not ray.is_initialized()
+    if ours:
+        own = {"num_cpus": workers, "include_dashboard": False} if address is None else {"address": address}
+        ray.init(**own, log_to_driver=False, configure_logging=False)
+    try:
+        with joblib.parallel_config(backend="ray"):
+            yield
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+@contextmanager
+def _dask(address: str | None, workers: int) -> Iterator[None]:
+    distributed = _needed("distributed", "dask")
+    own = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.Client(**(own if address is None else {"address": address})) as client:
+        client.wait_for_workers(1, timeout=WAIT_S)
+        threads = {worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()}
+        if threads != {1}:
+            raise ValueError(f"Dask's workers must have one thread each (--nthreads 1), got {sorted(threads)}")
+        with joblib.parallel_config(backend="dask"):
             yield
 
 

@@ -268,4 +268,8 @@ def summarise(records: list[dict]) -> dict:
     return out
 
 
-STUDIES = {"digital_link": Study(tasks, run, summarise)}
+STUDIES = {
+    "digital_link": Study(
+        tasks, run, summarise, small={"max_blocks": 2, "lost": 1, "image": "rocket", "snr_db": 10.0, "repeat": 0}
+    )
+}

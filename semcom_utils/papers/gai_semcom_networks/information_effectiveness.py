@@ -320,7 +320,8 @@ def _run_effect(task: dict) -> dict:
 
 
 def _inside(interval: dict, exact: float) -> bool:
-    return bool(interval["low"] <= exact <= interval["high"])
+    """Whether an interval holds a value; that of a single seed has no ends and holds none."""
+    return interval["low"] is not None and bool(interval["low"] <= exact <= interval["high"])
 
 
 def _age_summary(records: list[dict]) -> dict:
@@ -402,4 +403,11 @@ def _summarise_effect(records: list[dict]) -> dict:
     }
 
 
-STUDIES = {"information_effectiveness": Study(_effect_tasks, _run_effect, _summarise_effect)}
+STUDIES = {
+    "information_effectiveness": Study(
+        _effect_tasks,
+        _run_effect,
+        _summarise_effect,
+        small={"updates": 200, "slots": 5000, "systems": 20, "samples": 100},
+    )
+}

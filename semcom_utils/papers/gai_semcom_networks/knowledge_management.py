@@ -12,7 +12,7 @@ from scipy.stats import gamma
 
 from semcom_utils.semantic import embedding, knowledge
 from semcom_utils.semantic.knowledge import Triple
-from semcom_utils.statistics import iqm_interval
+from semcom_utils.statistics import highest, iqm_interval, lowest
 from semcom_utils.studies import Study
 
 __all__ = [
@@ -102,7 +102,8 @@ def completion(task: dict) -> dict:
     Parameters
     ----------
     task : dict
-        ``seed``, ``dimension``; ``shuffled`` for the negative control, in which tails change places while learning.
+        ``seed``, ``dimension``; ``shuffled`` for the negative control, in which tails change places while learning;
+        ``steps`` of learning instead of 400, optionally.
     """
     torch.set_num_threads(1)
     facts, asked, entities, relations, _, generator = _learned_city(task["seed"])
@@ -111,7 +112,7 @@ def completion(task: dict) -> dict:
         learned[:, 2] = learned[np.random.default_rng(task["seed"]).permutation(len(learned)), 2]
     sizes = len(entities), len(relations)
     start = embedding.initial(*sizes, task["dimension"], generator)
-    model = embedding.train(start, learned, generator)
+    model = embedding.train(start, learned, generator, steps=task.get("steps", 400))
     rank = embedding.ranks(model, asked, facts)
     random = embedding.expected_random_mrr(asked, facts, *sizes)
     mrr = float(np.mean(1 / rank))
@@ -207,10 +208,10 @@ def _federated_summary(records: list[dict]) -> dict:
                 "shared": iqm_interval(after.mean(1)),
                 "gain": iqm_interval((after - before).mean(1)),
                 "gains": change,
-                "gain_worst_node": min(change, key=lambda gain: gain["low"]),
+                "gain_worst_node": lowest(change),
             }
         return {
-            "gain_worst_node": min(gains, key=lambda gain: gain["low"]),
+            "gain_worst_node": lowest(gains),
             "gains": gains,
             **groups,
             "met_share": iqm_interval([float(np.mean(r["met_share"])) for r in chosen]),
@@ -287,8 +288,8 @@ def _update_summary(records: list[dict]) -> dict:
     free = [r["best"] for r in records if not r["task"]["kappa"]]
     ratios = [part["ratio"] for part in summary["kappa"].values()]
     return summary | {
-        "lowest_ratio": min(r["low"] for r in ratios),
-        "highest_ratio": max(r["high"] for r in ratios),
+        "lowest_ratio": lowest(ratios)["low"],
+        "highest_ratio": highest(ratios)["high"],
         "inside_share": float(np.mean([low < best < high for best in paid])),
         "free": {"inside_share": float(np.mean([low < best < high for best in free]))},
     }
@@ -344,6 +345,7 @@ STUDIES = {
         ),
         completion,
         _completion_summary,
+        small={"+steps": 5},
     ),
     "federated": Study(
         lambda: [
@@ -351,15 +353,18 @@ STUDIES = {
         ],
         federated,
         _federated_summary,
+        small={"rounds": 2, "steps": 2},
     ),
     "updates": Study(
         lambda: [{"seed": seed, "kappa": kappa, "horizon": 100_000} for kappa in (*KAPPAS, 0.0) for seed in SEEDS],
         update_run,
         _update_summary,
+        small={"horizon": 200},
     ),
     "versions": Study(
         lambda: [{"seed": seed, "sequences": 20, "edits": 10} for seed in SEEDS],
         version_run,
         _version_summary,
+        small={"sequences": 2, "edits": 3},
     ),
 }

@@ -92,13 +92,15 @@ def quality_run(task: dict) -> dict:
     ----------
     task : dict
         ``family``: a key of FAMILIES; ``"data"`` (fresh draws instead of a model: the yardstick's own noise); or
-        ``"exact"`` (the diffusion sampler with the exact best denoiser). ``modes``, ``seed``, ``steps`` of training.
+        ``"exact"`` (the diffusion sampler with the exact best denoiser). ``modes``, ``seed``, ``steps`` of training;
+        ``samples`` that are drawn instead of ``SAMPLES``, optionally.
     """
+    samples = task.get("samples", SAMPLES)
     torch.set_num_threads(1)
     generator, mixture = torch.Generator().manual_seed(task["seed"]), law(task["modes"])
     name, record = task["family"], {}
     if name == "data":
-        return score_samples(draw(mixture)(SAMPLES, generator), mixture, generator)
+        return score_samples(draw(mixture)(samples, generator), mixture, generator)
     model = make("diffusion" if name == "exact" else name, 2, generator)
     if name == "exact":
         model.epsilon = lambda x, t: mixture.epsilon(x, float(model.alpha_bar[t]))
@@ -111,13 +113,13 @@ def quality_run(task: dict) -> dict:
             "parameters": sum(p.numel() for p in model.painter.parameters()),
         }
     with torch.no_grad():
-        x, seconds = _timed(lambda: model.sample(SAMPLES, generator))
-        record |= score_samples(x, mixture, generator) | {"us_a_sample": 1e6 * seconds / SAMPLES}
+        x, seconds = _timed(lambda: model.sample(samples, generator))
+        record |= score_samples(x, mixture, generator) | {"us_a_sample": 1e6 * seconds / samples}
         if hasattr(model, "log_density"):
-            record["nats"] = float(-model.log_density(draw(mixture)(SAMPLES, generator)).mean())
+            record["nats"] = float(-model.log_density(draw(mixture)(samples, generator)).mean())
         if isinstance(model, Diffusion):
             record["by_steps"] = [
-                score_samples(model.sample(SAMPLES, generator, steps), mixture, generator) for steps in STEPS
+                score_samples(model.sample(samples, generator, steps), mixture, generator) for steps in STEPS
             ]
     return record
 
@@ -256,12 +258,13 @@ def _quality_tasks() -> list[dict]:
 
 
 STUDIES = {
-    "families": Study(_quality_tasks, quality_run, _quality_summary),
+    "families": Study(_quality_tasks, quality_run, _quality_summary, small={"steps": 10, "+samples": 50}),
     "lengths": Study(
         lambda: [
             {"family": f, "length": n, "seed": s, "samples": 200} for s in SEEDS for n in LENGTHS for f in FAMILIES
         ],
         length_run,
         _length_summary,
+        small={"samples": 20},
     ),
 }

@@ -370,16 +370,19 @@ STUDIES = {
         lambda: [{"seed": seed, "networks": 20, "equal": equal} for equal in (False, True) for seed in SEEDS],
         matching_run,
         _matching_summary,
+        small={"networks": 1},
     ),
     "offloading": Study(
         lambda: [{"seed": seed, "link": link, "tasks": 50_000} for link in (LINK_RATE, 1e-6) for seed in SEEDS],
         offloading_run,
         _offloading_summary,
+        small={"tasks": 200},
     ),
     "off_peak": Study(
         lambda: [{"seed": seed, "days": 20, "flat": flat} for flat in (False, True) for seed in SEEDS],
         off_peak_run,
         _off_peak_summary,
+        small={"days": 2},
     ),
-    "priority": Study(_priority_tasks, priority_run, _priority_summary),
+    "priority": Study(_priority_tasks, priority_run, _priority_summary, small={"critical": 200}),
 }

@@ -347,4 +347,11 @@ def _summarise_semantic(records: list[dict]) -> dict:
     return {"entropy": entropies, "knowledge": knowledge, "capacity": capacity}
 
 
-STUDIES = {"semantic_information": Study(_semantic_tasks, _run_semantic, _summarise_semantic)}
+STUDIES = {
+    "semantic_information": Study(
+        _semantic_tasks,
+        _run_semantic,
+        _summarise_semantic,
+        small={"messages": 40, "block": 20, "n": 200, "blocks": 2},
+    )
+}

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy, normalize
 from semcom_utils import toyworld
 from semcom_utils.checks import positive_integer
 from semcom_utils.generation.families import mlp
-from semcom_utils.statistics import iqm_interval
+from semcom_utils.statistics import iqm_interval, lowest
 from semcom_utils.studies import Study
 
 __all__ = [
@@ -267,9 +267,9 @@ def _summary(records: list[dict]) -> dict:
         }
         out[kind] |= {
             "ratio": ratios,
-            "lowest_ratio": min(ratios.values(), key=lambda part: part["low"]),
+            "lowest_ratio": lowest(ratios.values()),
             "gain": gains,
-            "lowest_gain": min(gains.values(), key=lambda part: part["low"]),
+            "lowest_gain": lowest(gains.values()),
             "recall": {s: iqm_interval([r["recall"][s] for r in chosen]) for s in ("camera", "radar")},
         }
     space = [r["operations"]["space"] + r["operations"]["vectors"] for r in shared]
@@ -287,6 +287,9 @@ def _summary(records: list[dict]) -> dict:
 
 STUDIES = {
     "smart_city": Study(
-        lambda: [{"seed": s, "kind": k} for k in ("shared", "shuffled", "random") for s in SEEDS], city_run, _summary
+        lambda: [{"seed": s, "kind": k} for k in ("shared", "shuffled", "random") for s in SEEDS],
+        city_run,
+        _summary,
+        small={"+sizes": {"train": 20, "validation": 20, "test": 20}},
     ),
 }

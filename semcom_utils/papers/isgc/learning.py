@@ -284,10 +284,10 @@ def _spread(policy, env: BatchIsgcEnv, draws: int = 16, n: int = 256) -> float:
     return float(np.std(w, axis=0).mean())
 
 
-def _paired(records: dict[str, list[dict]], value) -> dict:
-    """Interval of value(diffusion) - value(ppo), paired by seed."""
-    of = {m: {r["task"]["seed"]: value(r) for r in records[m]} for m in ("diffusion", "ppo")}
-    return iqm_interval([of["diffusion"][seed] - of["ppo"][seed] for seed in sorted(of["ppo"])])
+def _paired(ours: list[dict], others: list[dict], value) -> dict:
+    """Interval of value(ours) - value(others), paired by seed: over the seeds that both have."""
+    first, second = ({r["task"]["seed"]: value(r) for r in records} for records in (ours, others))
+    return iqm_interval([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])
 
 
 def _paper_state_table(methods: dict[str, list[dict]]) -> dict:
@@ -306,7 +306,7 @@ def _paper_state_table(methods: dict[str, list[dict]]) -> dict:
         row["feasible"] = bool(solvable[i])
         if solvable[i]:
             row["optimum"] = float(optimal_allocation(**{k: v[i] for k, v in problem.items()})[1])
-        row["diffusion_minus_ppo"] = _paired(methods, earned)
+        row["diffusion_minus_ppo"] = _paired(methods["diffusion"], methods["ppo"], earned)
         table[name.lower().replace(" ", "_")] = row
     return table
 
@@ -436,14 +436,18 @@ def _readings_summary(records: list[dict]) -> dict:
         pair = {m: groups_of[name, m] for m in ("diffusion", "ppo")}
         k[side] = {m: _intervals(rs) for m, rs in pair.items()}
         # the mean of each state's own ratio: with K down to 0 the mean utility itself does not exist
-        k[side]["diffusion_minus_ppo"] = _paired(pair, lambda r: r["final"]["mean_ratio"])
-    folded, signed = ([r["final"]["share"] for r in rs] for rs in (raw, groups["sigma signed", "diffusion"]))
+        k[side]["diffusion_minus_ppo"] = _paired(pair["diffusion"], pair["ppo"], lambda r: r["final"]["mean_ratio"])
+    signed = groups["sigma signed", "diffusion"]
+
+    def share(record):
+        return record["final"]["share"]
+
     return {
         "k": k,
         "sigma": {
-            "folded": iqm_interval(folded),
-            "signed": iqm_interval(signed),
-            "share_difference": iqm_interval(list(np.subtract(signed, folded))),
+            "folded": iqm_interval([share(r) for r in raw]),
+            "signed": iqm_interval([share(r) for r in signed]),
+            "share_difference": _paired(signed, raw, share),
         },
         "variance": _intervals(groups["sigma as noise power", "diffusion"]),
     }
@@ -499,14 +503,48 @@ def _fast_tasks() -> list[dict]:
     ]
 
 
+#: Learners that hardly learn, for the test that runs every study; rates and the like as tuned.
+SMALL = {
+    "steps": 64,
+    "points": 1,
+    "settings.copies": 16,
+    "settings.batch_size": 16,
+    "settings.n_steps": 2,
+    "settings.n_epochs": 1,
+    "settings.learning_starts": 16,
+}
+#: All draws of a learner as one.
+SMALL_TUNING = SMALL | {
+    "settings.actor_rate": 1e-3,
+    "settings.critic_rate": 1e-3,
+    "settings.rate": 1e-3,
+    "settings.noise": 0.1,
+    "settings.polyak": 0.02,
+    "settings.prediction_type": "epsilon",
+    "settings.ent_coef": 0.01,
+    "settings.tau": 0.02,
+}
+_OURS = {name: SMALL[name] for name in ("steps", "settings.copies", "settings.batch_size")}
+_WITH_PPO = {name: value for name, value in SMALL.items() if name != "settings.learning_starts"}
+_TUNED = ("isgc/tuning",)
+
 STUDIES = {
-    "tuning": Study(_tuning_tasks, run, _tuning_summary),
-    "training": Study(lambda: _training_tasks("layer"), run, _training_summary, reads=("isgc/tuning",)),
-    "penalty": Study(lambda: _training_tasks("penalty"), run, _training_summary, reads=("isgc/tuning",)),
-    "denoising_steps": Study(_steps_tasks, run, _steps_summary, reads=("isgc/tuning",)),
-    "learning_rates": Study(_rates_tasks, run, _rates_summary, reads=("isgc/tuning",)),
-    "readings": Study(_readings_tasks, run, _readings_summary, reads=("isgc/tuning",)),
-    "paper_budget": Study(_budget_tasks, run, _budget_summary, reads=("isgc/tuning",)),
-    "fast": Study(_fast_tasks, run, _intervals),
-    "choices": Study(_choices_tasks, run, _choices_summary, reads=("isgc/tuning",)),
+    "tuning": Study(_tuning_tasks, run, _tuning_summary, small=SMALL_TUNING),
+    "training": Study(lambda: _training_tasks("layer"), run, _training_summary, reads=_TUNED, small=SMALL),
+    "penalty": Study(lambda: _training_tasks("penalty"), run, _training_summary, reads=_TUNED, small=SMALL),
+    "denoising_steps": Study(_steps_tasks, run, _steps_summary, reads=_TUNED, small=_OURS),
+    "learning_rates": Study(_rates_tasks, run, _rates_summary, reads=_TUNED, small=_WITH_PPO),
+    "readings": Study(
+        _readings_tasks,
+        run,
+        _readings_summary,
+        reads=_TUNED,
+        compares=("isgc/learning_rates", "isgc/choices"),
+        small=_WITH_PPO,
+    ),
+    "paper_budget": Study(_budget_tasks, run, _budget_summary, reads=_TUNED, small=_WITH_PPO),
+    "fast": Study(_fast_tasks, run, _intervals, small={"steps": 64, "settings.copies": 16}),
+    "choices": Study(
+        _choices_tasks, run, _choices_summary, reads=_TUNED, compares=("isgc/learning_rates",), small=_OURS
+    ),
 }

@@ -22,7 +22,7 @@ from semcom_utils.generation.samplers import timesteps
 from semcom_utils.generation.schedules import convert
 from semcom_utils.generation.split import receive, send
 from semcom_utils.physical import AnalogLink
-from semcom_utils.statistics import mean_interval
+from semcom_utils.statistics import lowest, mean_interval
 from semcom_utils.studies import Study
 
 __all__ = [
@@ -196,6 +196,11 @@ def receiver_run(task: dict) -> dict:
     ----------
     task : dict
         As of :func:`pictures_run`; captions, latents and noise are the same as there.
+
+    Returns
+    -------
+    dict
+        ``snr_db``: SNR -> receiver -> metrics.
     """
     torch.set_num_threads(1)
     named, seed = models(), task["seed"]
@@ -205,7 +210,7 @@ def receiver_run(task: dict) -> dict:
     levels, visited = own.alpha_bar, timesteps(len(own.alpha_bar), STEPS)
     states = edge_states(own, own.noise(torch.Generator().manual_seed(seed)), (10, STEPS))
     clean, record = own.decode(states[STEPS]), {}
-    for snr_db in SNRS_DB:
+    for snr_db in task.get("snrs_db", SNRS_DB):
         arrived = AnalogLink("awgn").send(states[10], snr_db, _noise_of(seed, snr_db))
         variance, row = float(arrived.error_variance.flatten()[0]), {}
         for name, asked, told in (
@@ -228,21 +233,26 @@ def receiver_run(task: dict) -> dict:
     return {"snr_db": record}
 
 
+def _snrs(records: list[dict]) -> list[int]:
+    """SNRs in dB that were measured, rising."""
+    return sorted(int(snr) for snr in records[0]["snr_db"])
+
+
 def _receiver_summary(records: list[dict]) -> dict:
+    snrs = _snrs(records)
+
     def cells(snr, name):
         return [r["snr_db"][str(snr)][name] for r in records]
 
     def pooled(name, metric):
         """Gain over resuming of each picture, mean over the SNRs."""
         return mean_interval(
-            np.mean(
-                [_values(cells(snr, name), metric) - _values(cells(snr, "resume"), metric) for snr in SNRS_DB], axis=0
-            )
+            np.mean([_values(cells(snr, name), metric) - _values(cells(snr, "resume"), metric) for snr in snrs], axis=0)
         )
 
     names = ("matched", "printed", "corrected")
     return {
-        "snr_db": {str(snr): {name: _cell(cells(snr, name)) for name in ("resume", *names)} for snr in SNRS_DB},
+        "snr_db": {str(snr): {name: _cell(cells(snr, name)) for name in ("resume", *names)} for snr in snrs},
         "gain": {name: {metric: pooled(name, metric) for metric in ("similarity", "right")} for name in names},
         "pictures": sum(len(r["snr_db"]["0"]["resume"]["right"]) for r in records),
     }
@@ -254,7 +264,8 @@ def pictures_run(task: dict) -> dict:
     Parameters
     ----------
     task : dict
-        ``seed``; ``captions``, how many: of one and two things by turns, from held-out combinations.
+        ``seed``; ``captions``, how many: of one and two things by turns, from held-out combinations; ``snrs_db``
+        instead of ``SNRS_DB``, optionally (with those of ``CONTROLS_AT``).
     """
     torch.set_num_threads(1)
     named, seed = models(), task["seed"]
@@ -280,7 +291,7 @@ def pictures_run(task: dict) -> dict:
         return _stored(tell(own.decode(z_0), clean, captions, labels))
 
     link, by_snr = AnalogLink("awgn"), {}
-    for snr_db in SNRS_DB:
+    for snr_db in task.get("snrs_db", SNRS_DB):
         row, arrived = {}, {}
         for a, z in states.items():
             arrived[a] = link.send(z, snr_db, _noise_of(seed, snr_db))
@@ -359,8 +370,8 @@ def _cell(cells: list[dict]) -> dict:
 
 
 def _summary(records: list[dict]) -> dict:
-    half = len(records) // 2
-    choosing, judging = records[:half], records[half:]
+    snrs, half = _snrs(records), len(records) // 2
+    choosing, judging = (records[:half], records[half:]) if half else (records, records)  # one record can't be halved
 
     def cells(snr_db, name, part=records):
         return [r["clean"] if name == "clean" else r["snr_db"][str(snr_db)][name] for r in part]
@@ -373,7 +384,7 @@ def _summary(records: list[dict]) -> dict:
         "another_seed": _cell([r["another_seed"] for r in records]),
         "power": {a: float(np.mean([r["power"][a] for r in records])) for a in records[0]["power"]},
         "snr_db": {
-            str(snr): {name: _cell(cells(snr, name)) for name in records[0]["snr_db"][str(snr)]} for snr in SNRS_DB
+            str(snr): {name: _cell(cells(snr, name)) for name in records[0]["snr_db"][str(snr)]} for snr in snrs
         },
         "pictures": sum(len(r["clean"]["right"]) for r in records),
     }
@@ -381,7 +392,7 @@ def _summary(records: list[dict]) -> dict:
     splits = (0, *SPLITS, STEPS)
     summary["success"] = {
         "splits": list(splits),
-        "snrs_db": list(SNRS_DB),
+        "snrs_db": snrs,
         "table": [
             [
                 float(
@@ -391,7 +402,7 @@ def _summary(records: list[dict]) -> dict:
                         )
                     )
                 )
-                for snr in SNRS_DB
+                for snr in snrs
             ]
             for a in splits
         ],
@@ -399,11 +410,11 @@ def _summary(records: list[dict]) -> dict:
     # SemAIGC chooses its split by SNR on one half of the captions, and is judged on the other.
     chosen = {
         snr: max(SPLITS, key=lambda a: _values(cells(snr, f"matched-{a}", choosing), "similarity").mean())
-        for snr in SNRS_DB
+        for snr in snrs
     }
     summary["chosen_split"] = {str(snr): a for snr, a in chosen.items()}
     versus = {}
-    for snr in SNRS_DB:
+    for snr in snrs:
         ours = cells(snr, f"matched-{chosen[snr]}", judging)
         versus[str(snr)] = {
             other: {
@@ -425,18 +436,19 @@ def _summary(records: list[dict]) -> dict:
     summary["semaigc"] = versus
     lows = {
         other: {
-            metric: min(versus[str(s)][other][metric]["low"] for s in SNRS_DB) for metric in ("similarity", "right")
+            metric: lowest(versus[str(s)][other][metric] for s in snrs)["low"] for metric in ("similarity", "right")
         }
         for other in ("non_root", "non_fine_tuning")
     }
     summary["lowest_gain"] = lows
     summary["snrs_with_gain"] = {
         other: {
-            metric: sum(versus[str(s)][other][metric]["low"] > 0 for s in SNRS_DB) for metric in ("similarity", "right")
+            metric: sum((versus[str(s)][other][metric]["low"] or 0.0) > 0 for s in snrs)
+            for metric in ("similarity", "right")
         }
         for other in lows
     }
-    summary["ssim_over_other_seed_low"] = min(versus[str(s)]["ssim_over_other_seed"]["low"] for s in SNRS_DB)
+    summary["ssim_over_other_seed_low"] = lowest(versus[str(s)]["ssim_over_other_seed"] for s in snrs)["low"]
     # What the receiver does with the noise, everything else equal: split 10, against resuming.
     summary["over_resume"] = {
         str(snr): {
@@ -446,16 +458,16 @@ def _summary(records: list[dict]) -> dict:
             for name in records[0]["snr_db"][str(snr)]
             if name.endswith("-10") and name != "resume-10"
         }
-        for snr in SNRS_DB
+        for snr in snrs
     }
+    over = summary["over_resume"]
     summary["lowest_over_resume"] = {
-        name: min(summary["over_resume"][str(snr)][name]["similarity"]["low"] for snr in SNRS_DB)
-        for name in summary["over_resume"]["15"]
+        name: lowest(over[str(snr)][name]["similarity"] for snr in snrs)["low"] for name in over[str(snrs[-1])]
     }
     # ... where there is noise worth speaking of
     summary["lowest_over_resume_to_6_db"] = {
-        name: min(summary["over_resume"][str(snr)][name]["similarity"]["low"] for snr in SNRS_DB if snr <= 6)
-        for name in summary["over_resume"]["15"]
+        name: lowest(over[str(snr)][name]["similarity"] for snr in snrs if snr <= 6)["low"]
+        for name in over[str(snrs[-1])]
     }
     summary["fading"] = {name: _cell([r["fading"][name] for r in records]) for name in ("rayleigh", "awgn")}
     summary["fading"]["loss"] = {
@@ -515,7 +527,7 @@ def _channel_uses(records: list[dict], cells) -> dict:
     """
     latent = 16 * 8 * 8 / 2
     table = {}
-    for snr in SNRS_DB:
+    for snr in _snrs(records):
         ours = max((f"matched-{a}" for a in SPLITS), key=lambda name: _values(cells(snr, name), "similarity").mean())
         wanted = _values(cells(snr, ours), "similarity").mean() - 0.005
         capacity = np.log2(1 + 10 ** (snr / 10))
@@ -528,20 +540,22 @@ def _channel_uses(records: list[dict], cells) -> dict:
                 )
             row["quality"] = good[0]
         table[str(snr)] = row
-    return table | {
-        "lowest_png_over_latent": min(row["png"]["low"] / latent for row in table.values()),
-        "lowest_jpeg_over_latent": min(row["jpeg"]["low"] / latent for row in table.values() if "jpeg" in row),
-        "lowest_jpeg_scan_over_latent": min(
-            row["jpeg_scan"]["low"] / latent for row in table.values() if "jpeg_scan" in row
-        ),
-    }
+    rows = list(table.values())
+    for name in ("png", "jpeg", "jpeg_scan"):
+        uses = [row[name] for row in rows if name in row]
+        low = lowest(uses)["low"] if uses else None  # none: no JPEG is as good as the latent
+        table[f"lowest_{name}_over_latent"] = None if low is None else low / latent
+    return table
 
 
 def _tasks() -> list[dict]:
     return [{"seed": seed, "captions": CAPTIONS} for seed in range(100, 110)]
 
 
+#: One picture, at the SNRs of the controls.
+SMALL = {"captions": 1, "+snrs_db": list(CONTROLS_AT)}
+
 STUDIES = {
-    "pictures": Study(_tasks, pictures_run, _summary),
-    "receiver": Study(_tasks, receiver_run, _receiver_summary),
+    "pictures": Study(_tasks, pictures_run, _summary, small=SMALL),
+    "receiver": Study(_tasks, receiver_run, _receiver_summary, small=SMALL | {"+snrs_db": [0]}),
 }

@@ -29,7 +29,7 @@ from semcom_utils.papers.semaigc_root.scenario import (
     observe,
     sample_states,
 )
-from semcom_utils.statistics import iqm_interval, mean_interval
+from semcom_utils.statistics import highest, iqm_interval, lowest, mean_interval
 from semcom_utils.studies import Study, load_result
 
 __all__ = [
@@ -214,7 +214,7 @@ AGENTS = {
 }
 
 
-def _library_policy(env, seed: int, settings: D3qnSettings, requests: int, look):
+def _library_policy(env, seed: int, settings: D3qnSettings, requests: int, episodes: int, look):
     """Stable-Baselines3's DQN, and its curve."""
     from stable_baselines3 import DQN
     from stable_baselines3.common.callbacks import BaseCallback
@@ -254,7 +254,7 @@ def _library_policy(env, seed: int, settings: D3qnSettings, requests: int, look)
         policy_kwargs={"net_arch": [settings.hidden] * 2},
         device="cpu",
     )
-    model.learn(requests * EPISODES, callback=Look())
+    model.learn(requests * episodes, callback=Look())
     return act(model)
 
 
@@ -278,10 +278,11 @@ def learning_run(task: dict) -> dict:
     Parameters
     ----------
     task : dict
-        ``agent``: a key of :data:`AGENTS`; ``seed``.
+        ``agent``: a key of :data:`AGENTS`; ``seed``; ``episodes`` instead of the agent's, optionally.
     """
     torch.set_num_threads(1)
     settings, requests, episodes = AGENTS[task["agent"]]
+    episodes = task.get("episodes", episodes)
     success, states = measured_success(), _held_out()
     table = expected_satisfaction(states, success, CONSTANTS)
     oracle, rows = float(table.max(-1).mean()), np.arange(len(states))
@@ -293,7 +294,7 @@ def learning_run(task: dict) -> dict:
 
     env = RootEnv(success, requests, CONSTANTS)
     if task["agent"] == "library":
-        policy = _library_policy(env, task["seed"], settings, requests, look)
+        policy = _library_policy(env, task["seed"], settings, requests, episodes, look)
     else:
 
         def act(network):
@@ -309,7 +310,7 @@ def learning_run(task: dict) -> dict:
         "episodes": looks,
         "share_of_oracle": curve,
         "converged": converged_after(looks, curve),
-        "at_350": curve[looks.index(350)],
+        "at_350": curve[looks.index(350) if 350 in looks else -1],
         "ranks": _ranks(policy),
     }
     if task["agent"] == "d3qn":
@@ -373,12 +374,11 @@ def _learning_summary(records: list[dict]) -> dict:
     summary["grid_low"], summary["grid_high"] = float(mean.min()), float(mean.max())
     summary["grid_rises"] = {"snr": float(np.diff(mean, axis=0).min()), "computing": float(np.diff(mean, axis=1).min())}
     summary["grid_corner"] = iqm_interval(grid[:, 0, -1])  # -6 dB, all of the computing power
-    summary["highest_seconds"] = max(p["semaigc"]["seconds"]["high"] for p in summary["by_computing"])
-    for key, worst in (("satisfaction", min), ("seconds", max)):
-        end = "low" if key == "satisfaction" else "high"
+    summary["highest_seconds"] = highest(p["semaigc"]["seconds"] for p in summary["by_computing"])["high"]
+    for key, worst, end in (("satisfaction", lowest, "low"), ("seconds", highest, "high")):
         for axis in ("by_snr", "by_computing"):
             summary.setdefault(f"worst_gain_{axis}", {})[key] = {
-                name: worst(p["gain"][name][key][end] for p in summary[axis]) for name in OTHERS
+                name: worst(p["gain"][name][key] for p in summary[axis])[end] for name in OTHERS
             }
     summary["gain"] = {
         name: {key: over(lambda a: a["all"], "semaigc", key, name) for key in ("satisfaction", "seconds")}
@@ -499,7 +499,12 @@ def _gaussian_summary(records: list[dict]) -> dict:
 
 
 STUDIES = {
-    "gaussian": Study(lambda: [{"seed": seed, "samples": 4000} for seed in SEEDS], gaussian_run, _gaussian_summary),
+    "gaussian": Study(
+        lambda: [{"seed": seed, "samples": 4000} for seed in SEEDS],
+        gaussian_run,
+        _gaussian_summary,
+        small={"samples": 50},
+    ),
     "frameworks": Study(
         lambda: [
             {"model": model, "seed": seed, "states": 2000}
@@ -509,11 +514,13 @@ STUDIES = {
         frameworks_run,
         _frameworks_summary,
         reads=("semaigc_root/pictures",),
+        small={"states": 20},
     ),
     "learning": Study(
         lambda: [{"agent": agent, "seed": seed} for agent in AGENTS for seed in SEEDS],
         learning_run,
         _learning_summary,
         reads=("semaigc_root/pictures",),
+        small={"+episodes": 10},
     ),
 }
