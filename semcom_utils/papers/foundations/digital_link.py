@@ -18,6 +18,7 @@ import io
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from semcom_utils.checks import one_of, positive_integer
@@ -28,8 +29,11 @@ __all__ = [
     "PHOTOGRAPHS",
     "SAMPLES_PER_USE",
     "STUDIES",
+    "block_error_point",
+    "jpeg",
     "jpeg_that_fits",
     "photograph",
+    "photograph_point",
     "picture_from",
     "psnr",
     "run",
@@ -70,14 +74,43 @@ def photograph(name: str) -> np.ndarray:
     return np.round(squares.mean((1, 3))) / 255.0
 
 
-def psnr(picture: np.ndarray, original: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB over all samples, for a peak of 1; infinite for equal pictures."""
+def psnr(picture: ArrayLike, original: ArrayLike) -> float:
+    """Peak signal-to-noise ratio over all samples, for a peak of 1.
+
+    Parameters
+    ----------
+    picture, original : array_like
+        In [0, 1], of one shape.
+
+    Returns
+    -------
+    float
+        In dB; infinite for equal pictures.
+
+    Examples
+    --------
+    >>> round(psnr(np.full((2, 2), 0.6), np.full((2, 2), 0.5)), 6)
+    20.0
+    """
     error = float(np.mean((np.asarray(picture) - np.asarray(original)) ** 2))
-    return -10.0 * np.log10(error) if error else float("inf")
+    return float(-10.0 * np.log10(error)) if error else float("inf")
 
 
 def jpeg(picture: np.ndarray, quality: int) -> bytes:
-    """``picture`` as a baseline JPEG file with Huffman tables of its own."""
+    """A picture as a baseline JPEG file with Huffman tables of its own.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray
+        ``[height, width, 3]`` in [0, 1].
+    quality : int
+        1 to 95.
+
+    Returns
+    -------
+    bytes
+        The file.
+    """
     file = io.BytesIO()
     Image.fromarray(np.round(picture * 255).astype(np.uint8)).save(file, "JPEG", quality=quality, optimize=True)
     return file.getvalue()
@@ -85,6 +118,15 @@ def jpeg(picture: np.ndarray, quality: int) -> bytes:
 
 def jpeg_that_fits(picture: np.ndarray, link: DigitalLink, channel_uses: int) -> tuple[bytes, int]:
     """The JPEG of highest quality whose transmission, all overhead counted, fits in ``channel_uses``.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray
+        ``[height, width, 3]`` in [0, 1].
+    link : DigitalLink
+        Tells how many channel uses a file takes.
+    channel_uses : int
+        At most so many complex ones.
 
     Returns
     -------
@@ -105,16 +147,33 @@ def jpeg_that_fits(picture: np.ndarray, link: DigitalLink, channel_uses: int) ->
 
 
 def send_jpeg(file: bytes, link: DigitalLink, snr_db: float, generator: torch.Generator) -> tuple[bytes, LinkResult]:
-    """Send a file; return its bytes before the first code block whose checksum failed, and the link's result."""
+    """Send a file.
+
+    Parameters
+    ----------
+    file : bytes
+        Any.
+    link : DigitalLink
+        What carries it.
+    snr_db : float
+        Es/N0 per complex channel use, dB.
+    generator : torch.Generator
+        Draws fading and noise.
+
+    Returns
+    -------
+    bytes, LinkResult
+        The file's bytes before the first code block whose checksum failed, and what the link did.
+    """
     result = link.send(np.unpackbits(np.frombuffer(file, np.uint8)), snr_db, generator)
     if result.accepted:
-        return file_of(result.bits), result
+        return _file_of(result.bits), result
     lost = int(np.argmin(result.crc_ok)) if not result.crc_ok.all() else 0
     body = result.layout.information_bits - (24 if result.layout.blocks > 1 else 0)
-    return file_of(result.bits[: lost * body // 8 * 8]), result
+    return _file_of(result.bits[: lost * body // 8 * 8]), result
 
 
-def file_of(bits: np.ndarray) -> bytes:
+def _file_of(bits: np.ndarray) -> bytes:
     return np.packbits(bits).tobytes()
 
 
@@ -123,6 +182,18 @@ def picture_from(file: bytes, shape: tuple[int, int, int]) -> np.ndarray:
 
     An end-of-image marker is put behind what arrived; the decoder then fills the rest with grey. Without even the
     whole header there is nothing to decode, and everything is grey.
+
+    Parameters
+    ----------
+    file : bytes
+        What arrived.
+    shape : tuple of int
+        (height, width, 3), which the receiver knows.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float, of that shape, in [0, 1].
     """
     try:
         with Image.open(io.BytesIO(file + b"\xff\xd9")) as image:
@@ -132,7 +203,19 @@ def picture_from(file: bytes, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def block_error_point(task: dict) -> dict:
-    """Send blocks until ``lost`` of them were lost, or ``max_blocks`` were sent."""
+    """Send blocks until enough of them were lost, or the most were sent.
+
+    Parameters
+    ----------
+    task : dict
+        ``code_rate``, ``bits_per_symbol``, ``channel``, ``payload_bits``, ``snr_db``, ``lost`` (how many are enough),
+        ``max_blocks``, ``seed``; ``iterations`` of the decoder, optionally.
+
+    Returns
+    -------
+    dict
+        ``blocks`` sent, ``block_errors``, and ``channel_uses`` of one block.
+    """
     iterations = task.get("iterations", 20)
     link = DigitalLink(task["code_rate"], task["bits_per_symbol"], task["channel"], iterations=iterations)
     generator = torch.Generator().manual_seed(task["seed"])
@@ -146,7 +229,18 @@ def block_error_point(task: dict) -> dict:
 
 
 def photograph_point(task: dict) -> dict:
-    """Send one photograph once as JPEG."""
+    """Send one photograph once as JPEG.
+
+    Parameters
+    ----------
+    task : dict
+        ``image``, ``code_rate``, ``bits_per_symbol``, ``channel``, ``snr_db``, ``seed``.
+
+    Returns
+    -------
+    dict
+        ``psnr_db`` of what is shown, ``psnr_sent_db`` of what was sent, ``quality``, and what the link counted.
+    """
     picture, link = photograph(task["image"]), DigitalLink(task["code_rate"], task["bits_per_symbol"], task["channel"])
     file, quality = jpeg_that_fits(picture, link, picture.size // SAMPLES_PER_USE)
     arrived, result = send_jpeg(file, link, task["snr_db"], torch.Generator().manual_seed(task["seed"]))
@@ -163,7 +257,13 @@ def photograph_point(task: dict) -> dict:
 
 
 def tasks() -> list[dict]:
-    """All points of the study, each with a seed of its own."""
+    """All points of the study, each with a seed of its own.
+
+    Returns
+    -------
+    list of dict
+        For :func:`run`.
+    """
     link = {"code_rate": 0.5, "bits_per_symbol": 4, "channel": "awgn"}
     # Payload bits, SNRs (dB), losses to wait for. Short blocks are followed down to 1 loss in 100, long ones, where a
     # point costs more, to 1 in 10. Each has a point below Shannon's limit for 2 bits per use, where next to nothing
@@ -220,13 +320,34 @@ def tasks() -> list[dict]:
 
 
 def run(task: dict) -> dict:
-    """What was measured at one point. Depends on nothing but the task."""
+    """What was measured at one point. Depends on nothing but the task.
+
+    Parameters
+    ----------
+    task : dict
+        ``kind``: ``"block-errors"`` (:func:`block_error_point`) or ``"photograph"`` (:func:`photograph_point`).
+
+    Returns
+    -------
+    dict
+        As of these.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown.
+    """
     measure = {"block-errors": block_error_point, "photograph": photograph_point}
     return measure[one_of("kind", task["kind"], measure)](task)
 
 
 def summarise(records: list[dict]) -> dict:
     """The records grouped by curve, in the order of the SNR: what the chapter draws.
+
+    Parameters
+    ----------
+    records : list of dict
+        Of :func:`run`, each with its ``task``.
 
     Returns
     -------
