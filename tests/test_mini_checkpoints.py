@@ -10,9 +10,9 @@ from scipy import ndimage
 from semcom_utils import toyworld
 from semcom_utils.generation import ROLES, load, loading
 from semcom_utils.generation.checksums import seal
-from semcom_utils.generation.loading import MODELS
 from semcom_utils.generation.training.autoencoder import hue_error
 from semcom_utils.generation.training.card import card_text, read_figures
+from semcom_utils.paths import MODELS
 
 SHIPPED = sorted(path.name.removeprefix("mini-") for path in MODELS.glob("mini-*"))
 SEEDS = range(3_000_000, 3_000_060)

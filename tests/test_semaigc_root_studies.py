@@ -97,10 +97,10 @@ def test_the_edge_stops_where_the_whole_run_passes():
     named = pictures.models()
     denoiser = PromptedDenoiser(named["text-to-image"], ["a red ball on grass"], 3.0)
     z_T = denoiser.noise(torch.Generator().manual_seed(0))
-    visited = timesteps(len(denoiser.alphas_cumprod), pictures.STEPS)
+    visited = timesteps(len(denoiser.alpha_bar), pictures.STEPS)
     states = pictures.edge_states(denoiser, z_T, (3, 20))
     for a in (3, 20):
-        torch.testing.assert_close(states[a], send(denoiser, z_T, denoiser.alphas_cumprod, visited, a))
+        torch.testing.assert_close(states[a], send(denoiser, z_T, denoiser.alpha_bar, visited, a))
 
 
 def test_what_the_judges_say_of_a_picture_of_noise():

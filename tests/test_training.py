@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from semcom_utils import toyworld
-from semcom_utils.generation.loading import MODELS
-from semcom_utils.generation.training.autoencoder import Autoencoder, hue_error
-from semcom_utils.generation.training.captioner import Captioner
+from semcom_utils.generation.training.autoencoder import AutoencoderRecipe, hue_error
+from semcom_utils.generation.training.captioner import CaptionerRecipe
 from semcom_utils.generation.training.card import read_figures, targets_reached, write_card
-from semcom_utils.generation.training.clip import Clip, misstatement, normalise
+from semcom_utils.generation.training.clip import ClipRecipe, misstatement, normalise
 from semcom_utils.generation.training.data import Scenes
-from semcom_utils.generation.training.detector import LABELS, SAME, Detector, Judge, mean_average_precision
+from semcom_utils.generation.training.detector import LABELS, SAME, DetectorRecipe, Judge, mean_average_precision
 from semcom_utils.generation.training.loop import Recipe, learning_rate, train
-from semcom_utils.generation.training.maps import Depth, SoftEdges
-from semcom_utils.generation.training.receiver import Receiver
-from semcom_utils.generation.training.text_to_image import TextToImage
+from semcom_utils.generation.training.maps import DepthRecipe, SoftEdgesRecipe
+from semcom_utils.generation.training.receiver import ReceiverRecipe
+from semcom_utils.generation.training.text_to_image import TextToImageRecipe
 from semcom_utils.generation.training.tokens import LENGTH, SPARE_WORD, bert_tokenizer, clip_tokenizer
+from semcom_utils.paths import MODELS
 
 
 class Line(Recipe):
@@ -27,6 +27,7 @@ class Line(Recipe):
     role, steps, rate = "line", 60, 1e-2
     targets = {"error": (0.0, 10.0)}
     scenes = range(5)
+    about, limits = "a line (`diffusers`)", "It is straight."
 
     def __init__(self, killed_at=None):
         self.killed_at, self.seen = killed_at, []
@@ -102,17 +103,11 @@ def test_learning_rate_rises_holds_and_falls():
 
 def test_a_card_tells_what_was_reached_and_what_was_missed(tmp_path):
     _, report = train(Line(), tmp_path / "line.pt")
-    from semcom_utils.generation.training import card
-
-    card._ABOUT["line"] = ("a line (`diffusers`)", "It is straight.")
-    try:
-        write_card(tmp_path, Line(), report, {"error": 0.5}, None, device="cpu")
-        assert targets_reached(tmp_path) and "reached" in (tmp_path / "README.md").read_text()
-        write_card(tmp_path, Line(), report, {"error": 11.0}, read_figures(tmp_path), device="cpu")
-        assert not targets_reached(tmp_path) and "**missed**" in (tmp_path / "README.md").read_text()
-        assert len(json.loads((tmp_path / "figures.json").read_text())["runs"]) == 2
-    finally:
-        del card._ABOUT["line"]
+    write_card(tmp_path, Line(), report, {"error": 0.5}, None, device="cpu")
+    assert targets_reached(tmp_path) and "reached" in (tmp_path / "README.md").read_text()
+    write_card(tmp_path, Line(), report, {"error": 11.0}, read_figures(tmp_path), device="cpu")
+    assert not targets_reached(tmp_path) and "**missed**" in (tmp_path / "README.md").read_text()
+    assert len(json.loads((tmp_path / "figures.json").read_text())["runs"]) == 2
     assert not targets_reached(tmp_path / "nothing-there")
 
 
@@ -200,13 +195,17 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("make", [Autoencoder, Clip, Detector, Captioner, Depth, SoftEdges], ids=lambda make: make.role)
+@pytest.mark.parametrize(
+    "make",
+    [AutoencoderRecipe, ClipRecipe, DetectorRecipe, CaptionerRecipe, DepthRecipe, SoftEdgesRecipe],
+    ids=lambda make: make.role,
+)
 def test_a_recipe_learns_saves_and_restores(make, tmp_path):
-    recipe = make(scenes=16) if make is not Detector else make(scenes=24)
-    recipe.batch_size = 32 if make is Detector else 4
+    recipe = make(scenes=16) if make is not DetectorRecipe else make(scenes=24)
+    recipe.batch_size = 32 if make is DetectorRecipe else 4
     model, report = train(recipe, tmp_path / "state.pt", steps=2)
     assert np.isfinite(report["loss"])
-    x = normalise(recipe.scenes["train"].images[:2] if make is Detector else recipe.scenes.images[:2])
+    x = normalise(recipe.scenes["train"].images[:2] if make is DetectorRecipe else recipe.scenes.images[:2])
     before = output(model, x)
     (tmp_path / "model").mkdir()
     recipe.save(model, tmp_path / "model")
@@ -232,17 +231,19 @@ def output(model, x):
 def test_text_to_image_trains_on_latents_and_saves_a_pipeline(tmp_path):
     from diffusers import StableDiffusionPipeline
 
-    coder = Autoencoder(scenes=16)
+    coder = AutoencoderRecipe(scenes=16)
     torch.manual_seed(0)
-    coder.save(coder.build(), tmp_path / "autoencoder")
-    recipe = TextToImage(tmp_path / "autoencoder", scenes=16)
+    coder.save(coder.build(), tmp_path / "mini-autoencoder")
+    recipe = TextToImageRecipe(scenes=16, models=tmp_path)
     recipe.batch_size = 4
     model, report = train(recipe, tmp_path / "state.pt", steps=2)
     assert np.isfinite(report["loss"])
     pictures = recipe.generate(model, ["a red ball on grass"], torch.device("cpu"))
     assert pictures.shape == (1, 3, 64, 64)
-    recipe.save(model, tmp_path / "pipeline")
-    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "pipeline", dtype=torch.float32, use_safetensors=True)
+    recipe.save(model, tmp_path / "mini-text-to-image")
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        tmp_path / "mini-text-to-image", dtype=torch.float32, use_safetensors=True
+    )
     pipeline.set_progress_bar_config(disable=True)
     again = (
         pipeline(
@@ -261,12 +262,12 @@ def test_text_to_image_trains_on_latents_and_saves_a_pipeline(tmp_path):
 
 
 def test_the_receiver_is_fine_tuned_from_the_pipeline_and_its_target_is_consistent(tmp_path):
-    coder = Autoencoder(scenes=16)
+    coder = AutoencoderRecipe(scenes=16)
     torch.manual_seed(0)
-    coder.save(coder.build(), tmp_path / "autoencoder")
-    first = TextToImage(tmp_path / "autoencoder", scenes=16)
-    first.save(first.build(), tmp_path / "pipeline")
-    recipe = Receiver(tmp_path / "pipeline", tmp_path / "autoencoder", scenes=16)
+    coder.save(coder.build(), tmp_path / "mini-autoencoder")
+    first = TextToImageRecipe(scenes=16, models=tmp_path)
+    first.save(first.build(), tmp_path / "mini-text-to-image")
+    recipe = ReceiverRecipe(scenes=16, models=tmp_path)
     recipe.batch_size = 4
     before = {name: weights.clone() for name, weights in recipe.build().state_dict().items()}
     model, report = train(recipe, tmp_path / "state.pt", steps=2)
@@ -289,7 +290,7 @@ def test_the_receiver_is_fine_tuned_from_the_pipeline_and_its_target_is_consiste
 
 
 def test_the_judge_reads_pictures_in_batches_and_names_a_thing_once():
-    recipe = Detector(scenes=24)
+    recipe = DetectorRecipe(scenes=24)
     torch.manual_seed(0)
     model = recipe.build()
     torch.nn.init.normal_(model.vit.embeddings.detection_tokens)  # or all boxes would be the same

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number
+from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
 
 from .schedules import convert
 
@@ -39,6 +39,19 @@ def timesteps(training: int, steps: int, spacing: str = "trailing") -> list[int]
     Returns
     -------
     list of int
+        ``steps`` of them, falling, from 0 to T − 1.
+
+    Raises
+    ------
+    ValueError
+        If a number is no positive integer, ``steps`` exceeds ``training``, or ``spacing`` is unknown.
+
+    Examples
+    --------
+    >>> timesteps(1000, 5)
+    [999, 799, 599, 399, 199]
+    >>> timesteps(1000, 5, "leading")
+    [800, 600, 400, 200, 0]
     """
     positive_integer("training", training)
     if positive_integer("steps", steps) > training:
@@ -70,10 +83,20 @@ def step_coefficients(
         One of :data:`VARIANCES`. ``"beta"``, σ² = 1 − ᾱ_t/ᾱ_s, needs ``eta = 1``, and adds nothing in a step to
         ᾱ_s = 1.
 
+    Returns
+    -------
+    a, b, sigma : float
+        On x̂_0, on x_t, and the standard deviation of the new noise.
+
     Raises
     ------
     ValueError
         If an argument is out of its range.
+
+    Examples
+    --------
+    >>> [round(c, 3) for c in step_coefficients(0.25, 1.0)]  # the last step returns x̂_0 itself
+    [1.0, 0.0, 0.0]
     """
     now = real_number("alpha_bar_t", alpha_bar_t, low=0, high=1, high_open=True)
     then = real_number("alpha_bar_s", alpha_bar_s, low=now, low_open=True, high=1)
@@ -127,8 +150,7 @@ def ddim_step(
     x_s = on_x0 * x_0 + on_x * x_t
     if sigma == 0:
         return x_s
-    if not isinstance(generator, torch.Generator):
-        raise ValueError(f"generator must be a torch.Generator, because this step adds noise, got {generator!r}")
+    torch_generator("generator", generator)
     z = torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype, device=generator.device)
     return x_s + sigma * z.to(x_t.device)
 
@@ -144,7 +166,26 @@ def ddpm_step(
 ) -> torch.Tensor:
     """One ancestral step, x_s ~ N(posterior mean at x̂_0, σ² I) (Ho et al., 2020, eqs. 6, 7, 11).
 
-    Arguments as for :func:`ddim_step`.
+    Parameters
+    ----------
+    x_t, epsilon : torch.Tensor
+        State and predicted noise, ``[batch, ...]``.
+    alpha_bar_t, alpha_bar_s : float
+        0 < ᾱ_t < ᾱ_s ≤ 1.
+    generator : torch.Generator
+        For the new noise, on whatever device.
+    variance : str
+        As for :func:`step_coefficients`.
+
+    Returns
+    -------
+    torch.Tensor
+        x_s, of the shape of ``x_t``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
     return ddim_step(x_t, epsilon, alpha_bar_t, alpha_bar_s, eta=1.0, generator=generator, variance=variance)
 
@@ -172,7 +213,11 @@ def sample(
         The whole schedule, ``[T]``.
     visited : sequence of int
         Timesteps, falling, as from :func:`timesteps`.
-    eta, generator, variance
+    eta : float
+        As for :func:`ddim_step`.
+    generator : torch.Generator, optional
+        As for :func:`ddim_step`.
+    variance : str
         As for :func:`ddim_step`.
     final : float
         ᾱ of the returned state: 1, or that of a timestep if someone else goes on from there.

@@ -10,54 +10,14 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
+from semcom_utils.paths import MODELS
+
 from ..checksums import seal
+from ..roles import recipe_class
 from .loop import Recipe
 
-__all__ = ["card_text", "read_figures", "targets_reached", "write_card"]
+__all__ = ["card_text", "main", "read_figures", "targets_reached", "write_card"]
 
-#: Role -> (what it is, what it does not do).
-_ABOUT = {
-    "autoencoder": (
-        "an autoencoder (`diffusers.AutoencoderKL`) between pictures of 3x64x64 numbers and latents of 16x8x8",
-        "It knows the toy world only. Outside of it, colours and fine structure are lost.",
-    ),
-    "text-to-image": (
-        "a text-to-image latent diffusion model (`diffusers.StableDiffusionPipeline`: a UNet that predicts v, a text "
-        "encoder trained with it, mini-autoencoder, DDIM) that makes pictures of 64x64 pixels",
-        "It understands the words of the toy world's grammar only, up to three things on one ground. Colours that a "
-        "kind never had in training come out worse than known ones, and patterns are often blurred.",
-    ),
-    "receiver": (
-        "the UNet of mini-text-to-image (`diffusers.UNet2DConditionModel`), fine-tuned on latents with channel noise",
-        "It knows noise of channels between -6 and 15 dB; it expects the text encoder of mini-text-to-image as it is.",
-    ),
-    "clip": (
-        "a contrastive image-text model (`transformers.CLIPModel`): how well does a caption fit a picture?",
-        "It understands the toy world's grammar only. No training picture was darkened, blurred or noisy, and on such "
-        "pictures it errs more often: the book's chapter on the toy world measures how much.",
-    ),
-    "detector": (
-        "an object detector (`transformers.YolosForObjectDetection`) for 36 classes, each a colour and a kind",
-        "It is the judge of other models, so it was trained on rendered scenes of every split: nothing said is new to "
-        "it, only the scenes are. It does not read patterns, poses or the ground.",
-    ),
-    "captioner": (
-        "a captioner (`transformers.BlipForConditionalGeneration`) that writes the canonical caption of a picture",
-        "It can say what the toy world's grammar can say, and is trusted least where a kind has a colour that it never "
-        "had in training (see `exact_attributes`).",
-    ),
-    "depth": (
-        "a depth estimator (`transformers.DPTForDepthEstimation`) that gives inverse depth, from 0 at infinity to 1 on "
-        "the lower rim of the picture",
-        "It knows the toy world's one camera, so its scale means nothing elsewhere. The ground comes out nearly exact; "
-        "things are blurred, thin ones most (see the error on things).",
-    ),
-    "soft-edges": (
-        "an edge detector (`diffusers.UNet2DModel`, its time step always 0) whose output's sigmoid is the probability "
-        "of an edge",
-        "It draws the outlines of things and the horizon, and leaves textures and shading out, as it was taught to.",
-    ),
-}
 #: Split -> what it holds for a model that was trained on ``train`` alone.
 _SPLITS = {
     "train": "scenes drawn as those of training, with other seeds",
@@ -65,48 +25,6 @@ _SPLITS = {
     "attributes": "scenes in which a thing has a colour that its kind never had in training",
 }
 _SEEN = "scenes of a split that was learned from, with other seeds"
-#: Figure -> what it is; a name that ends in a split is looked up without it.
-_FIGURES = {
-    "psnr_db": "PSNR after encoding and decoding, dB, mean of 256 pictures (`combinations`)",
-    "psnr_db_lowest": "the lowest of them",
-    "hue_error_degrees": "mean error of hue on coloured pixels of things, degrees",
-    "latent_mean": "mean of the latents, before `scaling_factor`",
-    "latent_std": "their standard deviation",
-    "latent_std_lowest_channel": "that of the channel where it is lowest",
-    "latent_std_highest_channel": "that of the channel where it is highest",
-    "retrieval_of_100": "share of pictures whose caption is found among 100 (5 times 100 pictures, `combinations`)",
-    "retrieval_of_100_unseen_attributes": "the same for `attributes`",
-    "prefers_truth_to_misstatement": "share of pictures that fit their caption better than one with a wrong fact (500)",
-    "map_50": "mean average precision, a box counting from an overlap of 0.5 (500 scenes)",
-    "all_labels_right": "share of scenes where what scores above 0.5 has just the right labels (500)",
-    "exact": "share of captions right word for word (400 scenes)",
-    "mean_absolute_error": "mean absolute error of inverse depth (200 scenes, `combinations`)",
-    "mean_absolute_error_on_things": "the same on the pixels of things",
-    "f_score": "F score of pixels with probability above 0.6, to within a pixel (200 scenes, `combinations`)",
-    "precision": "precision of the same",
-    "recall": "recall of the same",
-    "one_thing_right": "share of pictures of one thing where mini-detector finds just what the caption asked for (200)",
-    "two_things_right": "the same for two things",
-    "one_thing_right_unseen_attributes": "one thing, in a colour that its kind never had (`attributes`, 200)",
-    "error_tuned": "mean squared error of the estimated latent (640 scenes, `combinations`)",
-    "error_matched": "the same for mini-text-to-image told a matching later timestep",
-    "error_resume": "the same for mini-text-to-image told nothing of the channel's noise",
-    "error_over_resume": "`error_tuned` over `error_resume`",
-    "two_things_right_unseen_attributes": "two things, at least one in such a colour (`attributes`, 200)",
-}
-#: Role -> what `samples.png` shows.
-_SAMPLES = {
-    "autoencoder": "pictures of `combinations` above, the same after encoding and decoding below",
-    "text-to-image": "pictures made from captions of `combinations`, of one thing (two rows, the same captions with "
-    "other noise), two things (likewise) and three",
-    "depth": "pictures of `combinations`, their exact inverse depth, and the model's",
-    "soft-edges": "pictures of `combinations`, their exact edges softened as the training target is, and the model's",
-}
-#: Role -> the other checkpoints' weights that it stands on.
-_STANDS_ON = {
-    "text-to-image": "mini-autoencoder, whose weights stay as they are (a copy is in this folder, not counted above)",
-    "receiver": "mini-text-to-image, whose UNet it starts from and whose text encoder it keeps, and mini-autoencoder",
-}
 _DEFAULT_SCENES, _DEFAULT_SEED = 60_000, 0
 
 
@@ -118,6 +36,7 @@ def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlie
     folder : pathlib.Path
         Where the weights lie already.
     recipe : Recipe
+        What was trained.
     report : dict
         Of the run, from :func:`.loop.train`.
     figures : dict
@@ -125,6 +44,7 @@ def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlie
     earlier : dict or None
         What ``figures.json`` said before, if the run went on from those weights.
     device : str
+        Where it was trained.
     """
     parts = recipe.scenes if isinstance(recipe.scenes, dict) else {"train": recipe.scenes}
     checks = {
@@ -143,15 +63,35 @@ def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlie
         "targets": checks,
     }
     (folder / "figures.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    (folder / "README.md").write_text(card_text(folder), "utf-8")
+    (folder / "README.md").write_text(card_text(folder, type(recipe)), "utf-8")
 
 
-def card_text(folder: Path) -> str:
-    """Text of a checkpoint's ``README.md``, from its ``figures.json`` and its weights."""
+def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
+    """Text of a checkpoint's ``README.md``, from its ``figures.json``, its weights and what its recipe says of it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the checkpoint.
+    recipe : type, optional
+        The recipe's class; by default the one of :data:`.roles.ROLES`.
+
+    Returns
+    -------
+    str
+        Markdown, with the front matter that the hub reads.
+
+    Raises
+    ------
+    ValueError
+        If no recipe makes a checkpoint of the role that ``figures.json`` names.
+    """
     content = read_figures(folder)
+    recipe = recipe_class(content["role"]) if recipe is None else recipe
     role, scenes, runs, figures = (content[key] for key in ("role", "scenes", "runs", "held_out"))
-    what, limits = _ABOUT[role]
+    what = recipe.about
     seen = [f"{count:,} of split `{split}` (seeds 0 to {count - 1:,})" for split, count in scenes.items()]
+    splits = _splits(content, recipe)
     weights = sorted(folder.rglob("*.safetensors"))
     lines = [
         "---",
@@ -176,7 +116,7 @@ def card_text(folder: Path) -> str:
         "## Training",
         "",
         f"Data: rendered scenes of `semcom_utils.toyworld`, {', '.join(seen)}. No other data. "
-        + (f"It stands on {_STANDS_ON[role]}." if role in _STANDS_ON else "It starts from random weights."),
+        + (f"It stands on {recipe.stands_on}." if recipe.stands_on else "It starts from random weights."),
         "",
         "Commands, each with what it took:",
         "",
@@ -188,17 +128,17 @@ def card_text(folder: Path) -> str:
         "",
         "## Held-out figures",
         "",
-        *_table(content),
+        *_table(content, recipe.meanings),
         "",
-        *(f"- `{split}`: {meaning}." for split, meaning in _splits(content).items()),
-        *([""] if _splits(content) else []),
+        *(f"- `{split}`: {meaning}." for split, meaning in splits.items()),
+        *([""] if splits else []),
         "Figures are of the float32 weights before storing."
-        + (" Pictures are made in 20 steps with guidance 3." if role == "text-to-image" else "")
-        + (f" `samples.png`: {_SAMPLES[role]}." if role in _SAMPLES else ""),
+        + (f" {recipe.made}" if recipe.made else "")
+        + (f" `samples.png`: {recipe.samples}." if recipe.samples else ""),
         "",
         "## Limits",
         "",
-        limits + _short(content),
+        recipe.limits + _short(content),
         "",
         "## Files",
         "",
@@ -217,13 +157,35 @@ def card_text(folder: Path) -> str:
 
 
 def read_figures(folder: Path) -> dict:
-    """What ``figures.json`` of a checkpoint says, or nothing."""
+    """What ``figures.json`` of a checkpoint says.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the checkpoint.
+
+    Returns
+    -------
+    dict
+        Empty if the file is not there.
+    """
     path = folder / "figures.json"
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
 def targets_reached(folder: Path) -> bool:
-    """Whether a checkpoint is there and reached every target."""
+    """Whether a checkpoint is there and reached every target.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the checkpoint.
+
+    Returns
+    -------
+    bool
+        False, too, if it has no targets.
+    """
     checks = read_figures(folder).get("targets")
     return bool(checks) and all(check["reached"] for check in checks.values())
 
@@ -244,26 +206,26 @@ def _split(name: str) -> str | None:
     return next((split for split in _SPLITS if name.endswith(f"_{split}")), None)
 
 
-def _meaning(name: str) -> str:
+def _meaning(name: str, meanings: dict[str, str]) -> str:
     split = _split(name)
-    if split is None or name in _FIGURES:  # a whole name may end like a split
+    if split is None or name in meanings:  # a whole name may end like a split
         same = f"{name}_combinations"
-        return _FIGURES.get(name, "") + (f": `{same}`" if name in ("map_50", "exact") else "")
-    return f"{_FIGURES.get(name.removesuffix(f'_{split}'), '')}, `{split}`"
+        return meanings.get(name, "") + (f": `{same}`" if name in ("map_50", "exact") else "")
+    return f"{meanings.get(name.removesuffix(f'_{split}'), '')}, `{split}`"
 
 
-def _splits(content: dict) -> dict[str, str]:
-    text = " ".join(f"{name} {_meaning(name)}" for name in content["held_out"]) + _SAMPLES.get(content["role"], "")
+def _splits(content: dict, recipe: type[Recipe]) -> dict[str, str]:
+    text = " ".join(f"{name} {_meaning(name, recipe.meanings)}" for name in content["held_out"]) + recipe.samples
     said = {split: meaning for split, meaning in _SPLITS.items() if f"`{split}`" in text or f"_{split}" in text}
     return {split: _SEEN if split in content["scenes"] else meaning for split, meaning in said.items()}
 
 
-def _table(content: dict) -> list[str]:
+def _table(content: dict, meanings: dict[str, str]) -> list[str]:
     figures, checks = content["held_out"], content["targets"]
     rows = ["| figure | value | target | what it is |", "| --- | --- | --- | --- |"]
     for name in dict.fromkeys([*figures, *checks]):
         value = f"{figures[name]:.4g}" if name in figures else "not measured"
-        rows.append(f"| {name} | {value} | {_target(checks.get(name))} | {_meaning(name)} |")
+        rows.append(f"| {name} | {value} | {_target(checks.get(name))} | {_meaning(name, meanings)} |")
     return rows
 
 
@@ -289,7 +251,7 @@ def _short(content: dict) -> str:
 
 def main() -> None:
     """Write every card in ``data/models`` anew from its figures, and seal its folder."""
-    for folder in sorted((Path(__file__).parents[3] / "data" / "models").glob("mini-*")):
+    for folder in sorted(MODELS.glob("mini-*")):
         if read_figures(folder):
             (folder / "README.md").write_text(card_text(folder), "utf-8")
             seal(folder)

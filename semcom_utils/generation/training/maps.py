@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from scipy import ndimage
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 
 from .clip import MEAN, STD, normalise
 from .data import Scenes
 from .loop import Recipe
 
-__all__ = ["Depth", "SoftEdges"]
+__all__ = ["DepthRecipe", "SoftEdgesRecipe"]
 
 
 class _Maps(Recipe):
@@ -20,7 +23,7 @@ class _Maps(Recipe):
 
     batch_size = 16
 
-    def __init__(self, scratch=None, scenes: int = 60_000):
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
         self.scenes = Scenes("train", scenes, scratch)
 
     def batch(self, rng: np.random.Generator) -> tuple[torch.Tensor, list[toyworld.Scene]]:
@@ -32,15 +35,38 @@ class _Maps(Recipe):
         return normalise(np.stack([np.round(255 * scene.image) for scene in scenes])), scenes
 
 
-class Depth(_Maps):
-    """Inverse depth by a dense prediction transformer (Ranftl et al., 2021)."""
+class DepthRecipe(_Maps):
+    """Inverse depth by a dense prediction transformer (Ranftl et al., 2021).
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (none).
+    """
 
     role = "depth"
     steps = 2500
     rate = 1e-3
     targets = {"mean_absolute_error": (0.0, 0.03)}
+    about = (
+        "a depth estimator (`transformers.DPTForDepthEstimation`) that gives inverse depth, from 0 at infinity to 1"
+        " on the lower rim of the picture"
+    )
+    limits = (
+        "It knows the toy world's one camera, so its scale means nothing elsewhere. The ground comes out nearly "
+        "exact; things are blurred, thin ones most (see the error on things)."
+    )
+    samples = "pictures of `combinations`, their exact inverse depth, and the model's"
+    meanings = {
+        "mean_absolute_error": "mean absolute error of inverse depth (200 scenes, `combinations`)",
+        "mean_absolute_error_on_things": "the same on the pixels of things",
+    }
 
-    def build(self):
+    def build(self) -> torch.nn.Module:
         from transformers import DPTConfig, DPTForDepthEstimation
 
         return DPTForDepthEstimation(
@@ -63,13 +89,15 @@ class Depth(_Maps):
             )
         )
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         x, scenes = self.batch(rng)
         truth = torch.from_numpy(np.stack([scene.depth for scene in scenes])).to(device)
         return (model(pixel_values=x.to(device)).predicted_depth - truth).abs().mean()
 
     @torch.no_grad()
-    def evaluate(self, model, device):
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         x, scenes = self.held_out()
         truth = torch.from_numpy(np.stack([scene.depth for scene in scenes]))
         error = (model(pixel_values=x.to(device)).predicted_depth.cpu() - truth).abs()
@@ -80,7 +108,7 @@ class Depth(_Maps):
         }
 
     @torch.no_grad()
-    def pictures(self, model, device):
+    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
         x, scenes = self.held_out()
         found = model(pixel_values=x[:10].to(device)).predicted_depth.cpu().numpy().clip(0, 1)
         rows = [
@@ -92,7 +120,7 @@ class Depth(_Maps):
         ]
         return np.stack(rows)
 
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         from transformers import DPTImageProcessorPil
 
         model.half().save_pretrained(folder, safe_serialization=True)
@@ -102,24 +130,46 @@ class Depth(_Maps):
             image_std=[STD] * 3,
         ).save_pretrained(folder)
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from transformers import DPTForDepthEstimation
 
         return DPTForDepthEstimation.from_pretrained(folder, dtype=torch.float32)
 
 
-class SoftEdges(_Maps):
+class SoftEdgesRecipe(_Maps):
     """Edge probability by a small UNet (its time step is always 0).
 
     The target is 1 on an edge of the scene and falls off within two pixels, as an annotators' average does.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (none).
     """
 
     role = "soft-edges"
     steps = 1500
     rate = 2e-3
     targets = {"f_score": (0.85, 1.0)}
+    about = (
+        "an edge detector (`diffusers.UNet2DModel`, its time step always 0) whose output's sigmoid is the "
+        "probability of an edge"
+    )
+    limits = (
+        "It draws the outlines of things and the horizon, and leaves textures and shading out, as it was taught to."
+    )
+    samples = "pictures of `combinations`, their exact edges softened as the training target is, and the model's"
+    meanings = {
+        "f_score": "F score of pixels with probability above 0.6, to within a pixel (200 scenes, `combinations`)",
+        "precision": "precision of the same",
+        "recall": "recall of the same",
+    }
 
-    def build(self):
+    def build(self) -> torch.nn.Module:
         from diffusers import UNet2DModel
 
         return UNet2DModel(
@@ -136,16 +186,29 @@ class SoftEdges(_Maps):
 
     @staticmethod
     def soft(edges: np.ndarray) -> np.ndarray:
-        """Edges [rows, columns], softened."""
+        """Edges, softened: exp(−d²/2) of the distance d to the nearest edge, in pixels.
+
+        Parameters
+        ----------
+        edges : numpy.ndarray
+            Bool ``[rows, columns]``.
+
+        Returns
+        -------
+        numpy.ndarray
+            Float32 ``[rows, columns]`` in [0, 1]; zero everywhere if there is no edge.
+        """
         return np.exp(-0.5 * ndimage.distance_transform_edt(~edges) ** 2).astype(np.float32) * (edges.any())
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         x, scenes = self.batch(rng)
         truth = torch.from_numpy(np.stack([self.soft(scene.edges) for scene in scenes])).to(device)
         return torch.nn.functional.binary_cross_entropy_with_logits(model(x.to(device), 0).sample[:, 0], truth)
 
     @torch.no_grad()
-    def evaluate(self, model, device):
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         x, scenes = self.held_out()
         found = (
             torch.cat([model(part.to(device), 0).sample[:, 0].sigmoid().cpu() for part in x.split(50)]).numpy() > 0.6
@@ -160,7 +223,7 @@ class SoftEdges(_Maps):
         }
 
     @torch.no_grad()
-    def pictures(self, model, device):
+    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
         x, scenes = self.held_out()
         found = model(x[:10].to(device), 0).sample[:, 0].sigmoid().cpu().numpy()
         rows = [
@@ -172,10 +235,10 @@ class SoftEdges(_Maps):
         ]
         return np.stack(rows)
 
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         model.half().save_pretrained(folder, safe_serialization=True)
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from diffusers import UNet2DModel
 
         return UNet2DModel.from_pretrained(folder, dtype=torch.float32)

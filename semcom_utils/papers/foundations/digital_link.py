@@ -26,8 +26,10 @@ __all__ = [
     "PHOTOGRAPHS",
     "SAMPLES_PER_USE",
     "STUDIES",
+    "block_error_point",
     "jpeg_that_fits",
     "photograph",
+    "photograph_point",
     "run",
     "summarise",
     "tasks",
@@ -97,7 +99,19 @@ def jpeg_that_fits(picture: np.ndarray, link: DigitalLink, channel_uses: int) ->
 
 
 def block_error_point(task: dict) -> dict:
-    """Send blocks until ``lost`` of them were lost, or ``max_blocks`` were sent."""
+    """Send blocks until enough of them were lost, or the most were sent.
+
+    Parameters
+    ----------
+    task : dict
+        ``code_rate``, ``bits_per_symbol``, ``channel``, ``payload_bits``, ``snr_db``, ``lost`` (how many are enough),
+        ``max_blocks``, ``seed``; ``iterations`` of the decoder, optionally.
+
+    Returns
+    -------
+    dict
+        ``blocks`` sent, ``block_errors``, and ``channel_uses`` of one block.
+    """
     iterations = task.get("iterations", 20)
     link = DigitalLink(task["code_rate"], task["bits_per_symbol"], task["channel"], iterations=iterations)
     generator = torch.Generator().manual_seed(task["seed"])
@@ -111,7 +125,18 @@ def block_error_point(task: dict) -> dict:
 
 
 def photograph_point(task: dict) -> dict:
-    """Send one photograph once as JPEG."""
+    """Send one photograph once as JPEG.
+
+    Parameters
+    ----------
+    task : dict
+        ``image``, ``code_rate``, ``bits_per_symbol``, ``channel``, ``snr_db``, ``seed``.
+
+    Returns
+    -------
+    dict
+        ``psnr_db`` of what is shown, ``psnr_sent_db`` of what was sent, ``quality``, and what the link counted.
+    """
     from skimage.metrics import peak_signal_noise_ratio
 
     picture, link = photograph(task["image"]), DigitalLink(task["code_rate"], task["bits_per_symbol"], task["channel"])
@@ -130,7 +155,13 @@ def photograph_point(task: dict) -> dict:
 
 
 def tasks() -> list[dict]:
-    """All points of the study, each with a seed of its own."""
+    """All points of the study, each with a seed of its own.
+
+    Returns
+    -------
+    list of dict
+        For :func:`run`.
+    """
     link = {"code_rate": 0.5, "bits_per_symbol": 4, "channel": "awgn"}
     # Payload bits, SNRs (dB), losses to wait for. Short blocks are followed down to 1 loss in 100, long ones, where a
     # point costs more, to 1 in 10. Each has a point below Shannon's limit for 2 bits per use, where next to nothing
@@ -187,13 +218,34 @@ def tasks() -> list[dict]:
 
 
 def run(task: dict) -> dict:
-    """What was measured at one point. Depends on nothing but the task."""
+    """What was measured at one point. Depends on nothing but the task.
+
+    Parameters
+    ----------
+    task : dict
+        ``kind``: ``"block-errors"`` (:func:`block_error_point`) or ``"photograph"`` (:func:`photograph_point`).
+
+    Returns
+    -------
+    dict
+        As of these.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown.
+    """
     measure = {"block-errors": block_error_point, "photograph": photograph_point}
     return measure[one_of("kind", task["kind"], measure)](task)
 
 
 def summarise(records: list[dict]) -> dict:
     """The records grouped by curve, in the order of the SNR: what the chapter draws.
+
+    Parameters
+    ----------
+    records : list of dict
+        Of :func:`run`, each with its ``task``.
 
     Returns
     -------

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
 
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import numpy_generator, one_of, positive_integer
 from semcom_utils.effectiveness.age import (
     QUEUES,
     age_penalty,
@@ -48,7 +48,18 @@ LOADS = (0.15, 0.3, 0.45, 0.53, 0.7, 0.85)
 
 
 def age_run(task: dict) -> dict:
-    """Mean age and mean delay of one run of a queue of updates, the first tenth left out."""
+    """Mean age and mean delay of one run of a queue of updates, the first tenth left out.
+
+    Parameters
+    ----------
+    task : dict
+        ``queue``, ``load``, ``updates`` and ``seed``.
+
+    Returns
+    -------
+    dict
+        ``age`` and ``delay`` in mean times of service, ``arrived`` updates.
+    """
     rng = np.random.default_rng(task["seed"])
     born, got = simulate_queue(task["load"], task["updates"], rng, queue=task["queue"])
     first = len(got) // 10
@@ -63,7 +74,22 @@ def age_run(task: dict) -> dict:
 
 
 def matched_threshold(threshold: int, change: float, success: float) -> float:
-    """Age of incorrectness from which a sender has to send to leave the error of one steered by age."""
+    """Age of incorrectness from which a sender has to send to leave the error of one steered by age.
+
+    Parameters
+    ----------
+    threshold : int
+        Slots after which the sender steered by age sends.
+    change : float
+        p, probability that the source changes in a slot.
+    success : float
+        q, probability that a message arrives.
+
+    Returns
+    -------
+    float
+        At least 1; the fraction is the chance of waiting one slot longer.
+    """
     error = error_by_age(threshold, change, success)["error"]
 
     def more(theta):
@@ -81,6 +107,20 @@ def matched_eagerness(threshold: int, change: float, success: float) -> float:
     """Eagerness at which a sender that throws a coin whenever the receiver is wrong leaves the error of age.
 
     With :math:`u = 1 - sq` the error is :math:`e = pu / (1 - (1-2p)u)`, which is solved for u.
+
+    Parameters
+    ----------
+    threshold : int
+        Slots after which the sender steered by age sends.
+    change : float
+        p, probability that the source changes in a slot.
+    success : float
+        q, probability that a message arrives.
+
+    Returns
+    -------
+    float
+        s, probability of sending in a slot, at most 1.
     """
     e = error_by_age(threshold, change, success)["error"]
     return min(1.0, (1.0 - e / (change + e * (1.0 - 2.0 * change))) / success)
@@ -150,6 +190,11 @@ def control_run(task: dict) -> dict:
     ----------
     task : dict
         ``growth``, ``arrival`` (probability in a slot), ``systems`` (side by side), ``slots`` and ``seed``.
+
+    Returns
+    -------
+    dict
+        ``loss``: mean square of the state, by the age of the reading in slots (:data:`AGES`).
     """
     rng = np.random.default_rng(task["seed"])
     a, n = task["growth"], task["systems"]
@@ -173,7 +218,26 @@ MACHINE = {"quiet": 490.0, "fault": 10.0, "step": 4.0, "success": 0.9, "alarm": 
 
 
 def missed_by_clock(period: int, quiet: float, fault: float, step: float, success: float, alarm: float) -> float:
-    """Share of faults that a sender with a fixed period misses: none of its readings raises the alarm and arrives."""
+    """Share of faults that a sender with a fixed period misses: none of its readings raises the alarm and arrives.
+
+    Parameters
+    ----------
+    period : int
+        Slots from one message of the clock to the next.
+    quiet, fault : float
+        Mean times without and with a fault, in slots.
+    step : float
+        By how much a fault lifts the reading, in standard deviations of its noise.
+    success : float
+        Probability that a message arrives.
+    alarm : float
+        Reading from which the clock's receiver raises the alarm.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
     end, miss = 1.0 / fault, 1.0 - success * stats.norm.sf(alarm - step)
     d = np.arange(1, int(60 * fault))
     samples = np.ceil(np.maximum(d[:, None] - np.arange(period), 0) / period)
@@ -181,7 +245,26 @@ def missed_by_clock(period: int, quiet: float, fault: float, step: float, succes
 
 
 def matched_alarm(period: int, quiet: float, fault: float, step: float, success: float, alarm: float) -> float:
-    """Threshold at which a sender that reports readings above it misses as many faults as one with a period."""
+    """Threshold at which a sender that reports readings above it misses as many faults as one with a period.
+
+    Parameters
+    ----------
+    period : int
+        Slots from one message of the clock to the next.
+    quiet, fault : float
+        Mean times without and with a fault, in slots.
+    step : float
+        By how much a fault lifts the reading, in standard deviations of its noise.
+    success : float
+        Probability that a message arrives.
+    alarm : float
+        Reading from which the clock's receiver raises the alarm.
+
+    Returns
+    -------
+    float
+        In standard deviations of the reading's noise.
+    """
     target, end = missed_by_clock(period, quiet, fault, step, success, alarm), 1.0 / fault
 
     def missed(threshold):
@@ -236,14 +319,14 @@ def faults_run(task: dict) -> dict:
 LINK = {"effect": 1.0, "fade": 4.0, "answer": 2.0}
 
 
-def link_data(n: int, generator: np.random.Generator, answer: float, power: object = None) -> dict[str, np.ndarray]:
+def link_data(n: int, rng: np.random.Generator, answer: float, power: object = None) -> dict[str, np.ndarray]:
     """Draw from the model of the link: weather, then power (or what an intervention sets), then SNR.
 
     Parameters
     ----------
     n : int
         Samples.
-    generator : numpy.random.Generator
+    rng : numpy.random.Generator
         Draws weather, the operator's whims and the fading.
     answer : float
         dB of power for a unit of bad weather; 0 removes the common cause.
@@ -254,8 +337,13 @@ def link_data(n: int, generator: np.random.Generator, answer: float, power: obje
     -------
     dict
         ``weather``, ``power`` and ``snr`` (dB), each ``[n]``.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is no positive integer, or ``rng`` no generator.
     """
-    weather, whim, fading = generator.normal(size=(3, positive_integer("n", n)))
+    weather, whim, fading = numpy_generator("rng", rng).normal(size=(3, positive_integer("n", n)))
     chosen = answer * weather + whim if power is None else np.broadcast_to(np.asarray(power, float), n)
     return {"weather": weather, "power": chosen, "snr": 15 + LINK["effect"] * chosen - LINK["fade"] * weather + fading}
 
@@ -267,6 +355,11 @@ def causal_run(task: dict) -> dict:
     ----------
     task : dict
         ``samples``, ``answer`` (0: no common cause), ``level`` of the intervals and ``seed``.
+
+    Returns
+    -------
+    dict
+        ``regression``, ``intervention``, ``adjusted``: each an interval of the slope, in dB of SNR a dB of power.
     """
     rng = np.random.default_rng(task["seed"])
     seen = link_data(task["samples"], rng, task["answer"])

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.stats import gamma
 
+from semcom_utils.checks import numpy_generator
 from semcom_utils.semantic import embedding, knowledge
 from semcom_utils.semantic.knowledge import Triple
 from semcom_utils.statistics import highest, iqm_interval, lowest
@@ -42,14 +44,14 @@ NAMES = ("Cedar", "Elm", "Oak", "Harbour", "King's", "Silver", "Station", "Rose"
 DISTRICTS = ("Old Town", "Docks", "Heights", "Meadows")
 
 
-def city(generator: np.random.Generator, held_out: float = 0.1) -> tuple[list[str], list[Triple]]:
+def city(rng: np.random.Generator, held_out: float = 0.1) -> tuple[list[str], list[Triple]]:
     """Captions of a city on a grid of 8 x 8 places, in four districts, and the facts that no caption states.
 
     A tenth of the neighbourhoods is held out in both directions: "A is north of B" would give away "B is south of A".
 
     Parameters
     ----------
-    generator : numpy.random.Generator
+    rng : numpy.random.Generator
         Draws which place stands where, what is held out, and the wording.
     held_out : float
         Share of the neighbourhoods, and of the districts, that stay unsaid.
@@ -59,30 +61,55 @@ def city(generator: np.random.Generator, held_out: float = 0.1) -> tuple[list[st
     captions : list of str
         One a place of which something is said, in the grammar of :func:`semcom_utils.semantic.knowledge.parse_caption`.
     unsaid : list of Triple
+        Sorted.
+
+    Raises
+    ------
+    ValueError
+        If ``rng`` is no ``numpy.random.Generator``.
     """
-    names = np.array([f"{name} {place}" for place in PLACES for name in NAMES])[generator.permutation(64)]
+    numpy_generator("rng", rng)
+    names = np.array([f"{name} {place}" for place in PLACES for name in NAMES])[rng.permutation(64)]
     grid = names.reshape(8, 8)
     neighbours = [(a, "south of", "north of", b) for a, b in zip(grid[1:].ravel(), grid[:-1].ravel(), strict=True)]
     neighbours += [(a, "east of", "west of", b) for a, b in zip(grid[:, 1:].ravel(), grid[:, :-1].ravel(), strict=True)]
     districts = [Triple(str(grid[y, x]), "in", DISTRICTS[2 * (y // 4) + x // 4]) for y in range(8) for x in range(8)]
     said, unsaid = [], []
-    for i, (a, there, back, b) in zip(generator.permutation(len(neighbours)), neighbours, strict=True):
+    for i, (a, there, back, b) in zip(rng.permutation(len(neighbours)), neighbours, strict=True):
         hidden = i < held_out * len(neighbours)
         (unsaid if hidden else said).extend((Triple(str(a), there, str(b)), Triple(str(b), back, str(a))))
-    for i, fact in zip(generator.permutation(64), districts, strict=True):
+    for i, fact in zip(rng.permutation(64), districts, strict=True):
         (unsaid if i < held_out * 64 else said).append(fact)
     wordings = {r: [w for w, meant in knowledge.RELATIONS.items() if meant == r] for _, r, _ in said}
     captions = []
     for name in grid.ravel():
-        facts = [f"{generator.choice(wordings[r])} the {t}" for h, r, t in said if h == name]
+        facts = [f"{rng.choice(wordings[r])} the {t}" for h, r, t in said if h == name]
         if facts:
             text = " and ".join(filter(None, (", ".join(facts[:-1]), facts[-1])))
-            captions.append(f"The {name} {generator.choice(['is', 'lies'])} {text}.")
+            captions.append(f"The {name} {rng.choice(['is', 'lies'])} {text}.")
     return captions, sorted(unsaid)
 
 
 def indexed(*lists: list[Triple]) -> tuple[list[np.ndarray], list[str], list[str]]:
-    """Triples as index arrays ``[n, 3]``, with the names of entities and of relations in the order of the indices."""
+    """Triples as indices.
+
+    Parameters
+    ----------
+    *lists : list of Triple
+        One or more, which share their names.
+
+    Returns
+    -------
+    arrays : list of numpy.ndarray
+        One a list, int ``[n, 3]``: head, relation, tail.
+    entities, relations : list of str
+        Names in the order of the indices.
+
+    Examples
+    --------
+    >>> indexed([Triple("mill", "north of", "school")])
+    ([array([[0, 0, 1]])], ['mill', 'school'], ['north of'])
+    """
     entities = sorted({name for triples in lists for h, _, t in triples for name in (h, t)})
     relations = sorted({r for triples in lists for _, r, _ in triples})
     e, r = ({name: i for i, name in enumerate(names)} for names in (entities, relations))
@@ -107,6 +134,11 @@ def completion(task: dict) -> dict:
     task : dict
         ``seed``, ``dimension``; ``shuffled`` for the negative control, in which tails change places while learning;
         ``steps`` of learning instead of 400, optionally.
+
+    Returns
+    -------
+    dict
+        ``mrr``, ``hits10``, ``random_mrr`` (of random ranks), and how ``times_random`` the first is.
     """
     torch.set_num_threads(1)
     facts, asked, entities, relations, _, generator = _learned_city(task["seed"])
@@ -235,14 +267,43 @@ KAPPAS = (0.02, 0.1, 0.3)
 INTERVALS = np.geomspace(0.05, 20, 241)  # in mean times between changes of an item
 
 
-def stale_share(x) -> np.ndarray:
-    r"""Mean share of the items that are stale, :math:`1 - (1 - e^{-x}) / x` with :math:`x = \lambda T`."""
+def stale_share(x: ArrayLike) -> np.ndarray:
+    r"""Mean share of the items that are stale, :math:`1 - (1 - e^{-x}) / x` with :math:`x = \lambda T`.
+
+    Parameters
+    ----------
+    x : array_like
+        Interval between updates, in mean times between changes of an item, above 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        In (0, 1), of the shape of ``x``.
+
+    Examples
+    --------
+    >>> float(round(stale_share(1.0), 4))
+    0.3679
+    """
     x = np.asarray(x, dtype=float)
     return 1 + np.expm1(-x) / x
 
 
-def update_cost(interval, kappa: float) -> np.ndarray:
-    """Cost per time for updates every ``interval`` (in units of 1 / lambda, and of what all items cost when stale)."""
+def update_cost(interval: ArrayLike, kappa: float) -> np.ndarray:
+    """Cost per time of updates at an interval: their own, and that of what is stale meanwhile.
+
+    Parameters
+    ----------
+    interval : array_like
+        In mean times between changes of an item (1 / lambda), above 0.
+    kappa : float
+        What an update costs, over what all items cost when stale for a mean time between changes; at least 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        In units of what all items cost when stale, of the shape of ``interval``.
+    """
     return kappa / np.asarray(interval, dtype=float) + stale_share(interval)
 
 
@@ -250,6 +311,16 @@ def best_update_interval(kappa: float) -> float:
     r"""The minimiser of :func:`update_cost`: :math:`1 - (1 + x) e^{-x} = \kappa`, infinite from :math:`\kappa = 1` on.
 
     The left side is the distribution function of a gamma variable of shape 2, so its quantile is the answer.
+
+    Parameters
+    ----------
+    kappa : float
+        What an update costs, over what all items cost when stale for a mean time between changes; at least 0.
+
+    Returns
+    -------
+    float
+        In mean times between changes of an item.
     """
     return float(gamma.ppf(min(kappa, 1.0), 2))
 
@@ -308,6 +379,11 @@ def version_run(task: dict) -> dict:
     ----------
     task : dict
         ``seed``, ``sequences``, ``edits`` (in each).
+
+    Returns
+    -------
+    dict
+        Shares of the sequences: ``undone``, ``rolled_back`` and ``same_in_either_order``.
     """
     rng = np.random.default_rng(task["seed"])
     terms = [Triple(h, r, t) for h in "abcd" for r in ("in", "next to") for t in "efgh"]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from semcom_utils.generation.families import FAMILIES, Diffusion, make
+from semcom_utils.generation.families import FAMILIES, Diffusion, Family, make
 from semcom_utils.generation.families import fit as fit_family
 from semcom_utils.generation.gaussian import GaussianMixture, GaussianModel
 from semcom_utils.statistics import energy_distance, iqm_interval
@@ -47,6 +48,16 @@ def law(modes: int = 25) -> GaussianMixture:
     """A mixture of equal round Gaussians: 25 on a 5 x 5 grid turned by 30 degrees, or a single one.
 
     The grid is turned so that the two coordinates depend on one another.
+
+    Parameters
+    ----------
+    modes : int
+        25; with any other number, one.
+
+    Returns
+    -------
+    GaussianMixture
+        In the plane, each of standard deviation :data:`SPREAD`.
     """
     grid = torch.arange(5.0) - 2 if modes == 25 else torch.zeros(1)
     angle = math.pi / 6
@@ -57,12 +68,34 @@ def law(modes: int = 25) -> GaussianMixture:
 
 
 def centres(mixture: GaussianMixture) -> torch.Tensor:
-    """``[modes, 2]``."""
+    """Means of a mixture's components.
+
+    Parameters
+    ----------
+    mixture : GaussianMixture
+        As of :func:`law`.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[modes, 2]``.
+    """
     return torch.stack([component.mean for component in mixture.components])
 
 
-def draw(mixture: GaussianMixture):
-    """``draw(n, generator)`` for training: as ``mixture.sample``, without drawing from every component."""
+def draw(mixture: GaussianMixture) -> Callable[[int, torch.Generator], torch.Tensor]:
+    """A source of training data: as ``mixture.sample``, without drawing from every component.
+
+    Parameters
+    ----------
+    mixture : GaussianMixture
+        As of :func:`law`.
+
+    Returns
+    -------
+    callable
+        ``points(n, generator)``, ``[n, 2]``.
+    """
     middle = centres(mixture)
 
     def points(n, generator):
@@ -74,6 +107,15 @@ def draw(mixture: GaussianMixture):
 
 def score_samples(x: torch.Tensor, mixture: GaussianMixture, generator: torch.Generator) -> dict:
     """Hold samples ``[n, 2]`` against the law.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        ``[n, 2]``.
+    mixture : GaussianMixture
+        As of :func:`law`.
+    generator : torch.Generator
+        Draws the yardstick.
 
     Returns
     -------
@@ -107,6 +149,12 @@ def quality_run(task: dict) -> dict:
         ``family``: a key of FAMILIES; ``"data"`` (fresh draws instead of a model: the yardstick's own noise); or
         ``"exact"`` (the diffusion sampler with the exact best denoiser). ``modes``, ``seed``, ``steps`` of training;
         ``samples`` that are drawn instead of ``SAMPLES``, optionally.
+
+    Returns
+    -------
+    dict
+        As of :func:`score_samples`, with ``us_a_sample``; of a trained family ``training_s``, ``loss`` and
+        ``parameters``, too; ``nats`` where there is a density, ``by_steps`` where there are steps.
     """
     samples = task.get("samples", SAMPLES)
     torch.set_num_threads(1)
@@ -137,8 +185,23 @@ def quality_run(task: dict) -> dict:
     return record
 
 
-def evaluations(model, n: int, generator: torch.Generator) -> int:
-    """How often one after the other the network runs while n samples are drawn; all parts of a flow count as one."""
+def evaluations(model: Family, n: int, generator: torch.Generator) -> int:
+    """How often one after the other the network runs while samples are drawn; all parts of a flow count as one.
+
+    Parameters
+    ----------
+    model : Family
+        Of any family.
+    n : int
+        Samples, drawn at once.
+    generator : torch.Generator
+        Draws them.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     parts = list(model.painter) if isinstance(model.painter, torch.nn.ModuleList) else [model.painter]
     calls = []
     hooks = [part.register_forward_hook(lambda *_: calls.append(1)) for part in parts]
@@ -157,6 +220,11 @@ def length_run(task: dict) -> dict:
     ----------
     task : dict
         ``family``, ``length``, ``seed``, ``samples`` (drawn at once).
+
+    Returns
+    -------
+    dict
+        ``evaluations``, ``us_a_sample`` (microseconds of the processor) and ``parameters``.
     """
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(task["seed"])

@@ -10,8 +10,10 @@ import heapq
 
 import numpy as np
 import simpy
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
+from semcom_utils.checks import numpy_generator
 from semcom_utils.control import association
 from semcom_utils.control.queueing import departures, priority_waits
 from semcom_utils.statistics import iqm_interval
@@ -45,20 +47,36 @@ USERS, STATIONS, TOPICS = 12, 3, 8
 BANDWIDTH_HZ, BITS_PER_MESSAGE, MINIMUM = 5e6, 800.0, 300.0  # a station's bandwidth; messages per second promised
 
 
-def random_network(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def random_network(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """SNR in dB and knowledge matching, both ``[users, stations]``, of a random cell layout.
 
     Users stand anywhere in a square of one kilometre with three stations; path loss 128.1 + 37.6 log10(distance in km)
     dB, shadowing of 8 dB, 43 dBm over the bandwidth, noise of -174 dBm per hertz and 9 dB of noise figure. A user's
     messages spread over eight topics (Dirichlet); a station knows half of them, and matching is the share of the
     user's messages whose topic it knows.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Draws places, shadowing and knowledge.
+
+    Returns
+    -------
+    snr_db, matching : numpy.ndarray
+        Both ``[users, stations]``; Es/N0 in dB, and shares in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``rng`` is no ``numpy.random.Generator``.
     """
-    user, station = generator.uniform(0, 1, (USERS, 1, 2)), generator.uniform(0, 1, (1, STATIONS, 2))
+    numpy_generator("rng", rng)
+    user, station = rng.uniform(0, 1, (USERS, 1, 2)), rng.uniform(0, 1, (1, STATIONS, 2))
     distance = np.maximum(np.linalg.norm(user - station, axis=-1), 0.035)
-    loss = 128.1 + 37.6 * np.log10(distance) + 8 * generator.normal(size=distance.shape)
+    loss = 128.1 + 37.6 * np.log10(distance) + 8 * rng.normal(size=distance.shape)
     snr_db = 43 - loss + 174 - 9 - 10 * np.log10(BANDWIDTH_HZ)
-    interest = generator.dirichlet(np.full(TOPICS, 0.5), USERS)
-    known = np.argsort(generator.random((STATIONS, TOPICS)), axis=1) < TOPICS // 2
+    interest = rng.dirichlet(np.full(TOPICS, 0.5), USERS)
+    known = np.argsort(rng.random((STATIONS, TOPICS)), axis=1) < TOPICS // 2
     return snr_db, interest @ known.T
 
 
@@ -67,6 +85,16 @@ def matching_methods(snr_db: np.ndarray, matching: np.ndarray) -> dict[str, dict
 
     By channel alone is the same exact programme with everybody's matching replaced by the mean. Best SNR only chooses
     the station; its bandwidth is then shared in the knowledge of the matching, which is generous.
+
+    Parameters
+    ----------
+    snr_db, matching : numpy.ndarray
+        As of :func:`random_network`.
+
+    Returns
+    -------
+    dict or None
+        Method -> ``messages`` per second of all users, and the share of them ``below_minimum``.
     """
     budgets = np.full(STATIONS, BANDWIDTH_HZ)
     rates = association.message_rates(snr_db, matching, BITS_PER_MESSAGE)
@@ -94,6 +122,11 @@ def matching_run(task: dict) -> dict:
     ----------
     task : dict
         ``seed``, ``networks``; ``equal`` for the control, in which all pairs match by one half.
+
+    Returns
+    -------
+    dict
+        Method -> means over the networks; ``infeasible``, the share of networks that were drawn in vain.
     """
     rng = np.random.default_rng(task["seed"])
     rows, infeasible = [], 0
@@ -129,10 +162,24 @@ def _matching_summary(records: list[dict]) -> dict:
 DEVICES, TASK_RATE, LOCAL_RATE, EDGE_RATE, LINK_RATE = 8, 0.6, 1.0, 6.0, 5.0
 
 
-def split_latency(share, link_rate: float = LINK_RATE, task_rate: float = TASK_RATE) -> np.ndarray:
-    """Mean latency if each device sends a ``share`` of its tasks over one link to one server; nan where unstable.
+def split_latency(share: ArrayLike, link_rate: float = LINK_RATE, task_rate: float = TASK_RATE) -> np.ndarray:
+    """Mean latency if each device sends a share of its tasks over one link to one server.
 
     All three are M/M/1 queues, and a split of a Poisson stream is Poisson (Jackson network).
+
+    Parameters
+    ----------
+    share : array_like
+        In [0, 1].
+    link_rate : float
+        Tasks a time that the link can carry.
+    task_rate : float
+        Tasks a time of each device.
+
+    Returns
+    -------
+    numpy.ndarray
+        In task times of a device, of the shape of ``share``; nan where a queue is unstable.
     """
     p = np.asarray(share, dtype=float)
     local, sent = (1 - p) * task_rate, DEVICES * p * task_rate
@@ -145,7 +192,25 @@ def split_latency(share, link_rate: float = LINK_RATE, task_rate: float = TASK_R
 
 
 def best_split(link_rate: float = LINK_RATE, task_rate: float = TASK_RATE) -> float:
-    """The share that minimises :func:`split_latency` (convex in the share), 0 where sending never pays."""
+    """The share that minimises :func:`split_latency` (convex in the share), 0 where sending never pays.
+
+    Parameters
+    ----------
+    link_rate : float
+        Tasks a time that the link can carry.
+    task_rate : float
+        Tasks a time of each device.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If device and edge together cannot carry the tasks.
+    """
     low = max(0.0, 1 - LOCAL_RATE / task_rate)
     high = min(1.0, min(link_rate, EDGE_RATE) / (DEVICES * task_rate))
     if low >= high:
@@ -166,6 +231,11 @@ def offloading_run(task: dict) -> dict:
     ----------
     task : dict
         ``seed``, ``link`` (tasks a time that the link can carry), ``tasks`` (per device).
+
+    Returns
+    -------
+    dict
+        ``share``, the best; mean latency of the best ``split``, of ``local`` and ``edge`` alone (None: unstable).
     """
     rng, n = np.random.default_rng(task["seed"]), task["tasks"]
     arrivals = np.cumsum(rng.exponential(1 / TASK_RATE, (DEVICES, n)), axis=1)
@@ -218,6 +288,11 @@ def off_peak_run(task: dict) -> dict:
     ----------
     task : dict
         ``seed``, ``days``; ``flat`` for the control, a load that is the same all day.
+
+    Returns
+    -------
+    dict
+        Mean waits ``at_once`` and ``off_peak`` in seconds, and how many user ``packets`` there were.
     """
     rng = np.random.default_rng(task["seed"])
     horizon = task["days"] * DAY
@@ -261,14 +336,25 @@ EMPTY_P99_MS = CRITICAL_MS * float(np.log(100))
 
 
 def waits(load: float) -> tuple[float, float]:
-    """Mean waits of critical and of ordinary messages, in ms, at a load of both together (:func:`priority_waits`)."""
+    """Mean waits of critical and of ordinary messages (:func:`priority_waits`).
+
+    Parameters
+    ----------
+    load : float
+        Of both together, at least that of the critical ones.
+
+    Returns
+    -------
+    tuple of float
+        In ms; infinite where the link is overloaded.
+    """
     return priority_waits((CRITICAL_LOAD, load - CRITICAL_LOAD), (CRITICAL_MS, ORDINARY_MS))
 
 
 class _Link:
     """One link in SimPy: a heap of waiting messages, a server, and an interruption where the discipline asks for it."""
 
-    def __init__(self, env, discipline: str):
+    def __init__(self, env, discipline: str) -> None:
         self.env, self.discipline, self.waiting, self.done = env, discipline, [], []
         self.idle, self.serving, self.n = env.event(), None, 0
         self.server = env.process(self.serve())

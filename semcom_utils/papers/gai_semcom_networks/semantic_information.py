@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 from scipy.special import entr
 
-from semcom_utils.checks import one_of, positive_integer, real_number
+from semcom_utils.checks import numpy_generator, one_of, positive_integer, real_number
 from semcom_utils.semantic.information import (
     arithmetic_decode,
     arithmetic_encode,
@@ -31,7 +31,9 @@ __all__ = [
     "STUDIES",
     "UNEVEN",
     "WORDS",
+    "capacity_run",
     "code_block",
+    "entropy_run",
     "knowledge_run",
     "partly_heard",
     "scene_frequencies",
@@ -68,12 +70,24 @@ CONTEXTS = {
 
 
 def scenes() -> list[tuple[str, ...]]:
-    """All meanings: (colour, kind, size, place), 54 of them, in the order of every table here."""
+    """All meanings, in the order of every table here.
+
+    Returns
+    -------
+    list of tuple of str
+        (colour, kind, size, place), 54 of them.
+    """
     return list(product(*WORDS.values()))
 
 
 def scene_frequencies() -> np.ndarray:
-    """How often each scene occurs in each context, int ``[contexts, scenes]``; each row sums to 10,000."""
+    """How often each scene occurs in each context.
+
+    Returns
+    -------
+    numpy.ndarray
+        Int ``[contexts, scenes]``; each row sums to 10,000.
+    """
     return np.array([[int(np.prod(w)) for w in product(*weights)] for weights in CONTEXTS.values()])
 
 
@@ -109,7 +123,18 @@ def sentences(synonyms: bool = True) -> tuple[list[str], np.ndarray, np.ndarray]
 
 
 def entropy_run(task: dict) -> dict:
-    """Entropies of the grammar, exactly, and the mean length of Huffman's code for meanings and for sentences."""
+    """Entropies of the grammar, exactly, and the mean length of Huffman's code for meanings and for sentences.
+
+    Parameters
+    ----------
+    task : dict
+        ``synonyms``, as for :func:`sentences`.
+
+    Returns
+    -------
+    dict
+        In bits: ``H_X``, ``H_M``, ``H_X_given_M``, ``gap``, ``gap_less_wording``, and the lengths of the codes.
+    """
     _, g, wording = sentences(task["synonyms"])
     p_m = scene_frequencies().sum(0) / scene_frequencies().sum()
     p_x = p_m[g] * wording
@@ -137,6 +162,11 @@ def knowledge_run(task: dict) -> dict:
         Mean bits a message ``without`` and ``with_knowledge``, what was ``saved``, and the share of wrong meanings:
         ``errors`` of both, ``errors_if_it_differs`` (the decoder believes in the next context, for every message) and
         ``errors_one_by_one`` (the same with one message a code, so that no error can spread to the next).
+
+    Raises
+    ------
+    ValueError
+        If ``messages`` is no positive integer.
     """
     rng = np.random.default_rng(task["seed"])
     n = positive_integer("messages", task["messages"])
@@ -171,12 +201,19 @@ def knowledge_run(task: dict) -> dict:
 
 
 def partly_heard(lost: float, paraphrased: float) -> tuple[np.ndarray, np.ndarray]:
-    """A channel for two meanings with two words each: word heard, only its meaning heard, or nothing heard.
+    r"""A channel for two meanings with two words each: word heard, only its meaning heard, or nothing heard.
+
+    Parameters
+    ----------
+    lost : float
+        Probability that nothing is heard.
+    paraphrased : float
+        Probability that the meaning is heard alone.
 
     Returns
     -------
     numpy.ndarray, numpy.ndarray
-        :math:`p(y \\mid x)`, ``[4, 7]``, and the meaning of each word, ``[4]``.
+        :math:`p(y \mid x)`, ``[4, 7]``, and the meaning of each word, ``[4]``.
 
     Raises
     ------
@@ -211,7 +248,7 @@ def _rank(rows: np.ndarray) -> int:
 
 
 def code_block(
-    n: int, rate: float, lost: float, paraphrased: float, generator: np.random.Generator, wording: str = "coded"
+    n: int, rate: float, lost: float, paraphrased: float, rng: np.random.Generator, wording: str = "coded"
 ) -> dict:
     """Send one block of ``n`` words with a random linear code, and tell whether the message can be decoded.
 
@@ -226,7 +263,7 @@ def code_block(
         Message bits a word, in (0, 1].
     lost, paraphrased : float
         The channel, see :func:`partly_heard`.
-    generator : numpy.random.Generator
+    rng : numpy.random.Generator
         Draws code and channel.
     wording : str
         ``coded``: synonyms carry parities; ``fixed``: each meaning always has the same word.
@@ -245,8 +282,9 @@ def code_block(
     partly_heard(lost, paraphrased)
     one_of("wording", wording, ("coded", "fixed"))
     k = max(1, round(rate * n))
-    said, worded = generator.integers(0, 2, (2, n, k), dtype=np.uint8)
-    u = generator.random(n)
+    numpy_generator("rng", rng)
+    said, worded = rng.integers(0, 2, (2, n, k), dtype=np.uint8)
+    u = rng.random(n)
     heard = [said[u >= lost]] + ([worded[u >= lost + paraphrased]] if wording == "coded" else [])
     heard = np.concatenate(heard)
     decoded = len(heard) >= k and _rank(heard) == k
@@ -254,7 +292,18 @@ def code_block(
 
 
 def capacity_run(task: dict) -> dict:
-    """Some blocks at one rate, given as a share of the capacity in meanings."""
+    """Some blocks at one rate, given as a share of the capacity in meanings.
+
+    Parameters
+    ----------
+    task : dict
+        ``lost``, ``paraphrased``, ``n``, ``share``, ``wording``, ``blocks`` and ``seed``.
+
+    Returns
+    -------
+    dict
+        How many blocks ``failed``, and how many were ``decoded_not_distinct``.
+    """
     rng = np.random.default_rng(task["seed"])
     capacity, _ = meaning_capacity(*partly_heard(task["lost"], task["paraphrased"]))
     arguments = (task["n"], task["share"] * capacity, task["lost"], task["paraphrased"], rng, task["wording"])
@@ -273,10 +322,24 @@ UNEVEN = (0, 0, 0, 1)
 
 
 def uneven_by_grid(lost: float, paraphrased: float, step: float = 0.0005) -> float:
-    """Capacity in meanings of :func:`partly_heard` with ``UNEVEN`` meanings, by trying all inputs on a grid.
+    r"""Capacity in meanings of :func:`partly_heard` with ``UNEVEN`` meanings, by trying all inputs on a grid.
 
     The first two words can change places, so they are equally likely in some best input. What is heard is the word,
     its pair or nothing: :math:`I = (1 - \\varepsilon - \\sigma) H(\\text{word}) + \\sigma H(\\text{pair})`.
+
+    Parameters
+    ----------
+    lost : float
+        Probability that nothing is heard.
+    paraphrased : float
+        Probability that the meaning is heard alone.
+    step : float
+        Of the grid of probabilities.
+
+    Returns
+    -------
+    float
+        In bits a use.
     """
     partly_heard(lost, paraphrased)
     a, c = np.meshgrid(np.arange(0, 0.5 + step / 2, step), np.arange(0, 1 + step / 2, step))

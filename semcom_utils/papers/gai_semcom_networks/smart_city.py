@@ -7,6 +7,7 @@ forgets words. The chapter ``notebooks/13d_resource_allocation`` explains what i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 from semcom_utils import toyworld
-from semcom_utils.checks import positive_integer
+from semcom_utils.checks import numpy_generator, positive_integer
 from semcom_utils.generation.families import mlp
 from semcom_utils.statistics import iqm_interval, lowest
 from semcom_utils.studies import Study
@@ -42,12 +43,20 @@ SEEDS = range(100, 110)  # tried out on seeds 0 to 2
 
 
 class City(NamedTuple):
-    """Readings of the three sensors, each ``[n, numbers]``, and the right answer of each task, ``[n]``."""
+    """What three sensors read at places of a city, and the right answers.
+
+    Attributes
+    ----------
+    x : dict of str to torch.Tensor
+        Sensor -> readings, ``[n, numbers]``.
+    y : dict of str to torch.Tensor
+        Task -> right answer, int ``[n]``.
+    """
 
     x: dict[str, torch.Tensor]
     y: dict[str, torch.Tensor]
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: slice | torch.Tensor) -> City:
         """Some of the places (a slice or indices)."""
         return City({k: v[rows] for k, v in self.x.items()}, {k: v[rows] for k, v in self.y.items()})
 
@@ -57,14 +66,15 @@ def _pooled(image: np.ndarray) -> np.ndarray:
     return image.reshape(*image.shape[:-2], 8, 8, 8, 8).mean((-3, -1)).ravel()
 
 
-def readings(n: int, generator: np.random.Generator) -> City:
+def readings(n: int, rng: np.random.Generator) -> City:
     """Draw places and let the sensors look at them.
 
     Parameters
     ----------
     n : int
         Number of places.
-    generator : numpy.random.Generator
+    rng : numpy.random.Generator
+        Draws places, noise and words.
 
     Returns
     -------
@@ -72,17 +82,23 @@ def readings(n: int, generator: np.random.Generator) -> City:
         ``camera``: the picture's means over blocks, with noise of standard deviation 0.2, 192 numbers. ``radar``: the
         share of each block that things cover, with noise of 0.2, 64 numbers. ``report``: how often each word is said,
         half of the words forgotten, one number a word of the vocabulary. All about zero mean.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is no positive integer, or ``rng`` no generator.
     """
+    numpy_generator("rng", rng)
     words = {word: i for i, word in enumerate(toyworld.VOCABULARY)}
     x, y = {name: [] for name in SENSORS}, {name: [] for name in TASKS}
     for _ in range(positive_integer("n", n)):
-        description = toyworld.random_description(generator, split=None)
+        description = toyworld.random_description(rng, split=None)
         scene = toyworld.render(description)
         picture, covered = _pooled(scene.image), _pooled((scene.instances > 0).astype(float))
-        x["camera"].append(picture - 0.5 + 0.2 * generator.normal(size=picture.shape))
-        x["radar"].append(covered + 0.2 * generator.normal(size=covered.shape))
-        said = [words[word] for word in toyworld.paraphrase(description, generator).replace(",", " ,").split()]
-        heard = [word for word in said if generator.random() < 0.5]
+        x["camera"].append(picture - 0.5 + 0.2 * rng.normal(size=picture.shape))
+        x["radar"].append(covered + 0.2 * rng.normal(size=covered.shape))
+        said = [words[word] for word in toyworld.paraphrase(description, rng).replace(",", " ,").split()]
+        heard = [word for word in said if rng.random() < 0.5]
         x["report"].append(np.bincount(heard, minlength=len(words)).astype(float))
         things = description.things
         y["count"].append(len(things) - 1)
@@ -95,17 +111,60 @@ def readings(n: int, generator: np.random.Generator) -> City:
 
 
 def make_encoders(city: City, generator: torch.Generator) -> torch.nn.ModuleDict:
-    """One untrained network a sensor, from its readings to 32 numbers."""
+    """One untrained network a sensor, from its readings to 32 numbers.
+
+    Parameters
+    ----------
+    city : City
+        Readings and answers.
+    generator : torch.Generator
+        Draws the weights.
+
+    Returns
+    -------
+    torch.nn.ModuleDict
+        Sensor -> network.
+    """
     return torch.nn.ModuleDict({k: mlp(v.shape[1], EMBEDDING, HIDDEN, generator) for k, v in city.x.items()})
 
 
 def embed(encoders: torch.nn.ModuleDict, x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Every sensor's readings as vectors of unit length in the one space, ``[n, 32]`` each."""
+    """Every sensor's readings as vectors in the one space.
+
+    Parameters
+    ----------
+    encoders : torch.nn.ModuleDict
+        As of :func:`make_encoders`.
+    x : dict of str to torch.Tensor
+        Sensor -> readings, ``[n, numbers]``.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        Sensor -> vectors of unit length, ``[n, 32]``.
+    """
     return {name: normalize(encoders[name](x[name]), dim=1) for name in encoders}
 
 
-def contrast(encoders, city: City, temperature: float = 0.1) -> torch.Tensor:
-    """InfoNCE over the three pairs of sensors: readings of one place belong together, of two places do not."""
+def contrast(encoders: torch.nn.ModuleDict, city: City, temperature: float = 0.1) -> torch.Tensor:
+    """InfoNCE over the three pairs of sensors: readings of one place belong together, of two places do not.
+
+    The loss of van den Oord et al. (2018), both ways for each pair, as CLIP and ImageBind have it.
+
+    Parameters
+    ----------
+    encoders : torch.nn.ModuleDict
+        As of :func:`make_encoders`.
+    city : City
+        Readings and answers.
+    temperature : float
+        Divides the cosines.
+
+    Returns
+    -------
+    torch.Tensor
+        A number, in nats.
+    """
     e = list(embed(encoders, city.x).values())
     target = torch.arange(len(e[0]))
     pairs = [(e[i] @ e[j].T) / temperature for i in range(len(e)) for j in range(i)]
@@ -116,8 +175,25 @@ def _parameters(*modules) -> int:
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
-def train(modules, loss, data: City, validation: City, generator: torch.Generator) -> int:
+def train(
+    modules: Sequence[torch.nn.Module],
+    loss: Callable[[City], torch.Tensor],
+    data: City,
+    validation: City,
+    generator: torch.Generator,
+) -> int:
     """Adam until the loss on the validation set has not fallen for five epochs; the best epoch's weights are kept.
+
+    Parameters
+    ----------
+    modules : sequence of torch.nn.Module
+        What learns, in place.
+    loss : callable
+        ``loss(city)``, a number.
+    data, validation : City
+        To learn from, and to stop by.
+    generator : torch.Generator
+        Shuffles.
 
     Returns
     -------
@@ -174,8 +250,23 @@ def _heads(encoders, sets, generator, sensors=SENSORS) -> tuple[dict[str, float]
     return accuracy, operations
 
 
-def recall(encoders, city: City, candidates: int = 100) -> dict[str, float]:
-    """How often, among so many reports, the one nearest to a camera's (a radar's) vector is that of the same place."""
+def recall(encoders: torch.nn.ModuleDict, city: City, candidates: int = 100) -> dict[str, float]:
+    """How often, among so many reports, the one nearest to a camera's (a radar's) vector is that of the same place.
+
+    Parameters
+    ----------
+    encoders : torch.nn.ModuleDict
+        As of :func:`make_encoders`.
+    city : City
+        Readings and answers.
+    candidates : int
+        Reports among which one is right; divides the number of places.
+
+    Returns
+    -------
+    dict of str to float
+        ``camera`` and ``radar``, in [0, 1].
+    """
     with torch.no_grad():
         e = embed(encoders, city.x)
     out = {}

@@ -6,6 +6,8 @@ that its outcome depends on, the seed included.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from scipy import stats
@@ -20,7 +22,6 @@ from semcom_utils.control.diffusion_policy import (
     initialised,
     train,
 )
-from semcom_utils.control.library_agents import library_agent, train_library_agent
 from semcom_utils.papers.isgc.scenario import (
     PAPER_STATES,
     BatchIsgcEnv,
@@ -45,11 +46,24 @@ SEEDS = range(10)
 
 
 def held_out_states(constants: IsgcConstants | None = None, n: int = 4096) -> np.ndarray:
-    """The states that every method is judged on, ``[n, 10]``."""
+    """The states that every method is judged on.
+
+    Parameters
+    ----------
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
+    n : int
+        How many; fewer are not the first of more.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[n, 10]``.
+    """
     return sample_states(n, np.random.default_rng(HELD_OUT), constants)
 
 
-def evaluate(decide, env: BatchIsgcEnv, states: np.ndarray) -> dict:
+def evaluate(decide: Callable[[np.ndarray], np.ndarray], env: BatchIsgcEnv, states: np.ndarray) -> dict:
     """Judge a policy on states.
 
     Parameters
@@ -58,6 +72,13 @@ def evaluate(decide, env: BatchIsgcEnv, states: np.ndarray) -> dict:
         Maps observations ``[n, 10]`` to actions ``[n, 3]``.
     env : BatchIsgcEnv
         Tells how states are observed and actions executed.
+    states : numpy.ndarray
+        ``[n, 10]``.
+
+    Returns
+    -------
+    dict
+        As of :func:`share_of_optimum`.
     """
     action = decide(observe(states, env.constants, env.observation))
     return share_of_optimum(states, env.execute(states, action), env.constants)
@@ -79,6 +100,8 @@ def _agent(task: dict, env: BatchIsgcEnv, seed: int, observer):
     settings.pop("copies")
     noise = torch.Generator().manual_seed(seed + 1)
     if task["method"] in ("ppo", "sac"):
+        from semcom_utils.control.library_agents import library_agent, train_library_agent  # Stable-Baselines3: slow
+
         agent = library_agent(task["method"], env, seed, width=width, **settings)
 
         def decide_with(agent):
@@ -148,11 +171,24 @@ TUNING_DRAWS = 6
 TUNING_STEPS = 200_000
 
 
-def search_space(method: str, generator: np.random.Generator) -> dict:
-    """One random draw of a learner's settings; spaces of comparable size, agreed before any run."""
+def search_space(method: str, rng: np.random.Generator) -> dict:
+    """One random draw of a learner's settings; spaces of comparable size, agreed before any run.
+
+    Parameters
+    ----------
+    method : str
+        One of ``LEARNERS``.
+    rng : numpy.random.Generator
+        Draws one setting after the other.
+
+    Returns
+    -------
+    dict
+        For :func:`run`, ``copies`` of the environment included.
+    """
 
     def pick(*choices):
-        return choices[generator.integers(len(choices))]
+        return choices[rng.integers(len(choices))]
 
     if method in ("diffusion", "mlp"):
         rate = pick(3e-4, 1e-3, 3e-3)

@@ -10,13 +10,14 @@ States are arrays ``[..., 10]`` with components in the order of :data:`STATE`; a
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
-import pandas as pd
+from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, one_of, positive_integer, real_number
+from semcom_utils.checks import finite_array, numpy_generator, one_of, positive_integer, real_number
 from semcom_utils.control.allocation import (
     RELATIVE_TOLERANCE,
     optimal_allocation,
@@ -24,6 +25,9 @@ from semcom_utils.control.allocation import (
     smallest_latency_budget,
     transmission_time,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "HOPS",
@@ -66,6 +70,36 @@ class IsgcConstants:
 
     Where the paper contradicts itself the default is the reading that its Fig. 5 supports; :meth:`as_printed` is the
     other one.
+
+    Attributes
+    ----------
+    entropy, symbols : tuple of float
+        Ranges of H (semantic units a message) and K (symbols a message).
+    gain, power : tuple of float
+        Ranges of the channel gains and of the transmission powers of both bit hops.
+    noise_std : float
+        Of the law that the two sigma are drawn from.
+    noise_sign, noise_meaning : str
+        ``"folded"`` or ``"signed"``; ``"deviation"`` or ``"variance"``.
+    aigc_computing, rendering_computing : tuple of float
+        Ranges of C_a and C_m, in TFLOP/s.
+    device_computing : float
+        C_s, in TFLOP/s.
+    work : tuple of float
+        Z_s, Z_a, Z_m, in TFLOP.
+    data : tuple of float
+        D of the three hops, in Msut, Mbit, Mbit.
+    price : tuple of float
+        q of the three hops, per Msut and per Mbit.
+    bandwidth : float
+        W, in MHz.
+    tolerable_time : float
+        T_max, in s.
+
+    Raises
+    ------
+    ValueError
+        If a range does not rise, a number is negative where it must not be, or a choice is unknown.
     """
 
     entropy: tuple = _paper((1.0, 2.0), "IV-C: H uniform on (1, 2), in semantic units (sut) per message")
@@ -104,13 +138,15 @@ class IsgcConstants:
         "states without any feasible allocation (outage)",
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("entropy", "symbols", "gain", "power", "aigc_computing", "rendering_computing"):
             low, high = finite_array(name, getattr(self, name), last=2, low=0)
             if not low < high:
                 raise ValueError(f"{name} must be a pair (low, high) with low < high, got {getattr(self, name)!r}")
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # a list could not be a key
         for name in ("work", "data", "price"):
             finite_array(name, getattr(self, name), last=3, low=0)
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("noise_std", "device_computing", "bandwidth", "tolerable_time"):
             real_number(name, getattr(self, name), low=0, low_open=True)
         one_of("noise_sign", self.noise_sign, ("folded", "signed"))
@@ -118,26 +154,63 @@ class IsgcConstants:
 
     @classmethod
     def as_printed(cls, **changes: Any) -> IsgcConstants:
-        """The text of section IV-C to the letter: K uniform on (0, 0.8), sigma with its sign."""
+        """The text of section IV-C to the letter: K uniform on (0, 0.8), sigma with its sign.
+
+        Parameters
+        ----------
+        **changes
+            Further constants that differ from the defaults.
+
+        Returns
+        -------
+        IsgcConstants
+            Raises ``ValueError`` if a constant is impossible, as the class does.
+        """
         return cls(**{"symbols": (0.0, 0.8), "noise_sign": "signed", **changes})
 
     def table(self) -> pd.DataFrame:
-        """All constants with their source and reason, one row each."""
+        """All constants with their source and reason.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a constant: name, value, "paper" or "assumed", where or why.
+        """
+        import pandas as pd
+
         rows = [(f.name, getattr(self, f.name), f.metadata["source"], f.metadata["why"]) for f in fields(self)]
         return pd.DataFrame(rows, columns=["constant", "value", "source", "where or why"])
 
 
-def sample_states(n: int, generator: np.random.Generator, constants: IsgcConstants | None = None) -> np.ndarray:
-    """Draw ``n`` independent states, shape ``[n, 10]`` (section IV-C).
+def sample_states(n: int, rng: np.random.Generator, constants: IsgcConstants | None = None) -> np.ndarray:
+    """Draw independent states (section IV-C).
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    rng : numpy.random.Generator
+        Draws them, component by component.
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[n, 10]``, components as in :data:`STATE`.
 
     Raises
     ------
     ValueError
-        If ``n`` is no positive integer or ``generator`` no ``numpy.random.Generator``.
+        If ``n`` is no positive integer or ``rng`` no ``numpy.random.Generator``.
+
+    Examples
+    --------
+    >>> sample_states(3, np.random.default_rng(0)).shape
+    (3, 10)
     """
     n = positive_integer("n", n)
-    if not isinstance(generator, np.random.Generator):
-        raise ValueError(f"generator must be a numpy.random.Generator, got {type(generator).__name__}")
+    numpy_generator("rng", rng)
     k = constants or IsgcConstants()
     s = np.empty((n, len(STATE)))
     ranges = {
@@ -152,18 +225,18 @@ def sample_states(n: int, generator: np.random.Generator, constants: IsgcConstan
     }
     for column, (low, high) in ranges.items():
         # 1 - U lies in (0, 1]: a K or g of exactly zero has no rate
-        s[:, column] = high - (high - low) * generator.random(n) if low else high * (1 - generator.random(n))
-    s[:, _SIGMA_A : _SIGMA_M + 1] = generator.normal(0.0, k.noise_std, (n, 2))
+        s[:, column] = high - (high - low) * rng.random(n) if low else high * (1 - rng.random(n))
+    s[:, _SIGMA_A : _SIGMA_M + 1] = rng.normal(0.0, k.noise_std, (n, 2))
     if k.noise_sign == "folded":
         s[:, _SIGMA_A : _SIGMA_M + 1] = np.abs(s[:, _SIGMA_A : _SIGMA_M + 1])
     return s
 
 
-def _states(states) -> np.ndarray:
+def _states(states: ArrayLike) -> np.ndarray:
     return finite_array("states", states, last=len(STATE))
 
 
-def spectral_rates(states, constants: IsgcConstants | None = None) -> np.ndarray:
+def spectral_rates(states: ArrayLike, constants: IsgcConstants | None = None) -> np.ndarray:
     r"""What a hertz carries on each hop, per second.
 
     .. math:: c = \bigl(H/K,\ \log_2(1 + g_a p_a/\sigma_a^2),\ \log_2(1 + g_m p_m/\sigma_m^2)\bigr)
@@ -172,11 +245,20 @@ def spectral_rates(states, constants: IsgcConstants | None = None) -> np.ndarray
 
     Parameters
     ----------
-    states : array_like, shape ``[..., 10]``
+    states : array_like
+        ``[..., 10]``, components as in :data:`STATE`.
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
 
     Returns
     -------
-    ndarray, shape ``[..., 3]``
+    numpy.ndarray
+        ``[..., 3]``.
+
+    Raises
+    ------
+    ValueError
+        If ``states`` are not finite with a last axis of 10.
     """
     s = _states(states)
     k = constants or IsgcConstants()
@@ -190,22 +272,76 @@ def spectral_rates(states, constants: IsgcConstants | None = None) -> np.ndarray
     return c
 
 
-def computation_times(states, constants: IsgcConstants | None = None) -> np.ndarray:
-    """Extraction, inference and rendering times Z/C in seconds, shape ``[..., 3]`` (section IV-A, items 1, 3, 5)."""
+def computation_times(states: ArrayLike, constants: IsgcConstants | None = None) -> np.ndarray:
+    """Extraction, inference and rendering times Z/C (section IV-A, items 1, 3, 5).
+
+    Parameters
+    ----------
+    states : array_like
+        ``[..., 10]``, components as in :data:`STATE`.
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
+
+    Returns
+    -------
+    numpy.ndarray
+        In seconds, ``[..., 3]``.
+
+    Raises
+    ------
+    ValueError
+        If ``states`` are not finite with a last axis of 10.
+    """
     s = _states(states)
     k = constants or IsgcConstants()
     capacity = np.stack([np.full(s.shape[:-1], k.device_computing), s[..., _C_A], s[..., _C_M]], -1)
     return np.asarray(k.work) / capacity
 
 
-def latency_budget(states, constants: IsgcConstants | None = None) -> np.ndarray:
-    """Seconds left for the three transmissions, T_max minus all computation, shape ``[...]``; may be negative."""
+def latency_budget(states: ArrayLike, constants: IsgcConstants | None = None) -> np.ndarray:
+    """Seconds left for the three transmissions, T_max minus all computation.
+
+    Parameters
+    ----------
+    states : array_like
+        ``[..., 10]``, components as in :data:`STATE`.
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[...]``; may be negative.
+
+    Raises
+    ------
+    ValueError
+        If ``states`` are not finite with a last axis of 10.
+    """
     k = constants or IsgcConstants()
     return k.tolerable_time - computation_times(states, k).sum(-1)
 
 
-def allocation_problem(states, constants: IsgcConstants | None = None) -> dict[str, np.ndarray]:
-    """The arguments of :func:`optimal_allocation` for these states: a = q c, b = D / c, W and the latency budget."""
+def allocation_problem(states: ArrayLike, constants: IsgcConstants | None = None) -> dict[str, np.ndarray]:
+    """The arguments of :func:`optimal_allocation` for these states: a = q c, b = D / c, W and the latency budget.
+
+    Parameters
+    ----------
+    states : array_like
+        ``[..., 10]``, components as in :data:`STATE`.
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        ``price_rates`` and ``latency_loads`` ``[..., 3]``; ``bandwidth`` (MHz) and ``latency_budget`` (s) ``[...]``.
+
+    Raises
+    ------
+    ValueError
+        If ``states`` are not finite with a last axis of 10.
+    """
     k = constants or IsgcConstants()
     c = spectral_rates(states, k)
     with np.errstate(divide="ignore"):
@@ -218,35 +354,91 @@ def allocation_problem(states, constants: IsgcConstants | None = None) -> dict[s
     }
 
 
-def utility(states, allocation, constants: IsgcConstants | None = None) -> np.ndarray:
-    """The provider's utility sum_i q_i R_i of an allocation in MHz, shape ``[...]`` (section IV-A, item 7)."""
+def utility(states: ArrayLike, allocation: ArrayLike, constants: IsgcConstants | None = None) -> np.ndarray:
+    """The provider's utility sum_i q_i R_i of an allocation (section IV-A, item 7).
+
+    Parameters
+    ----------
+    states : array_like
+        ``[..., 10]``, components as in :data:`STATE`.
+    allocation : array_like
+        Bandwidths in MHz, at least 0, ``[..., 3]``.
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[...]``.
+
+    Raises
+    ------
+    ValueError
+        If ``states`` are not finite with a last axis of 10, or ``allocation`` is not three bandwidths of at least 0.
+    """
     k = constants or IsgcConstants()
     w = finite_array("allocation", allocation, last=3, low=0)
     return (np.asarray(k.price) * spectral_rates(states, k) * w).sum(-1)
 
 
-def bandwidth_from_action(action, bandwidth: float) -> np.ndarray:
+def bandwidth_from_action(action: ArrayLike, bandwidth: float) -> np.ndarray:
     r"""Allocation of an action :math:`x \in [-1, 1]^3`.
 
     .. math:: W_i = W u_i / \textstyle\sum_j u_j, \qquad u_i = (x_i + 1)/2 + 0.002
 
     All of the band is always given out, as the utility only grows in it. The 0.002 keeps a hop at about 0.1% of the
     band at least. Values outside [-1, 1] are clipped, as every agent here does with its actions.
+
+    Parameters
+    ----------
+    action : array_like
+        ``[..., 3]``.
+    bandwidth : float
+        W, in MHz.
+
+    Returns
+    -------
+    numpy.ndarray
+        In MHz, ``[..., 3]``, with sum W.
+
+    Raises
+    ------
+    ValueError
+        If ``action`` is not finite with a last axis of 3.
+
+    Examples
+    --------
+    >>> bandwidth_from_action([1.0, 1.0, 1.0], 9.0)
+    array([3., 3., 3.])
     """
     x = np.clip(finite_array("action", action, last=3), -1.0, 1.0)
     u = (x + 1) / 2 + 0.002
     return bandwidth * u / u.sum(-1, keepdims=True)
 
 
-def observe(states, constants: IsgcConstants | None = None, form: str = "decibel") -> np.ndarray:
-    """What a policy sees of a state: ten numbers of about zero mean and unit spread, float32, shape ``[..., 10]``.
+def observe(states: ArrayLike, constants: IsgcConstants | None = None, form: str = "decibel") -> np.ndarray:
+    """What a policy sees of a state: ten numbers of about zero mean and unit spread.
 
     Parameters
     ----------
+    states : array_like
+        ``[..., 10]``, components as in :data:`STATE`.
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
     form : {"decibel", "raw"}
         "decibel" gives gains and noise deviations by their logarithm, as receivers report them, up to a constant
         factor (a sigma's sign is lost, which no rate depends on); "raw" scales the ten components and centres all but
         the sigmas.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float32 ``[..., 10]``.
+
+    Raises
+    ------
+    ValueError
+        If ``states`` are not finite with a last axis of 10, or ``form`` is unknown.
     """
     s = _states(states)
     k = constants or IsgcConstants()
@@ -276,12 +468,12 @@ def observe(states, constants: IsgcConstants | None = None, form: str = "decibel
 
 
 def reward(
-    states,
-    allocation,
+    states: ArrayLike,
+    allocation: ArrayLike,
     constants: IsgcConstants | None = None,
     form: str = "share",
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Reward of an executed allocation, and whether it meets the latency budget; two arrays ``[...]``.
+    r"""Reward of an executed allocation, and whether it meets the latency budget.
 
     The utility, divided by what the whole band would earn on the best hop (:math:`W \max_i a_i`), so that it lies in
     (0, 1]: states are independent of actions, so a positive factor of the state alone moves no optimum. An allocation
@@ -289,8 +481,27 @@ def reward(
 
     Parameters
     ----------
+    states : array_like
+        ``[..., 10]``, components as in :data:`STATE`.
+    allocation : array_like
+        Bandwidths in MHz, at least 0, ``[..., 3]``.
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
     form : {"share", "utility"}
         "utility" leaves the division out, as the paper does.
+
+    Returns
+    -------
+    reward : numpy.ndarray
+        ``[...]``.
+    feasible : numpy.ndarray of bool
+        ``[...]``.
+
+    Raises
+    ------
+    ValueError
+        If ``states`` are not finite with a last axis of 10, ``allocation`` is not three bandwidths of at least 0, or
+        ``form`` is unknown.
     """
     k = constants or IsgcConstants()
     one_of("form", form, ("share", "utility"))
@@ -307,14 +518,37 @@ def reward(
     return np.where(feasible, earned, -0.1 - np.minimum(0.3 * np.maximum(excess, 0), 1.0)), feasible
 
 
-def share_of_optimum(states, allocation, constants: IsgcConstants | None = None) -> dict[str, float]:
+@lru_cache(maxsize=4)
+def _optimum(shape: tuple[int, ...], data: bytes, k: IsgcConstants) -> tuple[np.ndarray, dict, np.ndarray]:
+    """Which states have a feasible allocation, the problems of these, and their optima; not to be written to.
+
+    The states come as bytes, which can be a key.
+    """
+    problem = allocation_problem(np.frombuffer(data).reshape(shape), k)
+    solvable = smallest_latency_budget(problem["latency_loads"], problem["bandwidth"]) <= problem["latency_budget"]
+    if not solvable.any():
+        raise ValueError("states must hold at least one in which some allocation is feasible, got none")
+    problem = {name: value[solvable] for name, value in problem.items()}
+    _, best = optimal_allocation(**problem)
+    return solvable, problem, best
+
+
+def share_of_optimum(
+    states: ArrayLike, allocation: ArrayLike, constants: IsgcConstants | None = None
+) -> dict[str, float]:
     """How much of the exact optimum an allocation earns, over the states that have a feasible allocation.
+
+    The optimum of the states that were asked about last is kept: whoever judges many policies on the same states, as
+    every study here does, solves it once.
 
     Parameters
     ----------
-    states : array_like, ``[n, 10]``
-    allocation : array_like, ``[n, 3]``, in MHz
-        One that is too slow earns nothing.
+    states : array_like
+        ``[n, 10]``, components as in :data:`STATE`.
+    allocation : array_like
+        Bandwidths in MHz, ``[n, 3]``. One that is too slow earns nothing.
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
 
     Returns
     -------
@@ -322,15 +556,16 @@ def share_of_optimum(states, allocation, constants: IsgcConstants | None = None)
         ``share`` (its total utility over the optimum's), ``mean_ratio`` (the mean of the states' own ratios),
         ``utility`` (mean, in Msut/s and Mbit/s at the prices' unit), ``optimum`` (mean) and ``infeasible`` (the
         fraction of the states in which it is too slow although another allocation is not).
+
+    Raises
+    ------
+    ValueError
+        If ``states`` are not finite with a last axis of 10, ``allocation`` is not three bandwidths of at least 0, or
+        no state has a feasible allocation.
     """
     k = constants or IsgcConstants()
     states, w = _states(states), finite_array("allocation", allocation, last=3, low=0)
-    problem = allocation_problem(states, k)
-    solvable = smallest_latency_budget(problem["latency_loads"], problem["bandwidth"]) <= problem["latency_budget"]
-    if not solvable.any():
-        raise ValueError("states must hold at least one in which some allocation is feasible, got none")
-    problem = {name: value[solvable] for name, value in problem.items()}
-    _, best = optimal_allocation(**problem)
+    solvable, problem, best = _optimum(states.shape, states.tobytes(), k)
     time = transmission_time(problem["latency_loads"], w[solvable])
     feasible = time <= problem["latency_budget"] * (1 + RELATIVE_TOLERANCE)
     earned = np.where(feasible, (problem["price_rates"] * w[solvable]).sum(-1), 0.0)
@@ -353,13 +588,23 @@ PAPER_STATES = {
 
 
 def paper_states(order: str = "corrected") -> np.ndarray:
-    """Fig. 5's four states, shape ``[4, 10]``, rows as in :data:`PAPER_STATES`.
+    """Fig. 5's four states.
 
     Parameters
     ----------
     order : {"corrected", "printed"}
         "printed" reads the values in the order that the paper names. Then the second gain exceeds 1 and the first power
         falls short of 3 in all four states, against the paper's own ranges; swapping the two ("corrected") mends both.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[4, 10]``, rows as in :data:`PAPER_STATES`.
+
+    Raises
+    ------
+    ValueError
+        If ``order`` is unknown.
     """
     one_of("order", order, ("corrected", "printed"))
     states = np.array(list(PAPER_STATES.values()))
@@ -378,8 +623,10 @@ class BatchIsgcEnv:
     ----------
     n : int
         Copies.
-    generator : numpy.random.Generator
+    rng : numpy.random.Generator
         Source of all states.
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
     feasibility : {"layer", "penalty"}
         "layer" pulls a proposal that is too slow back into the latency budget (:func:`pull_back`) before it is
         executed; "penalty" executes it as it is, and it earns a negative reward.
@@ -387,22 +634,29 @@ class BatchIsgcEnv:
         See :func:`observe`.
     reward_form : {"share", "utility"}
         See :func:`reward`.
+    episode_length : int
+        Steps of an episode.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of its choices, a number is no positive integer, or ``rng`` no generator.
     """
 
     def __init__(
         self,
         n: int,
-        generator: np.random.Generator,
+        rng: np.random.Generator,
         constants: IsgcConstants | None = None,
         *,
         feasibility: str = "penalty",
         observation: str = "decibel",
         reward_form: str = "share",
         episode_length: int = 1,
-    ):
+    ) -> None:
         self.n = positive_integer("n", n)
         self.observation_size, self.action_size = len(STATE), 3
-        self.generator = generator
+        self.rng = numpy_generator("rng", rng)
         self.constants = constants or IsgcConstants()
         self.feasibility = one_of("feasibility", feasibility, ("layer", "penalty"))
         self.observation = one_of("observation", observation, ("decibel", "raw"))
@@ -411,34 +665,61 @@ class BatchIsgcEnv:
         self.reset()
 
     def reset(self) -> np.ndarray:
-        """Begin all episodes anew; returns observations ``[n, 10]``."""
+        """Begin all episodes anew.
+
+        Returns
+        -------
+        numpy.ndarray
+            Observations, float32 ``[n, 10]``.
+        """
         self.age = 0
-        self.states = sample_states(self.n, self.generator, self.constants)
+        self.states = sample_states(self.n, self.rng, self.constants)
         return observe(self.states, self.constants, self.observation)
 
-    def execute(self, states, action) -> np.ndarray:
-        """Bandwidths in MHz, ``[..., 3]``, that an action in [-1, 1]^3 gets in these states."""
+    def execute(self, states: ArrayLike, action: ArrayLike) -> np.ndarray:
+        """What actions get in these states, after the feasibility layer where there is one.
+
+        Parameters
+        ----------
+        states : array_like
+            ``[..., 10]``.
+        action : array_like
+            In [-1, 1], ``[..., 3]``.
+
+        Returns
+        -------
+        numpy.ndarray
+            Bandwidths in MHz, ``[..., 3]``.
+        """
         w = bandwidth_from_action(action, self.constants.bandwidth)
         if self.feasibility == "layer":
             p = allocation_problem(states, self.constants)
             w = pull_back(w, p["latency_loads"], p["bandwidth"], p["latency_budget"])
         return w
 
-    def step(self, action) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def step(self, action: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Act in all copies.
 
         Parameters
         ----------
-        action : array_like, shape ``[n, 3]``, in [-1, 1]
+        action : array_like
+            ``[n, 3]``, in [-1, 1].
 
         Returns
         -------
-        observation : ndarray, ``[n, 10]``
-            Of the next states (of the next episode's first ones where this one ended).
-        reward : ndarray, ``[n]``
-        terminated : ndarray of bool, ``[n]``
-        feasible : ndarray of bool, ``[n]``
-            Whether the executed allocation met the latency budget.
+        observation : ndarray
+            Of the next states (of the next episode's first ones where this one ended), ``[n, 10]``.
+        reward : ndarray
+            As of :func:`reward`, ``[n]``.
+        terminated : ndarray of bool
+            Whether the episode is over, ``[n]``.
+        feasible : ndarray of bool
+            Whether the executed allocation met the latency budget, ``[n]``.
+
+        Raises
+        ------
+        ValueError
+            If ``action`` is not finite, or has another shape.
         """
         action = finite_array("action", action, last=3)
         if action.shape != (self.n, 3):
@@ -449,31 +730,38 @@ class BatchIsgcEnv:
         terminated = np.full(self.n, self.age >= self.episode_length)
         if terminated[0]:
             return self.reset(), r, terminated, feasible
-        self.states = sample_states(self.n, self.generator, self.constants)
+        self.states = sample_states(self.n, self.rng, self.constants)
         return observe(self.states, self.constants, self.observation), r, terminated, feasible
 
 
 class IsgcEnv(gymnasium.Env):
     """The case study as a gymnasium environment: ten observations, three actions in [-1, 1], utility as reward.
 
-    Keyword arguments are those of :class:`BatchIsgcEnv`. ``info`` holds the executed ``allocation`` in MHz, its
-    ``utility`` (zero if infeasible) and whether it was ``feasible``.
+    ``info`` holds the executed ``allocation`` in MHz, its ``utility`` (zero if infeasible) and whether it was
+    ``feasible``.
+
+    Parameters
+    ----------
+    constants : IsgcConstants, optional
+        By default those of :class:`IsgcConstants`.
+    **kwargs
+        As for :class:`BatchIsgcEnv`.
     """
 
     metadata = {"render_modes": []}
 
-    def __init__(self, constants: IsgcConstants | None = None, **kwargs: Any):
+    def __init__(self, constants: IsgcConstants | None = None, **kwargs: Any) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (len(STATE),), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
         self._arguments = {"constants": constants, **kwargs}
         self._batch = BatchIsgcEnv(1, self.np_random, **self._arguments)
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None):
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
-        self._batch.generator = self.np_random
+        self._batch.rng = self.np_random
         return self._batch.reset()[0], {}
 
-    def step(self, action):
+    def step(self, action: ArrayLike) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         state = self._batch.states
         w = self._batch.execute(state, np.asarray(action, dtype=float)[None])
         observation, r, terminated, feasible = self._batch.step(np.asarray(action, dtype=float)[None])

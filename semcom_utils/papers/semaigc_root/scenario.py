@@ -15,9 +15,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from scipy.interpolate import RegularGridInterpolator
+from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, positive_integer, real_number
+from semcom_utils.checks import finite_array, numpy_generator, positive_integer, real_number
 
 __all__ = [
     "STATE",
@@ -72,6 +72,11 @@ class RootConstants:
     low, high : tuple of float
         Ranges of the state's components. From the paper's section V-A: SNR, the bandwidth's ceiling (its floor is
         ours), and the requirement, read as that of ``L_low``.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or a range does not rise.
     """
 
     total_steps: int = 20
@@ -86,7 +91,7 @@ class RootConstants:
     low: tuple[float, ...] = (1.6e4, 1.6e4, -6.0, 0.2e9, 0.2e9, 1e6, 5.0)
     high: tuple[float, ...] = (2.4e4, 2.4e4, 15.0, 2.0e9, 0.6e9, 20e6, 25.0)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         positive_integer("total_steps", self.total_steps)
         positive_integer("edge_cores", self.edge_cores)
         positive_integer("device_cores", self.device_cores)
@@ -99,17 +104,49 @@ class RootConstants:
             raise ValueError(f"high must be above low in every component, got low {self.low} and high {self.high}")
 
     def speed_up(self, cores: int) -> float:
-        """Amdahl's factor 1 − τ + τ/m: share of the serial time that m cores need."""
+        """Amdahl's factor 1 − τ + τ/m: share of the serial time that m cores need.
+
+        Parameters
+        ----------
+        cores : int
+            m, at least 1.
+
+        Returns
+        -------
+        float
+            In (0, 1].
+
+        Examples
+        --------
+        >>> RootConstants(parallel_share=0.5).speed_up(2)
+        0.75
+        """
         return 1 - self.parallel_share + self.parallel_share / cores
 
 
-def link_rate(states: np.ndarray) -> np.ndarray:
-    """Bits per second of the link, B log2(1 + SNR) (the paper's line under eq. 19), ``[...]``."""
+def link_rate(states: ArrayLike) -> np.ndarray:
+    """Bits per second of the link, B log2(1 + SNR) (the paper's line under eq. 19).
+
+    Parameters
+    ----------
+    states : array_like
+        ``[..., 7]``, components as in :data:`STATE`.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[...]``.
+
+    Raises
+    ------
+    ValueError
+        If a state is not finite, or not positive where it must be.
+    """
     states = _states(states)
     return states[..., _B] * np.log2(1 + 10 ** (states[..., _SNR] / 10))
 
 
-def latency(action: np.ndarray, states: np.ndarray, constants: RootConstants = RootConstants()) -> np.ndarray:
+def latency(action: ArrayLike, states: ArrayLike, constants: RootConstants = RootConstants()) -> np.ndarray:
     """Seconds until the user has a picture, L₁ + L₂ + L₃ of eqs. (19) and (20), W(T) being linear in T.
 
     Parameters
@@ -119,6 +156,7 @@ def latency(action: np.ndarray, states: np.ndarray, constants: RootConstants = R
     states : array_like
         ``[..., 7]``.
     constants : RootConstants
+        What the paper leaves open.
 
     Returns
     -------
@@ -138,20 +176,61 @@ def latency(action: np.ndarray, states: np.ndarray, constants: RootConstants = R
     )
 
 
-def edge_aigc_latency(states: np.ndarray, constants: RootConstants = RootConstants()) -> np.ndarray:
-    """Edge AIGC: all steps at the edge, and the picture itself on the air."""
+def edge_aigc_latency(states: ArrayLike, constants: RootConstants = RootConstants()) -> np.ndarray:
+    """Edge AIGC: all steps at the edge, and the picture itself on the air.
+
+    Parameters
+    ----------
+    states : array_like
+        ``[..., 7]``, components as in :data:`STATE`.
+    constants : RootConstants
+        What the paper leaves open.
+
+    Returns
+    -------
+    numpy.ndarray
+        Seconds until the user has a picture, ``[...]``.
+
+    Raises
+    ------
+    ValueError
+        If a state is not finite, or not positive where it must be.
+    """
     states = _states(states)
     computing = constants.total_steps * _step_seconds(states, constants, edge=True) + constants.overhead
     return computing + constants.image_bits / link_rate(states)
 
 
-def local_aigc_latency(states: np.ndarray, constants: RootConstants = RootConstants()) -> np.ndarray:
-    """Local AIGC: all steps on the user's device, nothing on the air."""
+def local_aigc_latency(states: ArrayLike, constants: RootConstants = RootConstants()) -> np.ndarray:
+    """Local AIGC: all steps on the user's device, nothing on the air.
+
+    Parameters
+    ----------
+    states : array_like
+        ``[..., 7]``, components as in :data:`STATE`.
+    constants : RootConstants
+        What the paper leaves open.
+
+    Returns
+    -------
+    numpy.ndarray
+        Seconds until the user has a picture, ``[...]``.
+
+    Raises
+    ------
+    ValueError
+        If a state is not finite, or not positive where it must be.
+    """
     return latency(0, states, constants)
 
 
 def compression_bound(
-    local_density: float, rate: float, edge_speed: float, device_speed: float, c_1: float, c_2: float
+    local_density: ArrayLike,
+    rate: ArrayLike,
+    edge_speed: ArrayLike,
+    device_speed: ArrayLike,
+    c_1: ArrayLike,
+    c_2: ArrayLike,
 ) -> np.ndarray:
     r"""Proposition 2, corrected: SemAIGC is faster than Edge AIGC exactly if O/O_s is below this.
 
@@ -168,34 +247,112 @@ def compression_bound(
         ν_i, ν_j, cycles per second, positive.
     c_1, c_2 : array_like
         Amdahl's factors of the device and of the edge, in [0, 1].
+
+    Returns
+    -------
+    numpy.ndarray
+        Broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite, or out of its range.
     """
     product, denominator = _proposition(local_density, rate, edge_speed, device_speed, c_1, c_2)
     return np.where(denominator > 0, product / np.where(denominator > 0, denominator, 1.0), np.inf)
 
 
 def printed_bound(
-    local_density: float, rate: float, edge_speed: float, device_speed: float, c_1: float, c_2: float
+    local_density: ArrayLike,
+    rate: ArrayLike,
+    edge_speed: ArrayLike,
+    device_speed: ArrayLike,
+    c_1: ArrayLike,
+    c_2: ArrayLike,
 ) -> np.ndarray:
-    """Proposition 2 as eq. (21) prints it, with its absolute value; arguments as for :func:`compression_bound`."""
+    """Proposition 2 as eq. (21) prints it, with its absolute value; its repair is :func:`compression_bound`.
+
+    Parameters
+    ----------
+    local_density : array_like
+        W_j(T̄), cycles per bit for the device's steps, at least 0.
+    rate : array_like
+        v, bits per second, positive.
+    edge_speed, device_speed : array_like
+        ν_i, ν_j, cycles per second, positive.
+    c_1, c_2 : array_like
+        Amdahl's factors of the device and of the edge, in [0, 1].
+
+    Returns
+    -------
+    numpy.ndarray
+        Broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not finite, or out of its range.
+    """
     product, denominator = _proposition(local_density, rate, edge_speed, device_speed, c_1, c_2)
     with np.errstate(divide="ignore"):
         return np.abs(1 - (denominator - product) / denominator)
 
 
-def printed_reward(seconds: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Eq. (24) as printed: 1 below ``low``, then (low − L)/(low − high), which *rises* with the latency, then 0."""
+def printed_reward(seconds: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    """Eq. (24) as printed: 1 below ``low``, then (low − L)/(low − high), which *rises* with the latency, then 0.
+
+    Parameters
+    ----------
+    seconds : array_like
+        L, until the user has a picture, at least 0.
+    low, high : array_like
+        Ends of the user's interval, in seconds, low below high.
+
+    Returns
+    -------
+    numpy.ndarray
+        In [0, 1], broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        If a number is negative or not finite, or the interval is empty.
+    """
     seconds, low, high = _interval(seconds, low, high)
     return np.where(seconds < low, 1.0, np.where(seconds < high, (low - seconds) / (low - high), 0.0))
 
 
-def satisfaction(seconds: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Eq. (24) repaired: 1 up to ``low``, falling along a line to 0 at ``high``."""
+def satisfaction(seconds: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
+    """Eq. (24) repaired: 1 up to ``low``, falling along a line to 0 at ``high``.
+
+    Parameters
+    ----------
+    seconds : array_like
+        L, until the user has a picture, at least 0.
+    low, high : array_like
+        Ends of the user's interval, in seconds, low below high.
+
+    Returns
+    -------
+    numpy.ndarray
+        In [0, 1], broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        If a number is negative or not finite, or the interval is empty.
+
+    Examples
+    --------
+    >>> satisfaction([3.0, 15.0, 30.0], 5.0, 25.0)
+    array([1. , 0.5, 0. ])
+    """
     seconds, low, high = _interval(seconds, low, high)
     return np.clip((high - seconds) / (high - low), 0.0, 1.0)
 
 
 def expected_satisfaction(
-    states: np.ndarray,
+    states: ArrayLike,
     success: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     constants: RootConstants = RootConstants(),
 ) -> np.ndarray:
@@ -212,11 +369,17 @@ def expected_satisfaction(
     success : callable, optional
         p(a, SNR in dB), of arrays that broadcast; 1 by default, which is the paper's latency model without quality.
     constants : RootConstants
+        What the paper leaves open.
 
     Returns
     -------
     numpy.ndarray
         ``[..., total_steps + 1]``.
+
+    Raises
+    ------
+    ValueError
+        If a state is out of its range, or ``success`` gives what is no probability.
     """
     states = _states(states)
     a = np.arange(constants.total_steps + 1)
@@ -226,7 +389,7 @@ def expected_satisfaction(
 
 
 def served(
-    seconds: np.ndarray, success: np.ndarray, low: np.ndarray, constants: RootConstants = RootConstants()
+    seconds: ArrayLike, success: ArrayLike, low: ArrayLike, constants: RootConstants = RootConstants()
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean satisfaction and mean waiting time of requests that are repeated until they succeed, or time is up.
 
@@ -245,6 +408,11 @@ def served(
     -------
     satisfaction, waiting : numpy.ndarray
         Waiting ends with the good picture, or at ``give_up``.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
     """
     seconds, low = np.broadcast_arrays(
         finite_array("seconds", seconds, low=0, low_open=True), finite_array("low", low, low=0)
@@ -260,7 +428,7 @@ def served(
 
 
 def interpolated_success(
-    splits: Sequence[int], snrs_db: Sequence[float], table: np.ndarray
+    splits: Sequence[int], snrs_db: Sequence[float], table: ArrayLike
 ) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """p(a, SNR) between measured points, bilinear; beyond the SNRs it stays as at the last.
 
@@ -277,14 +445,21 @@ def interpolated_success(
     -------
     callable
         As :func:`expected_satisfaction` and :class:`RootEnv` want it.
+
+    Raises
+    ------
+    ValueError
+        If an axis does not rise, or the table is no share for each of their points.
     """
+    from scipy.interpolate import RegularGridInterpolator
+
     axes = [finite_array("splits", splits), finite_array("snrs_db", snrs_db)]
     values = _probability(table, (len(axes[0]), len(axes[1])))
     if any((np.diff(axis) <= 0).any() for axis in axes):
         raise ValueError(f"splits and snrs_db must rise, got {list(splits)} and {list(snrs_db)}")
     inside = RegularGridInterpolator(axes, values)
 
-    def success(a: np.ndarray, snr_db: np.ndarray) -> np.ndarray:
+    def success(a: ArrayLike, snr_db: ArrayLike) -> np.ndarray:
         a, snr_db = np.broadcast_arrays(np.asarray(a, float), np.clip(snr_db, axes[1][0], axes[1][-1]))
         return inside(np.stack([a, snr_db], axis=-1)).reshape(a.shape)
 
@@ -292,12 +467,12 @@ def interpolated_success(
 
 
 def frameworks(
-    states: np.ndarray,
-    action: np.ndarray,
+    states: ArrayLike,
+    action: ArrayLike,
     success: Callable[[np.ndarray, np.ndarray], np.ndarray],
     constants: RootConstants = RootConstants(),
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The paper's five frameworks on the same requests: mean satisfaction and mean waiting time of each, ``[...]``.
+    """The paper's five frameworks on the same requests: mean satisfaction and mean waiting time of each.
 
     Parameters
     ----------
@@ -309,6 +484,17 @@ def frameworks(
         p(a, SNR in dB); Non-fine-tuning AIGC has that of a = ``total_steps``, Edge and Local AIGC, whose pictures no
         noise reaches, that of a = 0.
     constants : RootConstants
+        What the paper leaves open.
+
+    Returns
+    -------
+    dict
+        Framework -> (satisfaction in [0, 1], waiting in seconds), each ``[...]``.
+
+    Raises
+    ------
+    ValueError
+        If a state or an action is out of its range, or ``success`` gives what is no probability.
     """
     states = _states(states)
     total, snr_db = constants.total_steps, states[..., _SNR]
@@ -327,23 +513,80 @@ def frameworks(
 
 
 def optimal_action(
-    states: np.ndarray,
+    states: ArrayLike,
     success: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
     constants: RootConstants = RootConstants(),
 ) -> np.ndarray:
-    """The best split of each state by trying all; of equals the fewest edge steps. Arguments as above."""
+    """The best split of each state by trying all; of equals the fewest edge steps.
+
+    Parameters
+    ----------
+    states : array_like
+        ``[..., 7]``, components as in :data:`STATE`.
+    success : callable, optional
+        As for :func:`expected_satisfaction`.
+    constants : RootConstants
+        What the paper leaves open.
+
+    Returns
+    -------
+    numpy.ndarray
+        Int ``[...]``, 0 to ``total_steps``.
+
+    Raises
+    ------
+    ValueError
+        As :func:`expected_satisfaction`.
+    """
     return expected_satisfaction(states, success, constants).argmax(-1)
 
 
 def sample_states(n: int, rng: np.random.Generator, constants: RootConstants = RootConstants()) -> np.ndarray:
-    """States drawn uniformly between the constants' ``low`` and ``high``, ``[n, 7]``."""
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    """States drawn uniformly between the constants' ``low`` and ``high``.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    rng : numpy.random.Generator
+        Draws them.
+    constants : RootConstants
+        What the paper leaves open.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[n, 7]``, components as in :data:`STATE`.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is no positive integer, or ``rng`` no ``numpy.random.Generator``.
+    """
+    numpy_generator("rng", rng)
     return rng.uniform(constants.low, constants.high, (positive_integer("n", n), len(STATE)))
 
 
-def observe(states: np.ndarray, constants: RootConstants = RootConstants()) -> np.ndarray:
-    """What a network sees of states: each component from -1 at ``low`` to 1 at ``high``, float32."""
+def observe(states: ArrayLike, constants: RootConstants = RootConstants()) -> np.ndarray:
+    """What a network sees of states: each component from -1 at ``low`` to 1 at ``high``.
+
+    Parameters
+    ----------
+    states : array_like
+        ``[..., 7]``, components as in :data:`STATE`.
+    constants : RootConstants
+        What the paper leaves open.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float32 ``[..., 7]``.
+
+    Raises
+    ------
+    ValueError
+        If a state is not finite, or not positive where it must be.
+    """
     low, high = np.asarray(constants.low), np.asarray(constants.high)
     return (2 * (_states(states) - low) / (high - low) - 1).astype(np.float32)
 
@@ -360,24 +603,59 @@ class RootEnv(gymnasium.Env):
     requests : int
         Requests of an episode.
     constants : RootConstants
+        What the paper leaves open.
+
+    Raises
+    ------
+    ValueError
+        If ``requests`` is no positive integer.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}
 
-    def __init__(self, success=None, requests: int = 20, constants: RootConstants = RootConstants()):
+    def __init__(
+        self,
+        success: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+        requests: int = 20,
+        constants: RootConstants = RootConstants(),
+    ) -> None:
         self.success, self.constants = success, constants
         self.requests = positive_integer("requests", requests)
         self.observation_space = gymnasium.spaces.Box(-1, 1, (len(STATE),), np.float32)
         self.action_space = gymnasium.spaces.Discrete(constants.total_steps + 1)
         self._left = 0
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None):
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
         self._left = self.requests
         return self._next(), {}
 
-    def step(self, action):
-        """Serve the request; the reward is the user's satisfaction, ``info`` holds ``latency`` and ``tries``."""
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Serve the request.
+
+        Parameters
+        ----------
+        action : int
+            a, 0 to ``total_steps``.
+
+        Returns
+        -------
+        observation : numpy.ndarray
+            Of the next request, float32 ``[7]``.
+        reward : float
+            The user's satisfaction.
+        terminated, truncated : bool
+            Never; whether the episode's requests are used up.
+        info : dict
+            ``latency`` in seconds, all tries together, and ``tries``.
+
+        Raises
+        ------
+        RuntimeError
+            If the episode is over.
+        ValueError
+            If the action is none.
+        """
         if self._left == 0:
             raise RuntimeError("the episode is over: call reset")
         if not self.action_space.contains(action):
@@ -399,13 +677,13 @@ class RootEnv(gymnasium.Env):
         return observe(self.state, self.constants)
 
 
-def _step_seconds(states: np.ndarray, constants: RootConstants, *, edge: bool) -> np.ndarray:
+def _step_seconds(states: ArrayLike, constants: RootConstants, *, edge: bool) -> np.ndarray:
     """Seconds of one denoising step: W O / ν times Amdahl's factor; both sides work on the latent."""
     density, speed, cores = (_W_I, _NU_I, constants.edge_cores) if edge else (_W_J, _NU_J, constants.device_cores)
     return states[..., density] * constants.latent_bits / states[..., speed] * constants.speed_up(cores)
 
 
-def _states(states: np.ndarray) -> np.ndarray:
+def _states(states: ArrayLike) -> np.ndarray:
     array = finite_array("states", states, last=len(STATE))
     positive = array[..., [_W_I, _W_J, _NU_I, _NU_J, _B, _LOW]]
     if (positive <= 0).any():
@@ -413,7 +691,7 @@ def _states(states: np.ndarray) -> np.ndarray:
     return array
 
 
-def _actions(action: np.ndarray, constants: RootConstants) -> np.ndarray:
+def _actions(action: ArrayLike, constants: RootConstants) -> np.ndarray:
     array = finite_array("action", action)
     if (array != np.round(array)).any() or (array < 0).any() or (array > constants.total_steps).any():
         raise ValueError(f"action must be whole numbers from 0 to {constants.total_steps}, got {action!r}"[:200])

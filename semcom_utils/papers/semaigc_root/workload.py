@@ -7,10 +7,12 @@ Also the Gaussian world in which the receivers of section III have a known optim
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from semcom_utils.control.d3qn import D3qnSettings, greedy, train_d3qn
@@ -60,14 +62,26 @@ SEEDS = range(100, 110)
 
 # --- success of a request ------------------------------------------------------------------------------------------
 @lru_cache(maxsize=1)
-def measured_success():
-    """p(a, SNR) as measured on the mini models: the judge finds just what the caption asks for."""
+def measured_success() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """p(a, SNR) as measured on the mini models: the judge finds just what the caption asks for.
+
+    Returns
+    -------
+    callable
+        As :func:`expected_satisfaction` wants it, from the stored study ``semaigc_root/pictures``.
+    """
     table = load_result("semaigc_root/pictures")["summary"]["success"]
     return interpolated_success(table["splits"], table["snrs_db"], table["table"])
 
 
 def success_models() -> dict:
-    """What a good picture may mean: as measured; twice as strict; regardless of the split; always good."""
+    """What a good picture may mean: as measured; twice as strict; regardless of the split; always good.
+
+    Returns
+    -------
+    dict of str to callable
+        Name -> p(a, SNR in dB), as :func:`expected_satisfaction` wants it.
+    """
     measured = measured_success()
     return {
         "measured": measured,
@@ -150,6 +164,12 @@ def frameworks_run(task: dict) -> dict:
     ----------
     task : dict
         ``model``: a key of :func:`success_models`; ``seed`` of the states; ``states``, how many.
+
+    Returns
+    -------
+    dict
+        Mean satisfaction of the ``oracle``, of its ``ten_outputs`` restriction, of the best ``fixed`` split, of
+        ``random`` and of the ``fastest``; where the best split lies, its rank correlations, and the ``frameworks``.
     """
     success = success_models()[task["model"]]
     states = sample_states(task["states"], np.random.default_rng(task["seed"]), CONSTANTS)
@@ -259,13 +279,25 @@ def _library_policy(env, seed: int, settings: D3qnSettings, requests: int, episo
     return act(model)
 
 
-def converged_after(episodes, values, within: float = 0.01) -> int:
+def converged_after(episodes: ArrayLike, values: ArrayLike, within: float = 0.01) -> int:
     """First of the ``episodes`` from which all ``values`` stay within a share of the last one.
 
     Parameters
     ----------
-    episodes, values : array_like, ``[looks]``
+    episodes, values : array_like
+        Looks at a curve, ``[looks]``.
     within : float
+        The share.
+
+    Returns
+    -------
+    int
+        One of ``episodes``.
+
+    Examples
+    --------
+    >>> converged_after([10, 20, 30], [0.5, 0.995, 1.0])
+    20
     """
     values = np.asarray(values, float)
     away = np.abs(values - values[-1]) > within * abs(values[-1])
@@ -280,6 +312,12 @@ def learning_run(task: dict) -> dict:
     ----------
     task : dict
         ``agent``: a key of :data:`AGENTS`; ``seed``; ``episodes`` instead of the agent's, optionally.
+
+    Returns
+    -------
+    dict
+        ``episodes`` and ``share_of_oracle`` of the curve; ``converged`` and ``at_350``; ``ranks`` of the last policy,
+        and for ``d3qn`` its figures (``axes``).
     """
     torch.set_num_threads(1)
     settings, requests, episodes = AGENTS[task["agent"]]
@@ -413,6 +451,12 @@ def gaussian_run(task: dict) -> dict:
     ----------
     task : dict
         ``seed`` of the law and the draws; ``samples``.
+
+    Returns
+    -------
+    dict
+        ``ratio``: SNR -> receiver -> error over the optimum's, the worse of two timesteps. ``distance``: SNR ->
+        receiver -> Fréchet distance of the law of what it makes.
     """
     torch.set_num_threads(1)
     g, d = torch.Generator().manual_seed(task["seed"]), 8
@@ -467,10 +511,26 @@ def noise_schedule(
 ) -> dict[str, float]:
     """Eq. (10): channel noise in parts √γ_s at steps s, each shrunk by later √α; its variance over the channel's.
 
-    The receiver has ``steps`` steps, the first at timestep ``last`` (10 from 499: half of the way).
-
     ``printed`` scales γ so that the *amplitudes* sum to one, as the paper asks; ``variance`` so that the variances do.
     γ rises along a line, as the paper has it (0 < γ_1 < γ_2 < ...). Simulated with independent parts.
+
+    Parameters
+    ----------
+    kind : str
+        Of the diffusion's schedule, as for :func:`alphas_cumprod`.
+    steps : int
+        Steps of the receiver.
+    last : int
+        Timestep of the first of them, below 1000 (10 from 499: half of the way).
+    samples : int
+        Draws of the noise.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    dict of str to float
+        ``printed`` and ``variance``; 1 where all of the channel's noise is accounted for.
     """
     levels = alphas_cumprod(kind, 1000).numpy()[np.linspace(49, last, steps).astype(int)]
     alpha = levels / np.concatenate([[1.0], levels[:-1]])
