@@ -20,7 +20,8 @@ export OMP_NUM_THREADS = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 # Made by tools/derived_pages.py and not tracked: a clean clone has none.
-DERIVED := book/api.md book/errata.md book/scoreboard.md book/studies_list.md
+DERIVED := book/api.md book/api/tools.md $(patsubst semcom_utils/%/__init__.py,book/api/%.md,$(wildcard semcom_utils/*/__init__.py)) \
+	book/errata.md book/scoreboard.md book/studies_list.md
 PAGES := $(filter-out $(DERIVED),$(wildcard book/*.md *.md))
 PROSE := $(PAGES) _config.yml _toc.yml references.bib
 FILES := $(shell find book/_static notebooks semcom_utils data tools -type f ! -name '*.pyc' ! -path '*/.*' 2>/dev/null)

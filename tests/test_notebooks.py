@@ -26,7 +26,8 @@ def test_the_table_of_contents_names_every_chapter():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     files = re.findall(r"'(?:file|root)': '([^']+)'", str(toc))
     assert {file for file in files if file.startswith("notebooks/")} == {f"notebooks/{text.stem}" for text in TEXTS}
-    pages = {f"book/{page.stem}" for page in {*(ROOT / "book").glob("*.md"), *PAGES} if not page.stem.endswith(".in")}
+    pages = {*(ROOT / "book").glob("*.md"), *PAGES}
+    pages = {f"{page.relative_to(ROOT).with_suffix('')}" for page in pages if not page.stem.endswith(".in")}
     assert {file for file in files if file.startswith("book/")} == pages
 
 

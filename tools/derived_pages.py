@@ -17,7 +17,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import yaml
@@ -37,6 +37,7 @@ FOUNDATIONS, THE_PAPERS = "Foundations", "The papers"
 FIELDS = ("paper", "sections", "part", "summary")
 #: Rooms of the package in the order in which the page of utilities shows them, with headings.
 ROOMS = {
+    "tools": "Tools that know nobody",
     "semantic": "Semantic level",
     "physical": "Physical level",
     "generation": "Generation level",
@@ -175,32 +176,49 @@ def contents() -> str:
     return "\n".join(lines)
 
 
+def rooms() -> list[str]:
+    """The rooms of the package, the tools among them, in the order of the pages that document them."""
+    there = {path.parent.name for path in PACKAGE.glob("*/__init__.py") if not path.parent.name.startswith("_")}
+    return ["tools", *(room for room in ROOMS if room in there), *sorted(there - set(ROOMS))]
+
+
+def _title(room: str) -> str:
+    return ROOMS.get(room, room.capitalize())
+
+
 def api() -> str:
-    """The page of utilities: every module of the package that is not private, room by room."""
+    """The page that leads to the pages of utilities, one a room: all on one would keep a browser busy for minutes."""
     lines = [
         MADE_BY.format(sources="the docstrings of semcom_utils"),
         "# Utilities",
         "",
-        "What the chapters import. The page is made from the docstrings, which give shapes, units, errors and the "
-        "source of each equation. {doc}`levels` says what is kept in which room.",
+        "What the chapters import. The pages are made from the docstrings, which give shapes, units, errors and the "
+        "source of each equation. {doc}`levels` says what is kept in which room, and who may know whom.",
+        "",
+        *(f"- {{doc}}`{_title(room)} <api/{room}>`" for room in rooms()),
         "",
         "```{eval-rst}",
         ".. automodule:: semcom_utils",
         "```",
-        "",
-        "## Tools that know nobody",
-        "",
     ]
-    for path in sorted(PACKAGE.glob("*.py")):
-        if not path.stem.startswith("_"):
-            lines += _automodule(f"semcom_utils.{path.stem}")
-    there = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    for room in [*ROOMS, *sorted(there - set(ROOMS))]:
-        if room in there:
-            lines += [f"## {ROOMS.get(room, room.capitalize())}", ""]
-            for module in modules(PACKAGE / room):
-                lines += _automodule(module)
+    return "\n".join(lines) + "\n"
+
+
+def api_room(room: str) -> str:
+    """The page of a room: every module of it that is not private."""
+    if room == "tools":
+        found = [f"semcom_utils.{path.stem}" for path in sorted(PACKAGE.glob("*.py")) if not path.stem.startswith("_")]
+    else:
+        found = list(modules(PACKAGE / room))
+    lines = [MADE_BY.format(sources="the docstrings of semcom_utils"), f"# {_title(room)}", ""]
+    for module in found:
+        lines += _automodule(module)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def api_contents() -> str:
+    """The table of contents' part of the pages of utilities."""
+    return "\n".join(["        sections:", *(f"          - file: book/api/{room}" for room in rooms())])
 
 
 def modules(folder: Path) -> Iterator[str]:
@@ -219,7 +237,7 @@ def _automodule(module: str) -> list[str]:
     """A package shows what it is, a module what it offers: a thing is documented where it is defined, once."""
     package = (ROOT.joinpath(*module.split("."))).is_dir()
     members = [] if package else ["   :members:"]
-    heading = f"### {module.removeprefix('semcom_utils.')}"
+    heading = f"## {module.removeprefix('semcom_utils.')}"
     return [heading, "", "```{eval-rst}", f".. automodule:: {module}", *members, "```", ""]
 
 
@@ -273,6 +291,7 @@ def _listed(names: list[str]) -> str:
 #: Whole pages, not tracked, and the functions that write them.
 PAGES = {
     BOOK / "api.md": api,
+    **{BOOK / "api" / f"{room}.md": partial(api_room, room) for room in rooms()},
     BOOK / "errata.md": errata,
     BOOK / "scoreboard.md": scoreboard,
     BOOK / "studies_list.md": studies_list,
@@ -281,7 +300,7 @@ PAGES = {
 TABLES = {
     ROOT / "README.md": {"chapters": readme_table},
     BOOK / "index.md": {"papers": index_table, "foundations": index_foundations},
-    ROOT / "_toc.yml": {"chapters": contents},
+    ROOT / "_toc.yml": {"chapters": contents, "utilities": api_contents},
 }
 
 
@@ -322,6 +341,7 @@ def main(argv: list[str] | None = None) -> int:
     for path in old:
         print(f"{path.relative_to(ROOT)} {'is stale: make book' if check else 'written'}")
         if not check:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(texts[path], encoding="utf-8")
     return int(check and bool(old))
 
