@@ -6,6 +6,7 @@ cluster's own connections, so no common disk is asked for, and only the driver w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from semcom_utils.checks import one_of, positive_integer
 __all__ = ["BACKENDS", "where"]
 
 BACKENDS = ("local", "ray", "dask")
+OBJECT_STORE_BYTES = 200 * 2**20  # of a Ray that is started here; records are small
 WAIT_S = 60  # for the first worker of a Dask cluster; a queue's own waiting is done before, by its client
 
 
@@ -65,7 +67,9 @@ def _ray(address: str | None, workers: int) -> Iterator[None]:
     _needed("ray.util.joblib", "ray").register_ray()
     ours = not ray.is_initialized()
     if ours:
-        own = {"num_cpus": workers, "include_dashboard": False} if address is None else {"address": address}
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
+        own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        own = own if address is None else {"address": address}
         ray.init(**own, log_to_driver=False, configure_logging=False)
     try:
         with joblib.parallel_config(backend="ray"):

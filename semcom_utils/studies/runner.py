@@ -255,8 +255,10 @@ def _records(
     while left:
         backend, _ = joblib.parallel.get_active_backend()
         as_they_come = getattr(backend, "supports_return_generator", False)
+        # a cluster gets all tasks at once: workers that join later find theirs
+        ahead = {} if type(backend).__module__.startswith("joblib._parallel") else {"pre_dispatch": "all"}
         parallel = joblib.Parallel(
-            n_jobs=jobs, batch_size=1, return_as="generator_unordered" if as_they_come else "list"
+            n_jobs=jobs, batch_size=1, return_as="generator_unordered" if as_they_come else "list", **ahead
         )
         calls = [joblib.delayed(_run_one)(study.run, t, key, code, study.name, reads) for key, t in left.items()]
         try:
