@@ -32,7 +32,7 @@ $(READY): constraints.txt pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "== Installing PyTorch, then everything else (a few minutes the first time)"
 	$(PIP) torch
-	$(PIP) --editable '.[book,test,training,sweeps]'
+	$(PIP) --editable '.[book,test,sweeps]'
 	touch $@
 
 $(BUILT): $(READY) $(PROSE) $(FILES)
