@@ -93,6 +93,7 @@ class KnownAnswer(BatchIsgcEnv):
         return self.o
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["diffusion", "mlp"])
 def test_learns_a_problem_with_a_known_answer(kind):
     torch.set_num_threads(1)

@@ -76,11 +76,12 @@ def fields(node: ast.ClassDef) -> set[str]:
 
 
 def raised(node: ast.AST, tree: ast.Module) -> set[str]:
-    """Exceptions that a function raises by itself, by a private helper of its module, or by a check of its arguments.
+    """Exceptions that a function raises: itself, by a private helper of its module, or by a check of its arguments.
 
     What a ``try`` catches again, and what is raised anew from a variable, is not followed.
     """
-    helpers = {item.name: item for item in tree.body if isinstance(item, Function) and not is_public(item.name)}
+    helpers = {item.name: item for item in ast.walk(tree) if isinstance(item, Function) and item.name[:1] == "_"}
+    helpers = {name: item for name, item in helpers.items() if not name.startswith("__")}
     checks = {
         alias.asname or alias.name
         for item in tree.body

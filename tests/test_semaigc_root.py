@@ -172,6 +172,7 @@ class Corridor(gymnasium.Env):
 SMALL = D3qnSettings(hidden=32, warm_up=64, update_target=50, explore=(1.0, 0.1, 0.5))
 
 
+@pytest.mark.slow
 def test_the_agent_looks_ahead():
     network, returns = train_d3qn(Corridor(), 250, seed=0, settings=SMALL)
     np.testing.assert_array_equal(greedy(network, np.eye(5)[:4]), 1)
@@ -204,6 +205,7 @@ def test_the_agent_is_the_same_for_a_seed():
     assert not torch.equal(one(x), other(x))
 
 
+@pytest.mark.slow
 def test_the_agent_finds_good_splits():
     """A short run already beats the best fixed split; how near it comes to the oracle is a study's matter."""
     network, _ = train_d3qn(RootEnv(shaky), 120, seed=0, settings=D3qnSettings(hidden=64))
