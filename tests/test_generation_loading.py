@@ -22,18 +22,12 @@ from semcom_utils.generation.roles import Role
 from semcom_utils.generation.training.tokens import bert_tokenizer, clip_tokenizer
 from semcom_utils.paths import MODELS
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MINI = sorted(
     path.name.removeprefix("mini-") for path in MODELS.glob("mini-*") if path.name.removeprefix("mini-") in ROLES
 )
 SIZE = {"height": 32, "width": 32}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def text_config(tokenizer):

@@ -7,15 +7,9 @@ from semcom_utils.generation import load, receive, send
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.generation.samplers import sample, timesteps
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CAPTIONS = ["a red ball on grass", "a blue cube and a green dog on sand"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

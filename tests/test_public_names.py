@@ -64,6 +64,13 @@ def public(tree: ast.Module) -> Iterator[tuple[str, Function | ast.ClassDef]]:
                     yield f"{node.name}.{method.name}", method
 
 
+def inherited(node: Function, tree: ast.Module) -> bool:
+    """Whether a method without a docstring has that of the one it overrides, as in Python's help and in Sphinx."""
+    owners = [item for item in tree.body if isinstance(item, ast.ClassDef) and node in item.body]
+    bases = {ast.unparse(base) for owner in owners for base in owner.bases} - {"NamedTuple", "ABC"}
+    return ast.get_docstring(node) is None and bool(bases)
+
+
 def fields(node: ast.ClassDef) -> set[str]:
     """What a class takes: the parameters of ``__init__``, or the fields of a dataclass or a named tuple."""
     for method in node.body:
@@ -109,6 +116,10 @@ def gaps(source: str) -> list[str]:
     tree, missing = ast.parse(source), []
     for name, node in public(tree):
         docstring = ast.get_docstring(node)
+        if isinstance(node, Function) and inherited(node, tree):
+            missing += [f"{name}: {arg.arg} has no type" for arg in parameters(node) if arg.annotation is None]
+            missing += [f"{name}: result has no type"] if node.returns is None else []
+            continue
         if not docstring:
             missing.append(f"{name}: no docstring")
             continue
@@ -257,6 +268,13 @@ def _checked(n):
 def test_a_gap_is_found(old, new, said):
     assert gaps(GOOD) == [] and old in GOOD
     assert said in gaps(GOOD.replace(old, new, 1))
+
+
+def test_a_method_that_overrides_another_needs_types_alone():
+    override = 'class Child({}):\n    """A child."""\n    def double(self, n: int){}:\n        return n\n'
+    assert gaps(override.format("Parent", " -> int")) == []
+    assert gaps(override.format("Parent", "")) == ["Child.double: result has no type"]
+    assert gaps(override.format("ABC", " -> int")) == ["Child.double: no docstring"]
 
 
 def test_a_wrong_name_is_found():

@@ -12,17 +12,11 @@ from semcom_utils.control.d3qn import D3qnSettings, DuelingNetwork, double_targe
 from semcom_utils.papers.semaigc_root import scenario as root
 from semcom_utils.papers.semaigc_root.scenario import RootConstants, RootEnv
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONSTANTS = RootConstants()
 STATES = root.sample_states(500, np.random.default_rng(0))
 STATE = np.array([2e4, 2e4, 0.0, 1e9, 0.5e9, 10e6, 10.0])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def shaky(a, snr_db):

@@ -13,18 +13,12 @@ from semcom_utils.papers.semaigc_root import workload as workload
 from semcom_utils.papers.semaigc_root.scenario import RootConstants
 from semcom_utils.statistics import mean_interval
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONSTANTS = RootConstants()
 STATES = root.sample_states(300, np.random.default_rng(0))
 TABLE = np.array([[1.0, 1.0], [0.5, 0.9], [0.0, 0.8]])
 SUCCESS = root.interpolated_success((0, 10, 20), (-6, 15), TABLE)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_success_is_the_table_at_its_points_bilinear_between_and_flat_beyond():

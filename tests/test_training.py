@@ -7,18 +7,22 @@ import pytest
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.generation.judging import SAME, Judge, box_overlap
+from semcom_utils.generation.loading import Detector
 from semcom_utils.generation.training.autoencoder import AutoencoderRecipe, hue_error
 from semcom_utils.generation.training.captioner import CaptionerRecipe
 from semcom_utils.generation.training.card import read_figures, targets_reached, write_card
 from semcom_utils.generation.training.clip import ClipRecipe, misstatement, normalise
 from semcom_utils.generation.training.data import Scenes
-from semcom_utils.generation.training.detector import LABELS, SAME, DetectorRecipe, Judge, mean_average_precision
+from semcom_utils.generation.training.detector import LABELS, DetectorRecipe, mean_average_precision
 from semcom_utils.generation.training.loop import Recipe, learning_rate, train
 from semcom_utils.generation.training.maps import DepthRecipe, SoftEdgesRecipe
 from semcom_utils.generation.training.receiver import ReceiverRecipe
 from semcom_utils.generation.training.text_to_image import TextToImageRecipe
 from semcom_utils.generation.training.tokens import LENGTH, SPARE_WORD, bert_tokenizer, clip_tokenizer
 from semcom_utils.paths import MODELS
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Line(Recipe):
@@ -187,14 +191,6 @@ def test_scenes_are_kept_and_read_back(tmp_path):
     assert made.description(3) == made.scene(3).description
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(
     "make",
     [AutoencoderRecipe, ClipRecipe, DetectorRecipe, CaptionerRecipe, DepthRecipe, SoftEdgesRecipe],
@@ -295,23 +291,16 @@ def test_the_judge_reads_pictures_in_batches_and_names_a_thing_once():
     model = recipe.build()
     torch.nn.init.normal_(model.vit.embeddings.detection_tokens)  # or all boxes would be the same
     torch.nn.init.normal_(model.bbox_predictor.layers[-1].weight)
-    judge = Judge(model)
+    judge = Judge(Detector(model.eval(), recipe.processor()))
     pictures = np.stack([toyworld.scene(seed).image for seed in range(130)])  # more than fit one batch
     found = judge(pictures, threshold=0.0)
     assert len(found) == 130
     for claims in found:
         assert 1 < len(claims) <= recipe.queries
-        assert all(label in LABELS and 0 <= score <= 1 and box.shape == (4,) for label, score, box in claims)
+        assert all(label in LABELS and 0 <= score <= 1 and len(box) == 4 for label, score, box in claims)
         assert [score for _, score, _ in claims] == sorted((score for _, score, _ in claims), reverse=True)
         assert all(
-            overlap(one[2], other[2]) < SAME for place, one in enumerate(claims) for other in claims[place + 1 :]
+            box_overlap(one[2], other[2]) < SAME for place, one in enumerate(claims) for other in claims[place + 1 :]
         )
     (alone,) = judge(pictures[-1:], threshold=0.0)
     assert [label for label, _, _ in alone] == [label for label, _, _ in found[-1]]
-
-
-def overlap(one, other):
-    """Intersection over union of two boxes (left, top, right, bottom)."""
-    width, height = (max(min(one[i + 2], other[i + 2]) - max(one[i], other[i]), 0) for i in (0, 1))
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-    return width * height / (sum(areas) - width * height)

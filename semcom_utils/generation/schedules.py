@@ -216,7 +216,8 @@ def convert(
         return value
     if have == "v":
         return signal * x_t - noise * value if want == "x0" else noise * x_t + signal * value
-    if bool(((signal if have == "epsilon" else noise) == 0).any()):
+    power = torch.as_tensor(alpha_bar, dtype=torch.float64).to(x_t.dtype)  # where it came from: a GPU need not be asked
+    if bool(((power if have == "epsilon" else 1 - power) == 0).any()):
         raise ValueError(
             f"alpha_bar must be {'above 0' if have == 'epsilon' else 'below 1'} to get {want} from {have}, "
             f"got {alpha_bar!r}"
