@@ -30,7 +30,7 @@ from semcom_utils.toyworld import caption, describe, paraphrase, parse_caption, 
         lambda rng: numpy_generator("rng", rng),
     ],
 )
-@pytest.mark.parametrize("wrong", [3, np.random.RandomState(0), torch.Generator(), "seed"], ids=repr)
+@pytest.mark.parametrize("wrong", [3, np.random.RandomState(0), torch.Generator(), "seed"], ids=lambda value: type(value).__name__)
 def test_what_is_no_numpy_generator_is_named(call, wrong):
     with pytest.raises(ValueError, match="^rng must be a numpy.random.Generator"):
         call(wrong)
