@@ -23,6 +23,7 @@ import torch
 from semcom_utils.checks import one_of, positive_integer, real_number
 
 from .checksums import NAME, verify
+from .parsing import figures, parse
 
 __all__ = [
     "MODELS",
@@ -34,7 +35,9 @@ __all__ = [
     "Depth",
     "Detection",
     "Detector",
+    "Pose",
     "Role",
+    "Segmentation",
     "SoftEdges",
     "load",
     "memory_plan",
@@ -403,6 +406,36 @@ class SoftEdges:
         return self.model(x.to(self.model.device, self.model.dtype), 0).sample[:, 0].sigmoid().float().cpu()
 
 
+@dataclass(frozen=True)
+class _Parser:
+    model: Any
+
+    def _parse(self, images: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        x = torch.from_numpy(np.stack(_as_bytes(images))).permute(0, 3, 1, 2).float() / 127.5 - 1
+        if x.shape[2] % 8 or x.shape[3] % 8:
+            raise ValueError(f"images must have rows and columns in multiples of 8, got {tuple(x.shape[2:])}")
+        classes, joints = parse(self.model, x.to(self.model.device, self.model.dtype))
+        return classes.float().cpu(), joints.float().cpu()
+
+
+class Segmentation(_Parser):
+    """Class of every pixel."""
+
+    @torch.no_grad()
+    def __call__(self, images: Any) -> torch.Tensor:
+        """Int64 [batch, rows, columns]: index into ``toyworld.CLASSES``."""
+        return self._parse(images)[0].argmax(1)
+
+
+class Pose(_Parser):
+    """Joints of the robots in pictures."""
+
+    @torch.no_grad()
+    def __call__(self, images: Any) -> list[np.ndarray]:
+        """For each picture, float [robots, 14, 3]: column, row (pixels) and whether the joint is visible."""
+        return [figures(one) for one in self._parse(images)[1].sigmoid().numpy()]
+
+
 def _diffusers(kind: Any, folder: Path, dtype: torch.dtype, weights: Path) -> Any:
     """Open with the float16 files if they are what is wanted, or all there is; ``weights`` is where to look."""
     plain = [path for path in weights.glob("*.safetensors") if not path.name.endswith(".fp16.safetensors")]
@@ -476,6 +509,18 @@ def _open_soft_edges(folder: Path, dtype: torch.dtype) -> SoftEdges:
     return SoftEdges(_diffusers(UNet2DModel, folder, dtype, folder))
 
 
+def _open_segmentation(folder: Path, dtype: torch.dtype) -> Segmentation:
+    from diffusers import UNet2DModel
+
+    return Segmentation(_diffusers(UNet2DModel, folder, dtype, folder))
+
+
+def _open_pose(folder: Path, dtype: torch.dtype) -> Pose:
+    from diffusers import UNet2DModel
+
+    return Pose(_diffusers(UNet2DModel, folder, dtype, folder))
+
+
 def _transformer(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
 
@@ -504,4 +549,6 @@ ROLES: dict[str, Role] = {
             "HED's public weights are pickled files, which this book does not open; controlnet_aux.HEDdetector does"
         ),
     ),
+    "segmentation": Role(_open_segmentation, None, 0.0, instead="TODO"),
+    "pose": Role(_open_pose, None, 0.0, instead="TODO"),
 }

@@ -50,6 +50,14 @@ def recipe(role: str, scratch: Path, models: Path, scenes: int) -> Recipe:
         from .maps import SoftEdges
 
         return SoftEdges(scratch, scenes)
+    if role == "segmentation":
+        from .maps import Parser
+
+        return Parser(scratch, scenes)
+    if role == "controlnet":
+        from .controlnet import ControlNet
+
+        return ControlNet(models / "mini-text-to-image", models / "mini-autoencoder", scratch, scenes, models)
     if role == "receiver":
         from .receiver import Receiver
 
@@ -59,7 +67,18 @@ def recipe(role: str, scratch: Path, models: Path, scenes: int) -> Recipe:
     return TextToImage(models / "mini-autoencoder", scratch, scenes, models / "mini-detector")
 
 
-ROLES = ("autoencoder", "detector", "text-to-image", "receiver", "clip", "captioner", "depth", "soft-edges")
+ROLES = (
+    "autoencoder",
+    "detector",
+    "text-to-image",
+    "receiver",
+    "clip",
+    "captioner",
+    "depth",
+    "soft-edges",
+    "segmentation",
+    "controlnet",
+)
 
 
 def main() -> None:

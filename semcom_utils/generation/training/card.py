@@ -52,10 +52,24 @@ _ABOUT = {
         "It knows the toy world's one camera, so its scale means nothing elsewhere. The ground comes out nearly exact; "
         "things are blurred, thin ones most (see the error on things).",
     ),
+    "controlnet": (
+        "a control network (`diffusers.ControlNetModel`) for mini-text-to-image, one for five kinds of map: depth, "
+        "segmentation, pose, soft edges and Canny's edges, each drawn by `semcom_utils.toyworld.maps`; the map's look "
+        "tells its kind",
+        "It knows maps of the toy world alone, and was taught on captions that fit their maps: if they contradict each "
+        "other, expect neither to win.",
+    ),
     "soft-edges": (
         "an edge detector (`diffusers.UNet2DModel`, its time step always 0) whose output's sigmoid is the probability "
         "of an edge",
         "It draws the outlines of things and the horizon, and leaves textures and shading out, as it was taught to.",
+    ),
+    "segmentation": (
+        "a reader of classes and poses (`diffusers.UNet2DModel`, its time step always 0; its input is the picture with "
+        "each 2x2 block of pixels stacked into channels, and its output, stacked likewise, has 8 channels for the "
+        "classes and 14 for the joints of robots). The roles `segmentation` and `pose` share it",
+        "It tells classes, not single things: two of a kind that touch are one area. Of two robots it takes every "
+        "joint to belong to the nearer neck.",
     ),
 }
 #: Split -> what it holds for a model that was trained on ``train`` alone.
@@ -85,6 +99,11 @@ _FIGURES = {
     "f_score": "F score of pixels with probability above 0.6, to within a pixel (200 scenes, `combinations`)",
     "precision": "precision of the same",
     "recall": "recall of the same",
+    "iou": "pixels of things with the right class, over pixels that are a thing's in truth or in the result, mean of "
+    "200 scenes (`combinations`)",
+    "pixels_right": "share of all pixels whose class is right",
+    "keypoint_distance": "mean distance of visible joints in pixels, a missed one counted as 16 (`combinations`)",
+    "robots_counted_right": "share of scenes in which as many robots are found as there are",
     "one_thing_right": "share of pictures of one thing where mini-detector finds just what the caption asked for (200)",
     "two_things_right": "the same for two things",
     "one_thing_right_unseen_attributes": "one thing, in a colour that its kind never had (`attributes`, 200)",
@@ -93,6 +112,31 @@ _FIGURES = {
     "error_resume": "the same for mini-text-to-image told nothing of the channel's noise",
     "error_over_resume": "`error_tuned` over `error_resume`",
     "two_things_right_unseen_attributes": "two things, at least one in such a colour (`attributes`, 200)",
+    "depth_correlation": "depth sent and mini-depth's of the picture: correlation of what rises from the empty ground, "
+    "mean of 60 scenes (`combinations`)",
+    "depth_correlation_whole": "the same with the ground left in, which all scenes share",
+    "segmentation_iou": "segmentation sent and mini-segmentation's of the picture: pixels with the same thing's class "
+    "over pixels of things in either",
+    "pose_distance": "pose sent and mini-segmentation's of the picture: mean distance of visible joints in pixels, a "
+    "missed one counted as 16 (scenes with robots)",
+    "soft_edges_f_score": "soft edges sent and mini-soft-edges' of the picture: F score to within a pixel, without the "
+    "horizon, which all scenes share",
+    "canny_f_score": "Canny's edges, likewise",
+    "hits": "share of these pictures in which mini-detector finds just what the caption asked for, all kinds of map",
+    "hits_uncontrolled": "the same for pictures of the same captions and noise without control",
+    "hits_over_uncontrolled": "`hits` over `hits_uncontrolled`",
+    **{
+        f"hits_{kind}": f"`hits` of the pictures made with that kind of map alone: {kind}"
+        for kind in ("depth", "segmentation", "pose", "soft-edges", "canny")
+    },
+}
+#: Ending of a figure's name -> how it differs from the figure without it.
+_ENDINGS = {
+    "_shuffled": "the same against the map of another scene",
+    "_uncontrolled": "the same of a picture made with the zero convolutions still zero, so from the caption alone",
+    "_of_scene": "the same of the scene's own picture: the best that the reader of the map allows",
+    "_low": "lower end of its 95% bootstrap interval",
+    "_high": "upper end of it",
 }
 #: Role -> what `samples.png` shows.
 _SAMPLES = {
@@ -101,10 +145,16 @@ _SAMPLES = {
     "other noise), two things (likewise) and three",
     "depth": "pictures of `combinations`, their exact inverse depth, and the model's",
     "soft-edges": "pictures of `combinations`, their exact edges softened as the training target is, and the model's",
+    "segmentation": "pictures of `combinations`, their exact classes and the model's, their exact poses and the "
+    "model's",
+    "controlnet": "for each kind (depth, segmentation, pose, soft edges, Canny) the map sent, and the picture made of "
+    "it and the caption",
 }
 #: Role -> the other checkpoints' weights that it stands on.
 _STANDS_ON = {
     "text-to-image": "mini-autoencoder, whose weights stay as they are (a copy is in this folder, not counted above)",
+    "controlnet": "mini-text-to-image, whose UNet's encoder it starts from and which stays as it is, and on "
+    "mini-depth, mini-soft-edges, mini-segmentation and mini-detector, which measure it",
     "receiver": "mini-text-to-image, whose UNet it starts from and whose text encoder it keeps, and mini-autoencoder",
 }
 _DEFAULT_SCENES, _DEFAULT_SEED = 60_000, 0
@@ -193,7 +243,7 @@ def card_text(folder: Path) -> str:
         *(f"- `{split}`: {meaning}." for split, meaning in _splits(content).items()),
         *([""] if _splits(content) else []),
         "Figures are of the float32 weights before storing."
-        + (" Pictures are made in 20 steps with guidance 3." if role == "text-to-image" else "")
+        + (" Pictures are made in 20 steps with guidance 3." if role in ("text-to-image", "controlnet") else "")
         + (f" `samples.png`: {_SAMPLES[role]}." if role in _SAMPLES else ""),
         "",
         "## Limits",
@@ -245,6 +295,9 @@ def _split(name: str) -> str | None:
 
 
 def _meaning(name: str) -> str:
+    ending = next((ending for ending in _ENDINGS if name.endswith(ending) and name not in _FIGURES), None)
+    if ending and name.removesuffix(ending) in _FIGURES:
+        return f"`{name.removesuffix(ending)}`: {_ENDINGS[ending]}"
     split = _split(name)
     if split is None or name in _FIGURES:  # a whole name may end like a split
         same = f"{name}_combinations"
