@@ -61,15 +61,18 @@ class Role(NamedTuple):
 
     ``open`` makes it of a folder; ``repository`` fills the role at the full tier (None: nothing does, and ``instead``
     says why), weighs so many ``gigabytes``, and these of its ``files`` travel, from ``revision`` unless another is
-    asked for.
+    asked for. ``mini`` names the mini checkpoint if several roles share one. ``base`` is the role whose folder is
+    opened along with it: ``open`` then takes that as a third argument.
     """
 
-    open: Callable[[Path, torch.dtype], Any]
+    open: Callable[..., Any]
     repository: str | None
     gigabytes: float
     files: tuple[str, ...] = _PLAIN
     instead: str = ""
     revision: str | None = None
+    mini: str | None = None
+    base: str | None = None
 
 
 class Detection(NamedTuple):
@@ -110,8 +113,11 @@ def load(
     object
         ``text-to-image``: a ``diffusers.StableDiffusionPipeline`` (with the safety checker, if its folder holds one,
         which blackens pictures). ``autoencoder``: a ``diffusers.AutoencoderKL``. ``receiver``: a
-        ``diffusers.UNet2DConditionModel``.
-        Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`.
+        ``diffusers.UNet2DConditionModel``. ``controlnet-depth``, ``-segmentation``, ``-pose``, ``-soft-edges``,
+        ``-canny``: a ``diffusers.StableDiffusionControlNetPipeline`` with the tier's text-to-image model, or, if
+        ``folder`` holds a whole such pipeline, that one.
+        Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`,
+        :class:`Segmentation`, :class:`Pose`.
 
     Raises
     ------
@@ -127,16 +133,30 @@ def load(
     opener = ROLES[one_of("role", role, ROLES)]
     one_of("tier", tier, ("mini", "full"))
     place = _device(device)
+    path = _find(role, tier, folder, revision)
+    # A folder that holds a whole pipeline needs no other; a ControlNet alone does.
+    alone = opener.base is not None and not (path / "model_index.json").exists()
+    folders = (path, _find(opener.base, tier)) if alone else (path,)
+    dtype = torch.float16 if place.type == "cuda" and tier == "full" else torch.float32
+    with _quiet():
+        model = opener.open(folders[0], dtype, *folders[1:])
+    return _place(model, place)
+
+
+def _find(role: str, tier: str, folder: str | Path | None = None, revision: str | None = None) -> Path:
+    """Folder of a role's checkpoint, its sums checked if it has any, or must have."""
+    opener = ROLES[role]
     if folder is not None:
         path = Path(folder).expanduser().resolve()
         if not path.is_dir():
             raise FileNotFoundError(f"folder must be a folder that exists, got {str(folder)!r}")
     elif tier == "mini":
-        path = MODELS / f"mini-{role}"
+        name = opener.mini or role
+        path = MODELS / f"mini-{name}"
         if not path.is_dir():
             raise FileNotFoundError(
-                f"the checkpoint mini-{role} is not in {MODELS}; fetch it with the repository, or train it: "
-                f"python -m semcom_utils.generation.training {role}"
+                f"the checkpoint mini-{name} is not in {MODELS}; fetch it with the repository, or train it: "
+                f"python -m semcom_utils.generation.training {name}"
             )
     else:
         path = _fetch(role, opener, revision)
@@ -144,10 +164,7 @@ def load(
         verify(path)
     if not any(path.rglob("*.safetensors")):
         raise ValueError(f"folder must hold weights in safetensors (pickled ones are not opened), {path} holds none")
-    dtype = torch.float16 if place.type == "cuda" and tier == "full" else torch.float32
-    with _quiet():
-        model = opener.open(path, dtype)
-    return _place(model, place)
+    return path
 
 
 def memory_plan(free_bytes: int | None) -> tuple[str, ...]:
@@ -456,6 +473,25 @@ def _open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     return _diffusers(StableDiffusionPipeline, folder, dtype, folder / "unet")
 
 
+def _open_controlnet(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Any:
+    """A ControlNet's folder with the one of the model that it controls, or the folder of both."""
+    from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
+
+    if base is None:
+        return _diffusers(StableDiffusionControlNetPipeline, folder, dtype, folder / "unet")
+    controlled = _open_pipeline(base, dtype)
+    controlnet = _diffusers(ControlNetModel, folder, dtype, folder)
+    for name in ("in_channels", "cross_attention_dim", "block_out_channels"):
+        ours, theirs = controlnet.config.get(name), controlled.unet.config.get(name)
+        if ours != theirs and (not isinstance(ours, list | tuple) or list(ours) != list(theirs)):
+            raise ValueError(f"folder must hold a ControlNet for a UNet with {name} {theirs}, got one for {ours}")
+    return StableDiffusionControlNetPipeline(
+        **controlled.components,
+        controlnet=controlnet,
+        requires_safety_checker=controlled.config.requires_safety_checker,
+    )
+
+
 def _open_unet(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import UNet2DConditionModel
 
@@ -549,6 +585,34 @@ ROLES: dict[str, Role] = {
             "HED's public weights are pickled files, which this book does not open; controlnet_aux.HEDdetector does"
         ),
     ),
-    "segmentation": Role(_open_segmentation, None, 0.0, instead="TODO"),
-    "pose": Role(_open_pose, None, 0.0, instead="TODO"),
+    "segmentation": Role(
+        _open_segmentation,
+        None,
+        0.0,
+        instead="public networks name other classes, and speak of things that the toy world's maps do not",
+    ),
+    "pose": Role(
+        _open_pose,
+        None,
+        0.0,
+        instead="public networks find people, whose joints are others than the toy world's robots have",
+        mini="segmentation",
+    ),
+    **{
+        f"controlnet-{kind}": Role(
+            _open_controlnet,
+            f"lllyasviel/sd-controlnet-{public}",
+            1.4,
+            ("config.json", "diffusion_pytorch_model.safetensors"),
+            mini="controlnet",
+            base="text-to-image",
+        )
+        for kind, public in {
+            "depth": "depth",
+            "segmentation": "seg",
+            "pose": "openpose",
+            "soft-edges": "hed",
+            "canny": "canny",
+        }.items()
+    },
 }
