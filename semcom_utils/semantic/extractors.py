@@ -42,7 +42,7 @@ class SemanticMap:
     Parameters
     ----------
     kind : str
-        One of :data:`MAPS`.
+        One of :data:`~semcom_utils.toyworld.maps.MAPS`.
     array : numpy.ndarray
         As :func:`~semcom_utils.toyworld.maps.control_array` gives it, on ceil(64 / factor) rows and columns. It is kept
         in the steps in which it is sent: depth in 255ths, soft edges in 31sts; a pose in cells of ``factor`` pixels, a
@@ -187,7 +187,7 @@ def extract(kind: str, source: Any, network: Callable | None = None) -> Semantic
     Parameters
     ----------
     kind : str
-        One of :data:`MAPS`.
+        One of :data:`~semcom_utils.toyworld.maps.MAPS`.
     source : toyworld.Scene, PIL.Image.Image or array_like
         A scene, or a picture of 64x64 pixels: a PIL image, or numbers [3, 64, 64] in [0, 1].
     network : callable, optional

@@ -34,7 +34,7 @@ __all__ = [
 
 #: Kinds of control map.
 MAPS = ("depth", "segmentation", "pose", "soft-edges", "canny")
-#: RGB (0 to 255) of each class of :data:`CLASSES`; none is grey, which is the colour of other kinds of map.
+#: RGB (0 to 255) of each class, in the order of ``CLASSES``; none is grey, which is the colour of other kinds of map.
 PALETTE = np.array(
     [
         (90, 200, 255),  # sky
@@ -87,7 +87,7 @@ def control_array(scene: Scene, kind: str) -> np.ndarray:
     -------
     numpy.ndarray
         ``depth``: float32 [64, 64], disparity in [0, 1]. ``segmentation``: int [64, 64], index into
-        :data:`~semcom_utils.toyworld.CLASSES`. ``pose``: float [robots, 14, 3], column and row in pixels, and 1 where
+        :data:`~semcom_utils.toyworld.rendering.CLASSES`. ``pose``: float [robots, 14, 3], column and row in pixels, and 1 where
         the joint is visible. ``soft-edges``: float32 [64, 64], probability of an edge. ``canny``: bool [64, 64].
 
     Raises

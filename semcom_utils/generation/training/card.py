@@ -138,6 +138,8 @@ _ENDINGS = {
     "_low": "lower end of its 95% bootstrap interval",
     "_high": "upper end of it",
 }
+#: Role -> a role of :func:`semcom_utils.generation.load` that opens it, where several do.
+_LOADS = {"controlnet": "controlnet-segmentation"}
 #: Role -> what `samples.png` shows.
 _SAMPLES = {
     "autoencoder": "pictures of `combinations` above, the same after encoding and decoding below",
@@ -218,7 +220,7 @@ def card_text(folder: Path) -> str:
         "```python",
         "from semcom_utils.generation import load",
         "",
-        f'model = load("{role}")',
+        f'model = load("{_LOADS.get(role, role)}")',
         "```",
         "",
         "or with the class named above, from this folder.",

@@ -18,7 +18,7 @@ from .data import Scenes
 from .detector import Judge
 from .text_to_image import TextToImage
 
-__all__ = ["ControlMaps", "ControlNet"]
+__all__ = ["FIGURES", "ControlMaps", "ControlNet", "silenced"]
 
 #: Channels of a scene's stored maps: depth, class, soft edges, Canny's edges (one each), and the drawn pose (three).
 _CHANNELS = {"depth": 0, "segmentation": 1, "soft-edges": 2, "canny": 3, "pose": slice(4, 7)}
