@@ -133,7 +133,7 @@ _FIGURES = {
 #: Ending of a figure's name -> how it differs from the figure without it.
 _ENDINGS = {
     "_shuffled": "the same against the map of another scene",
-    "_uncontrolled": "the same of a picture made with the zero convolutions still zero, so from the caption alone",
+    "_uncontrolled": "the same of a picture made of the caption alone, from the same noise",
     "_of_scene": "the same of the scene's own picture: the best that the reader of the map allows",
     "_low": "lower end of its 95% bootstrap interval",
     "_high": "upper end of it",

@@ -16,7 +16,7 @@ from semcom_utils.toyworld.maps import MAPS, PALETTE, canny, control_array, cont
 
 from .data import Scenes
 from .detector import Judge
-from .text_to_image import TextToImage
+from .text_to_image import Denoiser, TextToImage
 
 __all__ = ["FIGURES", "ControlMaps", "ControlNet", "silenced"]
 
@@ -160,7 +160,7 @@ class ControlNet(TextToImage):
         ).sample
         return (found - v).square().mean()
 
-    def pipeline(self, model):
+    def control_pipeline(self, model):
         """The locked model with its control, as a diffusers pipeline."""
         from diffusers import StableDiffusionControlNetPipeline
 
@@ -190,7 +190,7 @@ class ControlNet(TextToImage):
         guidance: float = 3.0,
     ) -> np.ndarray:
         """Pictures [batch, 3, 64, 64] in [0, 1] from captions and maps (uint8 [batch, 64, 64, 3])."""
-        pipeline = self.pipeline(model).to(device)
+        pipeline = self.control_pipeline(model).to(device)
         pictures = []
         for start in range(0, len(captions), 60):
             part = torch.from_numpy(np.ascontiguousarray(maps[start : start + 60])).permute(0, 3, 1, 2).float() / 255
@@ -254,13 +254,13 @@ class ControlNet(TextToImage):
     def evaluate(self, model, device, count: int = 60):
         """For each kind: the map sent against the map found in the picture, and the controls of that.
 
-        ``_shuffled``: against the map of another scene. ``_uncontrolled``: in a picture made from the caption alone.
+        ``_shuffled``: against the map of another scene. ``_uncontrolled``: in a picture made of the caption alone, from
+        the same noise; a ControlNet whose zero convolutions are still zero makes just that one, to the bit.
         ``_of_scene``: found in the scene's own picture, which is the best that the extractor allows.
         """
         if self.models is None:
             return {}
-        figures, hits = {}, []
-        silent = silenced(model)
+        figures, hits, alone = {}, [], {}
         judge = Judge.load(self.models / "mini-detector")
         rng = np.random.default_rng(0)
         for kind in MAPS:
@@ -269,7 +269,9 @@ class ControlNet(TextToImage):
             sent = [control_array(scene, kind) for scene in scenes]
             shown = np.stack([control_picture(array, kind) for array in sent])
             made = self.controlled(model, captions, shown, device)
-            plain = self.controlled(silent, captions, shown, device)
+            if tuple(captions) not in alone:  # all kinds but the pose have the same scenes
+                alone[tuple(captions)] = self.generate(Denoiser(self.unet, self.text_encoder), captions, device)
+            plain = alone[tuple(captions)]
             own = np.stack([scene.image for scene in scenes])
             others = sent[1:] + sent[:1]
             found = self.read(made, kind)
