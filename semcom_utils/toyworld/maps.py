@@ -88,7 +88,8 @@ def control_array(scene: Scene, kind: str) -> np.ndarray:
     numpy.ndarray
         ``depth``: float32 [64, 64], disparity in [0, 1]. ``segmentation``: int [64, 64], index into
         :data:`~semcom_utils.toyworld.rendering.CLASSES`. ``pose``: float [robots, 14, 3], column and row in pixels, and
-        1 where the joint is visible. ``soft-edges``: float32 [64, 64], probability of an edge. ``canny``: bool [64, 64].
+        1 where the joint is visible. ``soft-edges``: float32 [64, 64], probability of an edge. ``canny``: bool
+        [64, 64].
 
     Raises
     ------
