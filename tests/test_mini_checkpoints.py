@@ -105,8 +105,8 @@ def pose(model, scenes):
     return {"keypoint_distance": np.mean([keypoint_distance(control_array(s, "pose"), f) for s, f in pairs])}
 
 
-#: How many pictures are made for each kind of map: two seconds each.
-MADE = 10
+#: How many pictures are made for each kind of map.
+MADE = 8
 
 
 def controlled(model, scenes, kind):
@@ -116,7 +116,7 @@ def controlled(model, scenes, kind):
     made = model(
         [scene.caption for scene in chosen],
         image=[one.picture for one in maps],
-        num_inference_steps=20,
+        num_inference_steps=12,
         guidance_scale=3.0,
         generator=torch.Generator().manual_seed(0),
         output_type="pt",
@@ -178,6 +178,10 @@ def folder_of(role):
     return MODELS / f"mini-{ROLES[role].mini or role}"
 
 
+#: Checkpoint -> the first role that it fills.
+FIRST = {folder_of(role).name.removeprefix("mini-"): role for role in reversed(ROLES)}
+
+
 def reached(values, bounds):
     return all(low <= values[name] <= high for name, (low, high) in bounds.items())
 
@@ -201,7 +205,7 @@ def test_quality(role, scenes):
             assert abs(values[name] - told) <= slack, f"{name}: {values[name]:.3g} here, {told:.3g} on the card"
 
 
-@pytest.mark.parametrize("role", MEASURES)
+@pytest.mark.parametrize("role", [role for role in MEASURES if role in FIRST.values()])
 def test_quality_fails_for_shuffled_weights(role, scenes):
     measure, bounds = MEASURES[role]
     model, draws = load(role, device="cpu"), torch.Generator().manual_seed(0)
@@ -252,7 +256,7 @@ def test_a_damaged_file_is_named(role, tmp_path, monkeypatch):
         for spoilt in (bytes(turned), whole[:-1]):
             path.write_bytes(spoilt)
             with pytest.raises(ValueError, match="is damaged") as raised:
-                load(role, device="cpu")
+                load(FIRST[role], device="cpu")
             said = str(raised.value)
             assert f"mini-{role}/{path.relative_to(folder).as_posix()}" in said and "git checkout" in said
         path.write_bytes(whole)
