@@ -1,9 +1,13 @@
-"""Thin utilities of the book, one package per level of the papers' own architecture.
+"""Thin utilities of the book: one package a level of the papers' own architecture, and one a paper.
 
-Data walks through them in this order, once: :mod:`semcom_utils.semantic` decides what is sent,
-:mod:`semcom_utils.physical` carries it, :mod:`semcom_utils.generation` makes content from what
-arrived, :mod:`semcom_utils.effectiveness` tells how well that served, and
-:mod:`semcom_utils.control` sets the knobs.
+Data walks through the levels in this order, once: :mod:`semcom_utils.semantic` decides what is sent,
+:mod:`semcom_utils.physical` carries it, :mod:`semcom_utils.generation` makes content from what arrived,
+:mod:`semcom_utils.effectiveness` tells how well that served, and :mod:`semcom_utils.control` sets the knobs.
+:mod:`semcom_utils.toyworld` is the world that they are tried on. What is one paper's alone is in
+:mod:`semcom_utils.papers`, under the paper's key; :mod:`semcom_utils.studies` runs its long runs and
+:mod:`semcom_utils.ledger` judges its claims. ``tests/test_architecture.py`` says who may import whom.
 """
+
+__all__ = ["__version__"]
 
 __version__ = "0.1.0"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib as mpl
+import numpy as np
 from cycler import cycler
 
-__all__ = ["COLOURS", "METHOD_STYLES", "use_house_style"]
+__all__ = ["COLOURS", "METHOD_STYLES", "error_bars", "use_house_style"]
 
 #: Okabe and Ito's palette (jfly.uni-koeln.de/color), told apart under the common colour-vision deficiencies.
 COLOURS = {
@@ -31,6 +34,43 @@ METHOD_STYLES = {
     "equal": {"color": COLOURS["purple"], "linestyle": ":"},
     "separate": {"color": COLOURS["grey"], "linestyle": ":"},
 }
+
+
+def error_bars(intervals: Mapping | Sequence[Mapping]) -> np.ndarray:
+    """Lengths of the error bars that show some intervals, for matplotlib's ``xerr`` or ``yerr``.
+
+    Parameters
+    ----------
+    intervals : mapping or sequence of mapping
+        Each with ``estimate``, ``low`` and ``high``, as :mod:`semcom_utils.statistics` returns them. One without an
+        interval (``low`` is None) gets no bar.
+
+    Returns
+    -------
+    numpy.ndarray, ``[2, intervals]``
+        From the estimate down and up. An estimate that rounding left just outside its interval has a bar of length 0
+        there, for matplotlib refuses negative ones.
+
+    Raises
+    ------
+    ValueError
+        If an estimate lies farther outside its interval.
+
+    Examples
+    --------
+    >>> error_bars([{"estimate": 2.0, "low": 1.5, "high": 4.0}])
+    array([[0.5],
+           [2. ]])
+    """
+    bars = []
+    for interval in [intervals] if isinstance(intervals, Mapping) else intervals:
+        estimate = interval["estimate"]
+        low, high = (estimate if interval[end] is None else interval[end] for end in ("low", "high"))
+        slack = 1e-9 * max(abs(low), abs(high), high - low)
+        if not low - slack <= estimate <= high + slack:
+            raise ValueError(f"intervals must hold their estimates, got {estimate} outside [{low}, {high}]")
+        bars.append((max(estimate - low, 0.0), max(high - estimate, 0.0)))
+    return np.array(bars).reshape(-1, 2).T
 
 
 def use_house_style() -> None:

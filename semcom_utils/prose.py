@@ -2,7 +2,41 @@
 
 from __future__ import annotations
 
-__all__ = ["glue"]
+from collections.abc import Mapping
+
+__all__ = ["glue", "with_interval"]
+
+
+def with_interval(interval: Mapping, form: str = ".2f", *, factor: float = 1.0, unit: str = "") -> str:
+    """An estimate with its interval, as text.
+
+    Parameters
+    ----------
+    interval : mapping
+        With ``estimate``, ``low`` and ``high``, as :mod:`semcom_utils.statistics` returns them; where ``low`` is None
+        the estimate stands alone.
+    form : str
+        Python's format of each number, such as ``.1f`` or ``+.2g``.
+    factor : float
+        What they are multiplied by, such as 100 for per cent.
+    unit : str
+        What stands behind the estimate.
+
+    Returns
+    -------
+    str
+        Such as "0.96 [0.95, 0.97]".
+
+    Examples
+    --------
+    >>> with_interval({"estimate": 0.962, "low": 0.958, "high": 0.965}, ".1f", factor=100)
+    '96.2 [95.8, 96.5]'
+    """
+    estimate = format(factor * interval["estimate"], form)
+    if interval["low"] is None:
+        return estimate + unit
+    low, high = factor * interval["low"], factor * interval["high"]
+    return f"{estimate}{unit} [{low:{form}}, {high:{form}}]"
 
 
 def glue(name: str, value: object) -> None:

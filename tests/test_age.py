@@ -16,7 +16,7 @@ from semcom_utils.effectiveness.age import (
     mean_delay,
     simulate_queue,
 )
-from semcom_utils.experiments.survey_information import matched_threshold
+from semcom_utils.papers.gai_semcom_networks.information_effectiveness import matched_threshold
 
 
 def test_beta_solves_its_equation():

@@ -150,8 +150,10 @@ positive = st.floats(0.01, 100)
 
 @settings(max_examples=200, deadline=None)
 @given(
-    a=st.lists(st.floats(0, 100), min_size=3, max_size=3), b=st.lists(positive, min_size=3, max_size=3),
-    split=st.lists(st.floats(0.001, 1), min_size=3, max_size=3), slack=st.floats(1.001, 50),
+    a=st.lists(st.floats(0, 100), min_size=3, max_size=3),
+    b=st.lists(positive, min_size=3, max_size=3),
+    split=st.lists(st.floats(0.001, 1), min_size=3, max_size=3),
+    slack=st.floats(1.001, 50),
 )
 def test_no_feasible_split_earns_more(a, b, split, slack):
     tau = float(smallest_latency_budget(b, 10.0)) * slack

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from semcom_utils import toyworld
-from semcom_utils.semantic.extractors import FACTORS, MAPS, SemanticMap, decode, extract
+from semcom_utils.semantic.extractors import FACTORS, SemanticMap, decode, extract
 from semcom_utils.semantic.map_coding import decode_map, decode_pose, encode_map, encode_pose
 from semcom_utils.toyworld import CLASSES, JOINTS, SIZE
 from semcom_utils.toyworld.agreement import (
@@ -18,7 +18,7 @@ from semcom_utils.toyworld.agreement import (
     keypoint_distance,
     segmentation_iou,
 )
-from semcom_utils.toyworld.maps import PALETTE, canny, control_array, control_picture, draw_pose, soften
+from semcom_utils.toyworld.maps import MAPS, PALETTE, canny, control_array, control_picture, draw_pose, soften
 
 SCENES = [toyworld.scene(seed, "combinations") for seed in range(5_000_000, 5_000_012)]
 ROBOTS = [scene for scene in SCENES if len(scene.keypoints)]

@@ -7,7 +7,6 @@ import torch
 from semcom_utils.control.diffusion_policy import (
     DiffusionPolicy,
     MlpPolicy,
-    ReplayBuffer,
     Training,
     TwinCritic,
     act,
@@ -15,7 +14,7 @@ from semcom_utils.control.diffusion_policy import (
     train,
     vp_schedule,
 )
-from semcom_utils.control.isgc import BatchIsgcEnv
+from semcom_utils.papers.isgc.scenario import BatchIsgcEnv
 
 
 def gen(seed=0):
@@ -79,15 +78,6 @@ def test_reverse_step_has_the_posteriors_mean_and_variance():
     assert x_2.var().item() == pytest.approx((weight_t**2 + beta * (1 - ab_before) / (1 - ab)).item(), rel=0.02)
 
 
-def test_replay_buffer_forgets_the_oldest():
-    buffer = ReplayBuffer(5, 2, 1)
-    for i in range(4):
-        value = torch.full((2,), float(i))
-        buffer.add(torch.zeros(2, 2), torch.zeros(2, 1), value, torch.zeros(2, 2), torch.ones(2))
-    rewards = buffer.sample(200, gen())[2]
-    assert buffer.size == 5 and set(rewards.tolist()) == {1.0, 2.0, 3.0}
-
-
 class KnownAnswer(BatchIsgcEnv):
     """The case study's states with a reward whose best action is known: x* = (o_0, 0, -0.5) / 2."""
 
@@ -103,6 +93,7 @@ class KnownAnswer(BatchIsgcEnv):
         return self.o
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["diffusion", "mlp"])
 def test_learns_a_problem_with_a_known_answer(kind):
     torch.set_num_threads(1)
@@ -151,8 +142,9 @@ def test_training_repeats_from_its_seeds():
         ("discount", lambda: Training(discount=1.5)),
         ("noise", lambda: Training(noise=-0.1)),
         ("actor_rate", lambda: Training(actor_rate=float("nan"))),
-        ("capacity", lambda: ReplayBuffer(0, 2, 1)),
-        ("capacity", lambda: ReplayBuffer(3, 2, 1).add(*(torch.zeros(4, n) for n in (2, 1, 1, 2, 1)))),
+        ("observation", lambda: act(DiffusionPolicy(10, 3), np.zeros(10), gen())),
+        ("generator", lambda: act(DiffusionPolicy(10, 3), np.zeros((1, 10)), 3)),
+        ("generator", lambda: DiffusionPolicy(10, 3)(torch.zeros(1, 10), 3)),
     ],
 )
 def test_bad_input_names_the_argument(name, call):

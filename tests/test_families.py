@@ -1,18 +1,16 @@
 """Families of generative models: their densities, samples and training, against what is known exactly."""
 
-import json
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from semcom_utils.experiments import RESULTS
-from semcom_utils.experiments import survey_models as study
-from semcom_utils.experiments.__main__ import study as named
-from semcom_utils.experiments.runner import task_key
 from semcom_utils.generation.families import FAMILIES, fit, make, mlp, width
 from semcom_utils.generation.gaussian import GaussianModel
+from semcom_utils.papers.gai_semcom_networks import model_families as study
+from semcom_utils.statistics import energy_distance
+from semcom_utils.studies import load_result
 
 
 def seeded(seed=0):
@@ -121,7 +119,7 @@ def test_training_moves_the_samples_towards_the_law_and_no_training_does_not(fam
     with torch.no_grad():
         for model in (untrained, trained):
             model.steps = 20  # of denoising; the others have no use for it
-            distance.append(study.energy_distance(model.sample(500, seeded(2)), draw(500, seeded(3))))
+            distance.append(energy_distance(model.sample(500, seeded(2)), draw(500, seeded(3))))
     assert distance[1] < 0.3 * distance[0]
 
 
@@ -134,11 +132,11 @@ def test_evaluations_one_after_the_other(family, expected):
 
 # --- the yardstick ---------------------------------------------------------------------------------------------------
 def test_energy_distance_by_hand_and_for_equal_laws():
-    assert study.energy_distance([[0.0], [1.0]], [[2.0], [3.0]]) == pytest.approx(2 * 2 - 1 - 1)
+    assert energy_distance([[0.0], [1.0]], [[2.0], [3.0]]) == pytest.approx(2 * 2 - 1 - 1)
     rng = np.random.default_rng(0)
-    equal = [study.energy_distance(rng.normal(size=(100, 2)), rng.normal(size=(100, 2))) for _ in range(100)]
+    equal = [energy_distance(rng.normal(size=(100, 2)), rng.normal(size=(100, 2))) for _ in range(100)]
     assert abs(np.mean(equal)) < 4 * np.std(equal) / 10  # unbiased
-    assert study.energy_distance(rng.normal(size=(100, 2)), rng.normal(size=(100, 2)) + 1) > max(equal)
+    assert energy_distance(rng.normal(size=(100, 2)), rng.normal(size=(100, 2)) + 1) > max(equal)
 
 
 def test_scores_see_missing_modes_and_strays():
@@ -163,7 +161,7 @@ def test_a_uniform_square_reaches_every_mode():
 def test_law_is_drawn_as_it_is_defined():
     law = study.law()
     a, b = study.draw(law)(1500, seeded()), law.sample(1500, seeded(1))
-    assert abs(study.energy_distance(a, b)) < 0.01
+    assert abs(energy_distance(a, b)) < 0.01
     assert torch.cdist(study.centres(law), study.centres(law)).fill_diagonal_(9).min() == pytest.approx(1, abs=1e-5)
     assert study.centres(study.law(1)).tolist() == [[0.0, 0.0]]
 
@@ -179,7 +177,7 @@ BAD = {
     "batch must be": lambda: fit(make("vae", 2, seeded()), study.draw(study.law()), seeded(), batch=0.5),
     "rate must be": lambda: fit(make("vae", 2, seeded()), study.draw(study.law()), seeded(), rate=0),
     "steps must be at most": lambda: make("diffusion", 2, seeded()).sample(2, seeded(), 1001),
-    "x and y must be": lambda: study.energy_distance(np.zeros((3, 2)), np.zeros((3, 1))),
+    "x and y must be": lambda: energy_distance(np.zeros((3, 2)), np.zeros((3, 1))),
 }
 
 
@@ -190,32 +188,9 @@ def test_bad_input_raises_at_the_door(message):
 
 
 # --- the studies -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", study.STUDIES)
-def test_tasks_are_different_and_registered(name):
-    tasks = study.STUDIES[name].tasks()
-    assert len({task_key(task) for task in tasks}) == len(tasks) and named(name) is study.STUDIES[name]
-    assert {task["seed"] for task in tasks} == set(study.SEEDS) and len(study.SEEDS) == 10
-
-
-@pytest.mark.parametrize("name", study.STUDIES)
-def test_stored_summary_follows_from_the_stored_records(name):
-    stored = json.loads((RESULTS / f"{name}.json").read_text())
-    assert [task_key(r["task"]) for r in stored["records"]] == [task_key(t) for t in study.STUDIES[name].tasks()]
-    again = json.loads(json.dumps(study.STUDIES[name].summarise(stored["records"])))
-    assert _same(again, stored["summary"])
-
-
-def _same(a, b):
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
-    if isinstance(a, list):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return a == b or a == pytest.approx(b, rel=1e-6, abs=1e-9)
-
-
 def test_stored_record_without_training_comes_out_again():
     """Fresh data instead of a model: the yardstick's own noise, seed by seed."""
-    records = json.loads((RESULTS / "survey_families.json").read_text())["records"]
+    records = load_result("gai_semcom_networks/families")["records"]
     for record in [r for r in records if r["task"]["family"] == "data"][:3]:
         again = study.quality_run(record["task"])
         assert again["modes"] == record["modes"]
@@ -229,6 +204,6 @@ def test_quality_run_learns_and_records_what_it_should():
 
 
 def test_length_run_counts_what_was_stored():
-    lengths = json.loads((RESULTS / "survey_lengths.json").read_text())["summary"]
+    lengths = load_result("gai_semcom_networks/lengths")["summary"]
     record = study.length_run({"family": "autoregressive", "length": 16, "seed": 1, "samples": 5})
     assert record["evaluations"] == lengths["autoregressive"]["evaluations"][lengths["lengths"].index(16)]

@@ -33,7 +33,11 @@ def library(kind, name, **options):
 
     start, end = BETAS[kind]
     return getattr(diffusers, name)(
-        num_train_timesteps=1000, beta_schedule=LIBRARY[kind], beta_start=start, beta_end=end, clip_sample=False,
+        num_train_timesteps=1000,
+        beta_schedule=LIBRARY[kind],
+        beta_start=start,
+        beta_end=end,
+        clip_sample=False,
         **options,
     )
 
@@ -44,9 +48,11 @@ def gaussians(dtype=torch.float64):
     full = factor @ factor.T + 0.05 * torch.eye(4, dtype=dtype)
     diagonal = torch.tensor([0.01, 0.3, 1.0, 4.0], dtype=dtype)
     return {
-        "number": GaussianModel(mean, 0.4), "diagonal": GaussianModel(mean, diagonal),
+        "number": GaussianModel(mean, 0.4),
+        "diagonal": GaussianModel(mean, diagonal),
         "full": GaussianModel(mean, full),
-        "low rank": GaussianModel.low_rank(mean, factor, 0.05), "singular": GaussianModel.low_rank(mean, factor),
+        "low rank": GaussianModel.low_rank(mean, factor, 0.05),
+        "singular": GaussianModel.low_rank(mean, factor),
     }
 
 
@@ -55,8 +61,10 @@ FORMS = sorted(gaussians())
 
 def mixture(dtype=torch.float64):
     means = torch.tensor([[-1.5, 0.5], [1.0, 1.0], [0.5, -1.0]], dtype=dtype)
-    covariances = [torch.tensor(m, dtype=dtype) for m in ([[0.2, 0.1], [0.1, 0.3]], [[0.05, 0.0], [0.0, 0.4]],
-                                                          [[0.3, -0.2], [-0.2, 0.2]])]
+    covariances = [
+        torch.tensor(m, dtype=dtype)
+        for m in ([[0.2, 0.1], [0.1, 0.3]], [[0.05, 0.0], [0.0, 0.4]], [[0.3, -0.2], [-0.2, 0.2]])
+    ]
     return GaussianMixture([0.5, 0.3, 0.2], [GaussianModel(m, c) for m, c in zip(means, covariances, strict=True)])
 
 
@@ -119,8 +127,10 @@ def test_velocity_is_safe_at_both_ends():
 
 def test_signal_to_noise():
     torch.testing.assert_close(
-        signal_to_noise(torch.tensor([0.0, 0.5, 0.8])), torch.tensor([0.0, 1.0, 4.0], dtype=torch.float64),
-        rtol=1e-6, atol=0,
+        signal_to_noise(torch.tensor([0.0, 0.5, 0.8])),
+        torch.tensor([0.0, 1.0, 4.0], dtype=torch.float64),
+        rtol=1e-6,
+        atol=0,
     )
     assert math.isinf(signal_to_noise(1.0))
 
@@ -187,8 +197,14 @@ def test_the_loop_is_the_library_s(eta):
     for t in scheduler.timesteps:
         epsilon = model.epsilon(theirs, float(level[t]))
         theirs = scheduler.step(epsilon, t, theirs, eta=eta, generator=theirs_generator).prev_sample
-    ours = sample(lambda x, t: model.epsilon(x, float(level[t])), randn(6, 4), level, timesteps(1000, 10), eta=eta,
-                  generator=gen(3))
+    ours = sample(
+        lambda x, t: model.epsilon(x, float(level[t])),
+        randn(6, 4),
+        level,
+        timesteps(1000, 10),
+        eta=eta,
+        generator=gen(3),
+    )
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
 
 
@@ -317,8 +333,9 @@ def test_ddpm_s_law_is_the_textbook_recursion_in_full_matrices(form, variance, s
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
 def test_samples_drawn_follow_the_law(eta):
     model, level, visited, n = gaussians()["full"], alphas_cumprod("cosine"), timesteps(1000, 5), 40_000
-    x = sample(lambda y, t: model.epsilon(y, float(level[t])), randn(n, 4, seed=8), level, visited, eta=eta,
-               generator=gen(9))
+    x = sample(
+        lambda y, t: model.epsilon(y, float(level[t])), randn(n, 4, seed=8), level, visited, eta=eta, generator=gen(9)
+    )
     law = model.sampler_law([*level[visited].tolist(), 1.0], eta=eta)
     spread = math.sqrt(float(law.covariance.diagonal().max()))
     assert float((x.mean(0) - law.mean).abs().max()) < 5 * spread / math.sqrt(n)
@@ -364,9 +381,12 @@ def test_a_mixture_of_one_is_that_gaussian():
 
 
 def test_mixture_by_numerical_integration():
-    model, level = GaussianMixture(
-        [0.7, 0.3], [GaussianModel(torch.tensor([m], dtype=torch.float64), s) for m, s in ((-1.0, 0.1), (2.0, 0.5))]
-    ), 0.5
+    model, level = (
+        GaussianMixture(
+            [0.7, 0.3], [GaussianModel(torch.tensor([m], dtype=torch.float64), s) for m, s in ((-1.0, 0.1), (2.0, 0.5))]
+        ),
+        0.5,
+    )
     grid = torch.linspace(-8, 8, 20_001, dtype=torch.float64)
     prior = model.log_density(grid[:, None], 1.0).exp()
     assert float(torch.trapezoid(prior, grid)) == pytest.approx(1, abs=1e-6)
@@ -392,8 +412,9 @@ def test_mixture_is_sampled_by_its_weights():
     x = model.sample(20_000, gen(4))
     share = model.responsibilities(x, 1.0).mean(0)  # E of the posterior is the prior
     torch.testing.assert_close(share, model.weights, rtol=0, atol=0.015)
-    torch.testing.assert_close(x.mean(0), sum(w * c.mean for w, c in zip(model.weights, model.components, strict=True)),
-                               rtol=0, atol=0.04)
+    torch.testing.assert_close(
+        x.mean(0), sum(w * c.mean for w, c in zip(model.weights, model.components, strict=True)), rtol=0, atol=0.04
+    )
 
 
 # --- guidance

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,20 +17,16 @@ from safetensors.torch import load_file, save_file
 from semcom_utils import toyworld
 from semcom_utils.generation import ROLES, loading
 from semcom_utils.generation.checksums import seal, verify
-from semcom_utils.generation.loading import MODELS, load, memory_plan
+from semcom_utils.generation.loading import load, memory_plan
+from semcom_utils.generation.roles import Role
 from semcom_utils.generation.training.tokens import bert_tokenizer, clip_tokenizer
+from semcom_utils.paths import MODELS
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 MINI = sorted(role for role in ROLES if (MODELS / f"mini-{ROLES[role].mini or role}").is_dir())
 CONTROLS = [role for role in ROLES if role.startswith("controlnet-")]
 SIZE = {"height": 32, "width": 32}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def text_config(tokenizer):
@@ -274,7 +271,7 @@ def test_the_full_tier_opens_a_public_folder(role, tmp_path):
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     models = [load(role, "full", folder=tmp_path, device="cpu") for _ in range(2)]
     assert all(p.dtype == torch.float32 and not p.is_meta for p in parameters(models[0])) and parameters(models[0])
-    half = parameters(ROLES[role].open(tmp_path, torch.float16))  # what a GPU gets
+    half = parameters(ROLES[role].opener()(tmp_path, torch.float16))  # what a GPU gets
     assert all(p.dtype == torch.float16 for p in half)
     one, two = (use(role, model, images) for model in models)
     assert type(one) is type(two)
@@ -390,7 +387,7 @@ def test_a_later_role_is_one_entry(sealed, monkeypatch):
     folder = sealed.parent / "mini-controlnet-edges"
     ControlNetModel.from_unet(pipeline.unet, conditioning_embedding_out_channels=(8, 8, 8, 8)).save_pretrained(folder)
     seal(folder)
-    entry = loading.Role(lambda folder, dtype: ControlNetModel.from_pretrained(folder, dtype=dtype), "some/one", 1.4)
+    entry = Role(lambda folder, dtype: ControlNetModel.from_pretrained(folder, dtype=dtype), "some/one", 1.4)
     monkeypatch.setitem(ROLES, "controlnet-edges", entry)
     guided = StableDiffusionControlNetPipeline.from_pipe(pipeline, controlnet=load("controlnet-edges", device="cpu"))
     guided.set_progress_bar_config(disable=True)
@@ -485,6 +482,12 @@ def test_bad_arguments_are_named(arguments, name):
         load(role, **options)
 
 
+@pytest.mark.parametrize("options", [{}, {"folder": "."}, {"tier": "full", "folder": "."}])
+def test_a_revision_that_nothing_would_read_is_refused(options):
+    with pytest.raises(ValueError, match="^revision must be None .*got 'nonsense'"):
+        load("clip", revision="nonsense", **options)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there():
     with pytest.raises(ValueError, match="no GPU"):
@@ -569,7 +572,7 @@ def test_a_public_controlnet_controls_the_public_model(cache, tmp_path):
     pipeline = load("controlnet-depth", "full", device="cpu")
     assert pipeline.safety_checker is not None and type(pipeline).__name__ == "StableDiffusionControlNetPipeline"
     assert use("controlnet-depth", pipeline, 1).shape == (32, 32, 3)
-    half = ROLES["controlnet-depth"].open(tmp_path / "control", torch.float16, tmp_path / "plain")
+    half = ROLES["controlnet-depth"].opener()(tmp_path / "control", torch.float16, tmp_path / "plain")
     assert all(p.dtype == torch.float16 for p in parameters(half))
     with pytest.raises(FileNotFoundError, match="hf download lllyasviel/sd-controlnet-canny"):
         load("controlnet-canny", "full", device="cpu")
@@ -682,7 +685,7 @@ def test_nothing_is_read_from_a_damaged_checkpoint(sealed, monkeypatch, spoil, s
     spoil(sealed)
     read = []
     monkeypatch.setitem(
-        ROLES, "soft-edges", ROLES["soft-edges"]._replace(open=lambda *arguments: read.append(arguments))
+        ROLES, "soft-edges", replace(ROLES["soft-edges"], open=lambda *arguments: read.append(arguments))
     )
     with pytest.raises(ValueError, match=says) as raised:
         load("soft-edges", device="cpu")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semcom_utils.control.allocation import smallest_latency_budget
-from semcom_utils.control.isgc import (
+from semcom_utils.papers.isgc.scenario import (
     PAPER_STATES,
     STATE,
     BatchIsgcEnv,
@@ -151,7 +151,7 @@ def test_share_of_the_optimum_itself_is_one():
         ("action", lambda: bandwidth_from_action([0.1, np.nan, 0.2], 10.0)),
         ("action", lambda: BatchIsgcEnv(2, np.random.default_rng(0)).step(np.zeros((3, 3)))),
         ("n", lambda: sample_states(0, np.random.default_rng(0))),
-        ("generator", lambda: sample_states(3, 42)),
+        ("rng", lambda: sample_states(3, 42)),
         ("form", lambda: observe(STATE_1, form="log")),
         ("form", lambda: reward(STATE_1, [5.0, 3.0, 2.0], form="money")),
         ("order", lambda: paper_states("as is")),

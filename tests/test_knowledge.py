@@ -11,7 +11,7 @@ from rdflib import BNode, Graph
 from rdflib.compare import isomorphic
 from scipy.optimize import minimize_scalar
 
-from semcom_utils.experiments import survey_network as study
+from semcom_utils.papers.gai_semcom_networks import knowledge_management as study
 from semcom_utils.semantic.embedding import Embedding, average, expected_random_mrr, initial, ranks, train
 from semcom_utils.semantic.knowledge import (
     KB,
@@ -44,8 +44,10 @@ def test_a_caption_of_the_grammar_is_read_back(head, facts):
     assert parse_caption(caption) == [Triple(head, RELATIONS[wording], tail) for wording, tail in facts]
 
 
-@pytest.mark.parametrize("caption", ["", "The mill is red.", "The mill is in the", "A mill is in the park.", 7,
-                                     "The mill is in the park, sometimes."])
+@pytest.mark.parametrize(
+    "caption",
+    ["", "The mill is red.", "The mill is in the", "A mill is in the park.", 7, "The mill is in the park, sometimes."],
+)
 def test_other_text_is_refused(caption):
     with pytest.raises(ValueError, match="caption must"):
         parse_caption(caption)
@@ -143,8 +145,9 @@ def test_known_facts_do_not_compete():
 
 def test_random_mrr_is_what_random_vectors_get():
     rng = np.random.default_rng(0)
-    facts = np.unique(np.stack([rng.integers(12, size=40), rng.integers(2, size=40), rng.integers(12, size=40)], 1),
-                      axis=0)
+    facts = np.unique(
+        np.stack([rng.integers(12, size=40), rng.integers(2, size=40), rng.integers(12, size=40)], 1), axis=0
+    )
     asked, known = facts[:6], facts[6:]
     expected = expected_random_mrr(asked, known, 12, 2)
     drawn = []
@@ -187,8 +190,12 @@ def test_federated_scores_apart_for_what_a_node_has_met():
 @pytest.mark.parametrize("bad", [[[0, 0]], [[0, 0, 6]], [[0, 1, 0]], [[-1, 0, 0]], [[0.0, 0.0, 1.0]], np.empty((0, 3))])
 def test_bad_triples(bad):
     model, facts = line()
-    for call in (lambda: train(model, bad, torch_seed(0)), lambda: ranks(model, bad, facts),
-                 lambda: ranks(model, facts, bad), lambda: average(model, [model], [bad])):
+    for call in (
+        lambda: train(model, bad, torch_seed(0)),
+        lambda: ranks(model, bad, facts),
+        lambda: ranks(model, facts, bad),
+        lambda: average(model, [model], [bad]),
+    ):
         with pytest.raises(ValueError, match="triples must"):
             call()
 
@@ -206,8 +213,9 @@ def test_bad_nodes():
 @given(kappa=st.floats(1e-4, 0.95))
 def test_closed_form_is_the_minimum(kappa):
     exact = study.best_update_interval(kappa)
-    found = minimize_scalar(lambda x: study.update_cost(x, kappa), bounds=(1e-3, 20), method="bounded",
-                            options={"xatol": 1e-9}).x
+    found = minimize_scalar(
+        lambda x: study.update_cost(x, kappa), bounds=(1e-3, 20), method="bounded", options={"xatol": 1e-9}
+    ).x
     assert exact == pytest.approx(found, rel=1e-3)
     assert study.update_cost(exact, kappa) <= study.update_cost(found, kappa) + 1e-12
 

@@ -9,27 +9,21 @@ import torch
 from scipy import ndimage
 
 from semcom_utils import toyworld
-from semcom_utils.generation import ROLES, load, loading
+from semcom_utils.generation import ROLES, Judge, load, loading
 from semcom_utils.generation.checksums import seal
-from semcom_utils.generation.loading import MODELS
 from semcom_utils.generation.training.autoencoder import hue_error
 from semcom_utils.generation.training.card import card_text, read_figures
 from semcom_utils.generation.training.controlnet import FIGURES, silenced
-from semcom_utils.semantic.extractors import MAPS, extract
+from semcom_utils.paths import MODELS
+from semcom_utils.semantic.extractors import extract
 from semcom_utils.toyworld.agreement import agreement, depth_correlation, keypoint_distance, segmentation_iou
-from semcom_utils.toyworld.maps import control_array
+from semcom_utils.toyworld.maps import MAPS, control_array
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SHIPPED = sorted(path.name.removeprefix("mini-") for path in MODELS.glob("mini-*"))
 SEEDS = range(3_000_000, 3_000_060)
 each_checkpoint = pytest.mark.parametrize("role", SHIPPED)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +58,13 @@ def clip(model, scenes):
 
 def detector(model, scenes):
     """Share of the labels that are found, and of the scenes in which just the right ones are."""
-    found = [[one.label for one in things] for things in model(pictures(scenes))]
-    asked = [list(scene.labels) for scene in scenes]
-    hits = [sum(min(f.count(n), a.count(n)) for n in set(a)) for f, a in zip(found, asked, strict=True)]
-    right = [sorted(f) == sorted(a) for f, a in zip(found, asked, strict=True)]
-    return {"labels_found": sum(hits) / sum(map(len, asked)), "all_labels_right_combinations": np.mean(right)}
+    judge, asked = Judge(model), [list(scene.labels) for scene in scenes]
+    hits = [
+        sum(min(f.count(n), a.count(n)) for n in set(a))
+        for f, a in zip(judge.labels(pictures(scenes)), asked, strict=True)
+    ]
+    right = judge.right(pictures(scenes), asked).mean()
+    return {"labels_found": sum(hits) / sum(map(len, asked)), "all_labels_right_combinations": right}
 
 
 def captioner(model, scenes):
@@ -145,9 +141,8 @@ def text_to_image(model, scenes):
         generator=torch.Generator().manual_seed(0),
         output_type="pt",
     ).images
-    found = load("detector", device="cpu")(made)
-    right = [[one.label for one in f] == [d.things[0].label] for f, d in zip(found, asked, strict=True)]
-    return {"one_thing_right": np.mean(right)}
+    labels = [[thing.label for thing in description.things] for description in asked]
+    return {"one_thing_right": Judge().right(made, labels).mean()}
 
 
 #: Role -> how it is measured; figure -> (least, greatest) value, well off the figures on the cards.

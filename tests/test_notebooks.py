@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from derived_pages import PAGES
 from notebook_checks import form_problems, output_problems, pair_problems, parameter_problems, stored
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +26,8 @@ def test_the_table_of_contents_names_every_chapter():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     files = re.findall(r"'(?:file|root)': '([^']+)'", str(toc))
     assert {file for file in files if file.startswith("notebooks/")} == {f"notebooks/{text.stem}" for text in TEXTS}
-    pages = {f"book/{page.stem}" for page in (ROOT / "book").glob("*.md") if not page.stem.endswith(".in")}
+    pages = {*(ROOT / "book").glob("*.md"), *PAGES}
+    pages = {f"{page.relative_to(ROOT).with_suffix('')}" for page in pages if not page.stem.endswith(".in")}
     assert {file for file in files if file.startswith("book/")} == pages
 
 

@@ -75,7 +75,9 @@ def test_finite_blocklength_rate_tends_to_capacity():
 
 @settings(max_examples=60, deadline=None)
 @given(
-    snr_db=st.floats(-5, 40), n=st.integers(50, 100_000), epsilon=st.floats(1e-9, 0.4),
+    snr_db=st.floats(-5, 40),
+    n=st.integers(50, 100_000),
+    epsilon=st.floats(1e-9, 0.4),
 )
 def test_inverses_return_to_where_they_started(snr_db, n, epsilon):
     assert min_snr_db(capacity_awgn(snr_db)) == pytest.approx(snr_db, abs=1e-8)

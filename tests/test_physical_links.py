@@ -36,8 +36,16 @@ def distance_from(expected, link, snr_db, bits=600_000):
 
 
 UNCODED = [
-    (1, "awgn", 0.0), (1, "awgn", 6.0), (1, "rayleigh-fast", 0.0), (1, "rayleigh-fast", 20.0), (2, "awgn", 8.0),
-    (4, "awgn", 6.0), (4, "awgn", 15.0), (4, "rayleigh-fast", 6.0), (4, "rayleigh-fast", 25.0), (6, "awgn", 18.0),
+    (1, "awgn", 0.0),
+    (1, "awgn", 6.0),
+    (1, "rayleigh-fast", 0.0),
+    (1, "rayleigh-fast", 20.0),
+    (2, "awgn", 8.0),
+    (4, "awgn", 6.0),
+    (4, "awgn", 15.0),
+    (4, "rayleigh-fast", 6.0),
+    (4, "rayleigh-fast", 25.0),
+    (6, "awgn", 18.0),
 ]
 
 
@@ -111,7 +119,10 @@ def test_payload_arrives_and_costs_what_the_hand_count_says(bits, blocks, k, che
     layout = result.layout
     assert np.array_equal(result.bits, sent) and result.bits.dtype == sent.dtype
     assert (layout.blocks, layout.information_bits, layout.checksum_bits, layout.padding_bits) == (
-        blocks, k, checksum, padding,
+        blocks,
+        k,
+        checksum,
+        padding,
     )
     assert bits + checksum + padding == blocks * k
     assert result.channel_uses == layout.channel_uses == uses
@@ -131,8 +142,14 @@ def test_uncoded_padding_is_counted(order, bits, uses):
 # Payload and rate on both sides of each border of TS 38.212, section 7.2.2. The last is where the class says that it
 # leaves the standard, which has base graph 1 with repetition there.
 BASE_GRAPHS = [
-    (292, 0.9, "bg2"), (293, 0.9, "bg1"), (3824, 0.67, "bg2"), (3824, 0.68, "bg1"), (3825, 0.5, "bg1"),
-    (3825, 0.34, "bg1"), (3825, 0.2, "bg2"), (3825, 0.3, "bg2"),
+    (292, 0.9, "bg2"),
+    (293, 0.9, "bg1"),
+    (3824, 0.67, "bg2"),
+    (3824, 0.68, "bg1"),
+    (3825, 0.5, "bg1"),
+    (3825, 0.34, "bg1"),
+    (3825, 0.2, "bg2"),
+    (3825, 0.3, "bg2"),
 ]
 
 
@@ -143,7 +160,8 @@ def test_base_graph_is_chosen_as_in_the_standard(bits, rate, base_graph):
 
 @settings(max_examples=300, deadline=None)
 @given(
-    bits=st.integers(1, 3_000_000), order=st.sampled_from([1, 2, 4, 6, 8]),
+    bits=st.integers(1, 3_000_000),
+    order=st.sampled_from([1, 2, 4, 6, 8]),
     rate=st.one_of(st.floats(0.2, 948 / 1024), st.sampled_from([1 / 5, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4])),
 )
 def test_layout_keeps_the_rules_for_any_payload(bits, order, rate):

@@ -86,6 +86,25 @@ def test_makefile_installs_every_extra_under_the_constraints():
     assert "--constraint constraints.txt" in makefile
 
 
+def test_pre_commit_runs_what_lint_runs():
+    """... with the tools of .venv, so that no hook needs the network or another version."""
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", read("Makefile"), re.M).group(1)
+    (local,) = yaml.safe_load(read(".pre-commit-config.yaml"))["repos"]
+    hooks = [hook["entry"].replace(" --force-exclude", "") for hook in local["hooks"]]
+    steps = [line.strip().replace("$(BIN)", ".venv/bin") for line in lint.splitlines()]
+    assert [step.removesuffix(" .").removesuffix(" --check") for step in steps] == hooks
+    assert local["repo"] == "local" and all(hook["language"] == "system" for hook in local["hooks"])
+
+
+def test_deprecations_of_what_we_call_are_errors():
+    """A filter that names no module would silence, or fail on, what libraries call of each other."""
+    filters = tomllib.loads(read("pyproject.toml"))["tool"]["pytest"]["ini_options"]["filterwarnings"]
+    assert "error::DeprecationWarning:semcom_utils" in filters
+    for line in filters:
+        action, message, _, *module = line.split(":")
+        assert message or any(module), f"{line} names neither a message nor a module"
+
+
 def test_one_address():
     """The repository's address stands in pyproject.toml; wherever else it is written it is the same."""
     assert yaml.safe_load(read("_config.yml"))["repository"]["url"] == URL

@@ -7,15 +7,9 @@ from semcom_utils.generation import load, receive, send
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.generation.samplers import sample, timesteps
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CAPTIONS = ["a red ball on grass", "a blue cube and a green dog on sand"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +19,13 @@ def pipeline():
 
 def test_split_in_two_and_joined_it_draws_the_pipelines_picture(pipeline):
     denoiser = PromptedDenoiser(pipeline, CAPTIONS, guidance=3.0)
-    visited = timesteps(len(denoiser.alphas_cumprod), 8)
+    visited = timesteps(len(denoiser.alpha_bar), 8)
     z_T = denoiser.noise(torch.Generator().manual_seed(3))
-    sent = send(denoiser, z_T, denoiser.alphas_cumprod, visited, 5)
-    z_0 = receive(denoiser, sent, denoiser.alphas_cumprod, visited[5:], 0.0, receiver="resume")
+    sent = send(denoiser, z_T, denoiser.alpha_bar, visited, 5)
+    z_0 = receive(denoiser, sent, denoiser.alpha_bar, visited[5:], 0.0, receiver="resume")
     theirs = pipeline(CAPTIONS, num_inference_steps=8, guidance_scale=3.0, latents=z_T, output_type="pt").images
     assert float((denoiser.decode(z_0) - theirs).abs().max()) < 2e-3
-    other = receive(denoiser, z_T, denoiser.alphas_cumprod, visited[5:], 0.0, receiver="resume")
+    other = receive(denoiser, z_T, denoiser.alpha_bar, visited[5:], 0.0, receiver="resume")
     assert float((denoiser.decode(other) - theirs).abs().max()) > 0.1  # the control: another state, another picture
 
 
@@ -61,7 +55,7 @@ def test_another_network_is_asked_instead(pipeline):
             return type("Output", (), {"sample": torch.zeros_like(x)})
 
     silent = PromptedDenoiser(pipeline, CAPTIONS, unet=Zero())
-    level = float(silent.alphas_cumprod[400])
+    level = float(silent.alpha_bar[400])
     torch.testing.assert_close(silent(z, 400), (1 - level) ** 0.5 * z, atol=1e-5, rtol=1e-5)  # v = 0
 
 
@@ -73,8 +67,8 @@ def test_the_public_layout_passes_through_the_same_lines(tmp_path):
     pipe = load("text-to-image", "full", folder=tmp_path, device="cpu")
     denoiser = PromptedDenoiser(pipe, CAPTIONS, guidance=7.5)
     assert denoiser.prediction == "epsilon" and denoiser.shape == (4, 4, 4)
-    visited = timesteps(len(denoiser.alphas_cumprod), 4)
-    z = sample(denoiser, denoiser.noise(torch.Generator().manual_seed(0)), denoiser.alphas_cumprod, visited)
+    visited = timesteps(len(denoiser.alpha_bar), 4)
+    z = sample(denoiser, denoiser.noise(torch.Generator().manual_seed(0)), denoiser.alpha_bar, visited)
     pictures = denoiser.decode(z)
     assert pictures.shape == (2, 3, 32, 32) and 0 <= float(pictures.min()) and float(pictures.max()) <= 1
 

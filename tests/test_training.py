@@ -7,22 +7,26 @@ import pytest
 import torch
 
 from semcom_utils import toyworld
-from semcom_utils.generation.loading import MODELS
+from semcom_utils.generation.judging import SAME, Judge, box_overlap
+from semcom_utils.generation.loading import Detector
 from semcom_utils.generation.parsing import figures, parse
-from semcom_utils.generation.training.autoencoder import Autoencoder, hue_error
-from semcom_utils.generation.training.captioner import Captioner
+from semcom_utils.generation.training.autoencoder import AutoencoderRecipe, hue_error
+from semcom_utils.generation.training.captioner import CaptionerRecipe
 from semcom_utils.generation.training.card import read_figures, targets_reached, write_card
-from semcom_utils.generation.training.clip import Clip, misstatement, normalise
-from semcom_utils.generation.training.controlnet import ControlMaps, ControlNet, silenced
+from semcom_utils.generation.training.clip import ClipRecipe, misstatement, normalise
+from semcom_utils.generation.training.controlnet import ControlMaps, ControlNetRecipe, silenced
 from semcom_utils.generation.training.data import Scenes
-from semcom_utils.generation.training.detector import LABELS, SAME, Detector, Judge, mean_average_precision
+from semcom_utils.generation.training.detector import LABELS, DetectorRecipe, mean_average_precision
 from semcom_utils.generation.training.loop import Recipe, learning_rate, train
-from semcom_utils.generation.training.maps import Depth, Parser, SoftEdges
-from semcom_utils.generation.training.receiver import Receiver
-from semcom_utils.generation.training.text_to_image import TextToImage
+from semcom_utils.generation.training.maps import DepthRecipe, ParserRecipe, SoftEdgesRecipe
+from semcom_utils.generation.training.receiver import ReceiverRecipe
+from semcom_utils.generation.training.text_to_image import TextToImageRecipe
 from semcom_utils.generation.training.tokens import LENGTH, SPARE_WORD, bert_tokenizer, clip_tokenizer
+from semcom_utils.paths import MODELS
 from semcom_utils.toyworld.agreement import keypoint_distance
 from semcom_utils.toyworld.maps import MAPS, control_array, control_picture
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Line(Recipe):
@@ -31,6 +35,7 @@ class Line(Recipe):
     role, steps, rate = "line", 60, 1e-2
     targets = {"error": (0.0, 10.0)}
     scenes = range(5)
+    about, limits = "a line (`diffusers`)", "It is straight."
 
     def __init__(self, killed_at=None):
         self.killed_at, self.seen = killed_at, []
@@ -144,17 +149,11 @@ def test_learning_rate_rises_holds_and_falls():
 
 def test_a_card_tells_what_was_reached_and_what_was_missed(tmp_path):
     _, report = train(Line(), tmp_path / "line.pt")
-    from semcom_utils.generation.training import card
-
-    card._ABOUT["line"] = ("a line (`diffusers`)", "It is straight.")
-    try:
-        write_card(tmp_path, Line(), report, {"error": 0.5}, None, device="cpu")
-        assert targets_reached(tmp_path) and "reached" in (tmp_path / "README.md").read_text()
-        write_card(tmp_path, Line(), report, {"error": 11.0}, read_figures(tmp_path), device="cpu")
-        assert not targets_reached(tmp_path) and "**missed**" in (tmp_path / "README.md").read_text()
-        assert len(json.loads((tmp_path / "figures.json").read_text())["runs"]) == 2
-    finally:
-        del card._ABOUT["line"]
+    write_card(tmp_path, Line(), report, {"error": 0.5}, None, device="cpu")
+    assert targets_reached(tmp_path) and "reached" in (tmp_path / "README.md").read_text()
+    write_card(tmp_path, Line(), report, {"error": 11.0}, read_figures(tmp_path), device="cpu")
+    assert not targets_reached(tmp_path) and "**missed**" in (tmp_path / "README.md").read_text()
+    assert len(json.loads((tmp_path / "figures.json").read_text())["runs"]) == 2
     assert not targets_reached(tmp_path / "nothing-there")
 
 
@@ -234,23 +233,17 @@ def test_scenes_are_kept_and_read_back(tmp_path):
     assert made.description(3) == made.scene(3).description
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(
-    "make", [Autoencoder, Clip, Detector, Captioner, Depth, SoftEdges, Parser], ids=lambda make: make.role
+    "make",
+    [AutoencoderRecipe, ClipRecipe, DetectorRecipe, CaptionerRecipe, DepthRecipe, SoftEdgesRecipe, ParserRecipe],
+    ids=lambda make: make.role,
 )
 def test_a_recipe_learns_saves_and_restores(make, tmp_path):
-    recipe = make(scenes=16) if make is not Detector else make(scenes=24)
-    recipe.batch_size = 32 if make is Detector else 4
+    recipe = make(scenes=16) if make is not DetectorRecipe else make(scenes=24)
+    recipe.batch_size = 32 if make is DetectorRecipe else 4
     model, report = train(recipe, tmp_path / "state.pt", steps=2)
     assert np.isfinite(report["loss"])
-    x = normalise(recipe.scenes["train"].images[:2] if make is Detector else recipe.scenes.images[:2])
+    x = normalise(recipe.scenes["train"].images[:2] if make is DetectorRecipe else recipe.scenes.images[:2])
     before = output(model, x)
     (tmp_path / "model").mkdir()
     recipe.save(model, tmp_path / "model")
@@ -278,17 +271,19 @@ def output(model, x):
 def test_text_to_image_trains_on_latents_and_saves_a_pipeline(tmp_path):
     from diffusers import StableDiffusionPipeline
 
-    coder = Autoencoder(scenes=16)
+    coder = AutoencoderRecipe(scenes=16)
     torch.manual_seed(0)
-    coder.save(coder.build(), tmp_path / "autoencoder")
-    recipe = TextToImage(tmp_path / "autoencoder", scenes=16)
+    coder.save(coder.build(), tmp_path / "mini-autoencoder")
+    recipe = TextToImageRecipe(scenes=16, models=tmp_path)
     recipe.batch_size = 4
     model, report = train(recipe, tmp_path / "state.pt", steps=2)
     assert np.isfinite(report["loss"])
     pictures = recipe.generate(model, ["a red ball on grass"], torch.device("cpu"))
     assert pictures.shape == (1, 3, 64, 64)
-    recipe.save(model, tmp_path / "pipeline")
-    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "pipeline", dtype=torch.float32, use_safetensors=True)
+    recipe.save(model, tmp_path / "mini-text-to-image")
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        tmp_path / "mini-text-to-image", dtype=torch.float32, use_safetensors=True
+    )
     pipeline.set_progress_bar_config(disable=True)
     again = (
         pipeline(
@@ -307,12 +302,12 @@ def test_text_to_image_trains_on_latents_and_saves_a_pipeline(tmp_path):
 
 
 def test_the_receiver_is_fine_tuned_from_the_pipeline_and_its_target_is_consistent(tmp_path):
-    coder = Autoencoder(scenes=16)
+    coder = AutoencoderRecipe(scenes=16)
     torch.manual_seed(0)
-    coder.save(coder.build(), tmp_path / "autoencoder")
-    first = TextToImage(tmp_path / "autoencoder", scenes=16)
-    first.save(first.build(), tmp_path / "pipeline")
-    recipe = Receiver(tmp_path / "pipeline", tmp_path / "autoencoder", scenes=16)
+    coder.save(coder.build(), tmp_path / "mini-autoencoder")
+    first = TextToImageRecipe(scenes=16, models=tmp_path)
+    first.save(first.build(), tmp_path / "mini-text-to-image")
+    recipe = ReceiverRecipe(scenes=16, models=tmp_path)
     recipe.batch_size = 4
     before = {name: weights.clone() for name, weights in recipe.build().state_dict().items()}
     model, report = train(recipe, tmp_path / "state.pt", steps=2)
@@ -336,7 +331,7 @@ def test_the_receiver_is_fine_tuned_from_the_pipeline_and_its_target_is_consiste
 
 def test_joints_are_read_from_the_maps_that_teach_them():
     """The parser's targets, read as its output is: every robot is found, its joints to a tenth of a pixel."""
-    recipe, seen = Parser(scenes=1), 0
+    recipe, seen = ParserRecipe(scenes=1), 0
     for seed in range(60):
         truth = control_array(toyworld.scene(seed), "pose")
         found = figures(recipe.bumps(truth))
@@ -352,12 +347,12 @@ def test_joints_are_read_from_the_maps_that_teach_them():
 def control(tmp_path_factory):
     """A recipe on an untrained base model."""
     tmp_path = tmp_path_factory.mktemp("control")
-    coder = Autoencoder(scenes=16)
+    coder = AutoencoderRecipe(scenes=16)
     torch.manual_seed(0)
-    coder.save(coder.build(), tmp_path / "autoencoder")
-    first = TextToImage(tmp_path / "autoencoder", scenes=16)
-    first.save(first.build(), tmp_path / "pipeline")
-    recipe = ControlNet(tmp_path / "pipeline", tmp_path / "autoencoder", tmp_path / "kept", scenes=16)
+    coder.save(coder.build(), tmp_path / "mini-autoencoder")
+    first = TextToImageRecipe(scenes=16, models=tmp_path)
+    first.save(first.build(), tmp_path / "mini-text-to-image")
+    recipe = ControlNetRecipe(tmp_path / "kept", 16, tmp_path)
     recipe.batch_size, recipe.watch_every = 4, None
     return recipe
 
@@ -410,28 +405,21 @@ def test_stored_maps_are_the_scenes(control):
 
 
 def test_the_judge_reads_pictures_in_batches_and_names_a_thing_once():
-    recipe = Detector(scenes=24)
+    recipe = DetectorRecipe(scenes=24)
     torch.manual_seed(0)
     model = recipe.build()
     torch.nn.init.normal_(model.vit.embeddings.detection_tokens)  # or all boxes would be the same
     torch.nn.init.normal_(model.bbox_predictor.layers[-1].weight)
-    judge = Judge(model)
+    judge = Judge(Detector(model.eval(), recipe.processor()))
     pictures = np.stack([toyworld.scene(seed).image for seed in range(130)])  # more than fit one batch
     found = judge(pictures, threshold=0.0)
     assert len(found) == 130
     for claims in found:
         assert 1 < len(claims) <= recipe.queries
-        assert all(label in LABELS and 0 <= score <= 1 and box.shape == (4,) for label, score, box in claims)
+        assert all(label in LABELS and 0 <= score <= 1 and len(box) == 4 for label, score, box in claims)
         assert [score for _, score, _ in claims] == sorted((score for _, score, _ in claims), reverse=True)
         assert all(
-            overlap(one[2], other[2]) < SAME for place, one in enumerate(claims) for other in claims[place + 1 :]
+            box_overlap(one[2], other[2]) < SAME for place, one in enumerate(claims) for other in claims[place + 1 :]
         )
     (alone,) = judge(pictures[-1:], threshold=0.0)
     assert [label for label, _, _ in alone] == [label for label, _, _ in found[-1]]
-
-
-def overlap(one, other):
-    """Intersection over union of two boxes (left, top, right, bottom)."""
-    width, height = (max(min(one[i + 2], other[i + 2]) - max(one[i], other[i]), 0) for i in (0, 1))
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-    return width * height / (sum(areas) - width * height)

@@ -14,7 +14,7 @@ if "google.colab" in sys.modules:
         # Colab's own torch and numpy stay: a kernel that has loaded one version breaks under another.
         keep = here / "colab-keep.txt"
         keep.write_text("".join(f"{name}=={importlib.metadata.version(name)}\n" for name in ("numpy", "torch")))
-        pip = [sys.executable, "-m", "pip", "install", "-q", "-c", str(keep), "-e", f"{here}[sweeps,training]"]
+        pip = [sys.executable, "-m", "pip", "install", "-q", "-c", str(keep), "-e", f"{here}[sweeps]"]
         subprocess.run(pip, check=True)
         sys.path.insert(0, str(here))  # an editable install is seen only by the next kernel
     os.chdir(here / "notebooks")

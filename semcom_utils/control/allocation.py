@@ -11,11 +11,13 @@ last axis holds the hops.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import elementwise
 
 from semcom_utils.checks import finite_array
 
 __all__ = [
+    "RELATIVE_TOLERANCE",
     "InfeasibleAllocationError",
     "fastest_allocation",
     "optimal_allocation",
@@ -31,26 +33,48 @@ RELATIVE_TOLERANCE = 1e-9
 class InfeasibleAllocationError(ValueError):
     """No allocation meets the latency budget.
 
+    Parameters
+    ----------
+    message : str
+        What the reader of the error sees.
+    smallest_budget : float
+        See below.
+
     Attributes
     ----------
     smallest_budget : float
         The smallest latency budget, in seconds, that would do (for the first infeasible instance of a batch).
     """
 
-    def __init__(self, message: str, smallest_budget: float):
+    def __init__(self, message: str, smallest_budget: float) -> None:
         super().__init__(message)
         self.smallest_budget = smallest_budget
 
 
-def transmission_time(latency_loads, allocation) -> np.ndarray:
-    r"""Total transmission time :math:`\sum_i b_i / W_i`, in seconds, shape ``[...]``.
+def transmission_time(latency_loads: ArrayLike, allocation: ArrayLike) -> np.ndarray:
+    r"""Total transmission time :math:`\sum_i b_i / W_i`.
 
     A hop without load takes no time, whatever its bandwidth; a loaded hop without bandwidth takes for ever.
 
     Parameters
     ----------
-    latency_loads, allocation : array_like, shape ``[..., hops]``
+    latency_loads, allocation : array_like, ``[..., hops]``
         :math:`b_i` in hertz-seconds and :math:`W_i` in hertz, both at least zero.
+
+    Returns
+    -------
+    numpy.ndarray, ``[...]``
+        In seconds.
+
+    Raises
+    ------
+    ValueError
+        If an argument is negative or NaN.
+
+    Examples
+    --------
+    >>> float(transmission_time([2.0, 0.0, 3.0], [4.0, 0.0, 6.0]))  # seconds
+    1.0
     """
     b = finite_array("latency_loads", latency_loads, low=0, allow_inf=True)
     w = finite_array("allocation", allocation, low=0)
@@ -59,22 +83,56 @@ def transmission_time(latency_loads, allocation) -> np.ndarray:
     return times.sum(-1)
 
 
-def smallest_latency_budget(latency_loads, bandwidth) -> np.ndarray:
-    r"""Least attainable transmission time :math:`(\sum_i \sqrt{b_i})^2 / W`, in seconds (Cauchy-Schwarz).
+def smallest_latency_budget(latency_loads: ArrayLike, bandwidth: ArrayLike) -> np.ndarray:
+    r"""Least attainable transmission time :math:`(\sum_i \sqrt{b_i})^2 / W` (Cauchy-Schwarz).
 
     Parameters
     ----------
-    latency_loads : array_like, shape ``[..., hops]``
-    bandwidth : array_like, shape ``[...]``, in hertz
+    latency_loads : array_like, ``[..., hops]``
+        :math:`b_i \ge 0` in hertz-seconds; ``inf`` is a link in outage.
+    bandwidth : array_like, ``[...]``
+        Total :math:`W > 0`, in hertz.
+
+    Returns
+    -------
+    numpy.ndarray, ``[...]``
+        In seconds.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
     b = finite_array("latency_loads", latency_loads, low=0, allow_inf=True)
     return np.sqrt(b).sum(-1) ** 2 / finite_array("bandwidth", bandwidth, low=0, low_open=True)
 
 
-def fastest_allocation(latency_loads, bandwidth) -> np.ndarray:
-    r"""Allocation of least total latency, :math:`W_i \propto \sqrt{b_i}`, shape ``[..., hops]``; equal without load.
+def fastest_allocation(latency_loads: ArrayLike, bandwidth: ArrayLike) -> np.ndarray:
+    r"""Allocation of least total latency, :math:`W_i \propto \sqrt{b_i}`; equal without load.
 
     A hop of infinite load (a link in outage) cannot be served: it counts as zero, so that the result stays finite.
+
+    Parameters
+    ----------
+    latency_loads : array_like, ``[..., hops]``
+        :math:`b_i \ge 0` in hertz-seconds; ``inf`` is a link in outage.
+    bandwidth : array_like, ``[...]``
+        Total :math:`W > 0`, in hertz.
+
+    Returns
+    -------
+    numpy.ndarray, ``[..., hops]``
+        In hertz.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+
+    Examples
+    --------
+    >>> fastest_allocation([1.0, 4.0], 30.0)
+    array([10., 20.])
     """
     b = finite_array("latency_loads", latency_loads, low=0, allow_inf=True)
     w = finite_array("bandwidth", bandwidth, low=0, low_open=True)
@@ -84,7 +142,9 @@ def fastest_allocation(latency_loads, bandwidth) -> np.ndarray:
     return share * w[..., None]
 
 
-def pull_back(allocation, latency_loads, bandwidth, latency_budget) -> np.ndarray:
+def pull_back(
+    allocation: ArrayLike, latency_loads: ArrayLike, bandwidth: ArrayLike, latency_budget: ArrayLike
+) -> np.ndarray:
     r"""The feasibility layer: move a proposal towards the fastest allocation until the latency budget holds.
 
     On the line :math:`W(s) = W^{fast} + s\,(W^{proposal} - W^{fast})` the number :math:`h(s) = 1 / \sum_i b_i / W_i(s)`
@@ -95,14 +155,20 @@ def pull_back(allocation, latency_loads, bandwidth, latency_budget) -> np.ndarra
 
     Parameters
     ----------
-    allocation, latency_loads : array_like, shape ``[..., hops]``
+    allocation, latency_loads : array_like, ``[..., hops]``
         The proposal :math:`W_i >= 0` in hertz and :math:`b_i` in hertz-seconds.
-    bandwidth, latency_budget : array_like, shape ``[...]``
+    bandwidth, latency_budget : array_like, ``[...]``
         In hertz and seconds. A budget of zero or less is feasible for nobody.
 
     Returns
     -------
-    ndarray, shape ``[..., hops]``
+    numpy.ndarray, ``[..., hops]``
+        In hertz.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
     w = finite_array("allocation", allocation, low=0)
     b = finite_array("latency_loads", latency_loads, low=0, allow_inf=True)
@@ -117,12 +183,12 @@ def pull_back(allocation, latency_loads, bandwidth, latency_budget) -> np.ndarra
     return result
 
 
-def _line_search(fast, proposal, b, tau) -> np.ndarray:
+def _line_search(fast: np.ndarray, proposal: np.ndarray, b: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Last feasible point on the way from ``fast`` to an infeasible ``proposal``, arrays ``[n, hops]``."""
     step = proposal - fast
     floor = 1e-12 * fast.sum(-1, keepdims=True)  # stands for no bandwidth at all where a division needs a number
 
-    def inverse_time(s):
+    def inverse_time(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """h(s) and its derivative."""
         x = np.maximum(fast + s[:, None] * step, floor)
         load = b / x
@@ -145,7 +211,9 @@ def _line_search(fast, proposal, b, tau) -> np.ndarray:
     return np.maximum(fast + left[:, None] * step, 0.0)
 
 
-def _validated_problem(price_rates, latency_loads, bandwidth, latency_budget):
+def _validated_problem(
+    price_rates: ArrayLike, latency_loads: ArrayLike, bandwidth: ArrayLike, latency_budget: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The four arguments as float arrays, broadcast; raises ``ValueError`` naming the bad one."""
     a = finite_array("price_rates", price_rates, low=0)
     b = finite_array("latency_loads", latency_loads, low=0, allow_inf=True)
@@ -167,7 +235,9 @@ def _validated_problem(price_rates, latency_loads, bandwidth, latency_budget):
     return np.broadcast_to(a, hops), np.broadcast_to(b, hops), np.broadcast_to(w, batch), np.broadcast_to(tau, batch)
 
 
-def optimal_allocation(price_rates, latency_loads, bandwidth, latency_budget) -> tuple[np.ndarray, np.ndarray]:
+def optimal_allocation(
+    price_rates: ArrayLike, latency_loads: ArrayLike, bandwidth: ArrayLike, latency_budget: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
     r"""The exact optimum of :math:`\max \sum_i a_i W_i` under total bandwidth and total latency.
 
     Derived from the Karush-Kuhn-Tucker conditions in the chapter on ISGC (equations ``eq-isgc-kkt`` to
@@ -182,20 +252,20 @@ def optimal_allocation(price_rates, latency_loads, bandwidth, latency_budget) ->
 
     Parameters
     ----------
-    price_rates : array_like, shape ``[..., hops]``
+    price_rates : array_like, ``[..., hops]``
         :math:`a_i = q_i c_i >= 0`, earnings per hertz and second.
-    latency_loads : array_like, shape ``[..., hops]``
+    latency_loads : array_like, ``[..., hops]``
         :math:`b_i = D_i / c_i >= 0`, in hertz-seconds; ``inf`` is a link in outage.
-    bandwidth : array_like, shape ``[...]``
+    bandwidth : array_like, ``[...]``
         Total :math:`W > 0`, in hertz.
-    latency_budget : array_like, shape ``[...]``
+    latency_budget : array_like, ``[...]``
         :math:`\tau > 0`, in seconds, for all transmissions together; ``np.inf`` means no limit.
 
     Returns
     -------
-    allocation : ndarray, shape ``[..., hops]``
+    allocation : numpy.ndarray, ``[..., hops]``
         :math:`W_i^*`, in hertz.
-    utility : ndarray, shape ``[...]``
+    utility : numpy.ndarray, ``[...]``
         :math:`\sum_i a_i W_i^*`.
 
     Raises
@@ -223,14 +293,14 @@ def optimal_allocation(price_rates, latency_loads, bandwidth, latency_budget) ->
     return allocation, (a * allocation).sum(-1)
 
 
-def _latency_limited(a, b, w, tau) -> np.ndarray:
+def _latency_limited(a: np.ndarray, b: np.ndarray, w: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Optimum of feasible instances ``[n, hops]`` with a finite budget and at least one loaded hop each."""
     loaded = b > 0
     best_loaded = np.where(loaded, a, -np.inf).max(-1)
     gap = np.where(loaded, best_loaded[:, None] - a, 0.0)
     scale = np.where(gap.max(-1) > 1e-200, gap.max(-1), 1.0)  # measures lambda in units of the spread of the a_i
 
-    def excess(u, row):
+    def excess(u: np.ndarray, row: np.ndarray) -> np.ndarray:
         """log F(lambda) - log(W tau) of instance ``row`` at lambda = max a + scale e^u: falls in u."""
         row = row.astype(int)  # find_root hands its arguments on as floats, and only those not yet solved
         d = (gap / scale[:, None])[row] + np.exp(u)[..., None]
@@ -260,4 +330,3 @@ def _latency_limited(a, b, w, tau) -> np.ndarray:
         part[np.arange(len(hop)), hop] = w - part.sum(-1)
         allocation[spare] = part
     return allocation
-

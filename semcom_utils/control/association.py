@@ -14,6 +14,7 @@ along the first axis and stations along the second.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, milp
 
 from semcom_utils.checks import finite_array, real_number
@@ -21,8 +22,8 @@ from semcom_utils.checks import finite_array, real_number
 __all__ = ["best_association", "fair_association", "message_rates", "messages", "split_bandwidth"]
 
 
-def message_rates(snr_db, matching, bits_per_message: float) -> np.ndarray:
-    r""":math:`s_{ij} = \tau_{ij} \log_2(1 + \gamma_{ij}) / L`, in messages per second and hertz.
+def message_rates(snr_db: ArrayLike, matching: ArrayLike, bits_per_message: float) -> np.ndarray:
+    r"""What a hertz is worth: :math:`s_{ij} = \tau_{ij} \log_2(1 + \gamma_{ij}) / L`.
 
     Parameters
     ----------
@@ -32,6 +33,21 @@ def message_rates(snr_db, matching, bits_per_message: float) -> np.ndarray:
         :math:`\tau_{ij}`, the share of the user's messages that can be interpreted, from 0 to 1.
     bits_per_message : float
         :math:`L`.
+
+    Returns
+    -------
+    numpy.ndarray, ``[users, stations]``
+        Messages per second and hertz.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+
+    References
+    ----------
+    L. Xia, Y. Sun, D. Niyato, X. Li, M. A. Imran, "Joint user association and bandwidth allocation in semantic
+    communication networks", 2024.
     """
     snr = finite_array("snr_db", snr_db)
     tau = finite_array("matching", matching, low=0)
@@ -40,7 +56,7 @@ def message_rates(snr_db, matching, bits_per_message: float) -> np.ndarray:
     return tau * np.log2(1 + 10 ** (snr / 10)) / real_number("bits_per_message", bits_per_message, low=0, low_open=True)
 
 
-def _problem(rates, budgets, *, low_open: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def _problem(rates: ArrayLike, budgets: ArrayLike, *, low_open: bool = False) -> tuple[np.ndarray, np.ndarray]:
     s = finite_array("rates", rates, low=0, low_open=low_open)
     if s.ndim != 2 or not s.size:
         raise ValueError(f"rates must be of shape [users, stations], got shape {s.shape}")
@@ -50,15 +66,15 @@ def _problem(rates, budgets, *, low_open: bool = False) -> tuple[np.ndarray, np.
     return s, budget
 
 
-def _station(station, users: int, stations: int) -> np.ndarray:
+def _station(station: ArrayLike, users: int, stations: int) -> np.ndarray:
     array = np.asarray(station)
     if array.shape != (users,) or array.dtype.kind not in "iu" or (array < 0).any() or (array >= stations).any():
         raise ValueError(f"station must be {users} whole numbers below {stations}, got {station!r}")
     return array
 
 
-def split_bandwidth(rates, station, budgets, minimum: float = 0.0) -> np.ndarray:
-    """The best bandwidths for a given association, in hertz, ``[users]``.
+def split_bandwidth(rates: ArrayLike, station: ArrayLike, budgets: ArrayLike, minimum: float = 0.0) -> np.ndarray:
+    """The best bandwidths for a given association.
 
     Everybody gets what the minimum takes, the user of the best rate gets the rest. Where a station cannot give all its
     users the minimum, all of them get the same part of it, except those that no bandwidth could serve.
@@ -68,10 +84,21 @@ def split_bandwidth(rates, station, budgets, minimum: float = 0.0) -> np.ndarray
     rates : array_like, ``[users, stations]``
         Messages per second and hertz.
     station : array_like of int, ``[users]``
+        The station of each user, counted from 0.
     budgets : array_like, ``[stations]``
         Bandwidth of each station, in hertz.
     minimum : float
         Messages per second that each user is promised.
+
+    Returns
+    -------
+    numpy.ndarray, ``[users]``
+        In hertz.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together, or an argument is out of its range.
     """
     s, budget = _problem(rates, budgets)
     j = _station(station, *s.shape)
@@ -86,24 +113,50 @@ def split_bandwidth(rates, station, budgets, minimum: float = 0.0) -> np.ndarray
     return bandwidth
 
 
-def messages(rates, station, bandwidth) -> np.ndarray:
-    """Messages per second of each user, ``[users]``."""
+def messages(rates: ArrayLike, station: ArrayLike, bandwidth: ArrayLike) -> np.ndarray:
+    """What each user gets.
+
+    Parameters
+    ----------
+    rates : array_like, ``[users, stations]``
+        Messages per second and hertz.
+    station : array_like of int, ``[users]``
+        The station of each user, counted from 0.
+    bandwidth : array_like, ``[users]``
+        In hertz.
+
+    Returns
+    -------
+    numpy.ndarray, ``[users]``
+        Messages per second.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together, or an argument is out of its range.
+    """
     s = finite_array("rates", rates, low=0)
     return s[np.arange(len(s)), _station(station, *s.shape)] * finite_array("bandwidth", bandwidth, low=0)
 
 
-def best_association(rates, budgets, minimum: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def best_association(rates: ArrayLike, budgets: ArrayLike, minimum: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """The exact optimum of the module's problem, by mixed-integer programming (HiGHS, over SciPy).
 
     Parameters
     ----------
-    rates, budgets, minimum
-        As in :func:`split_bandwidth`.
+    rates : array_like, ``[users, stations]``
+        Messages per second and hertz.
+    budgets : array_like, ``[stations]``
+        Bandwidth of each station, in hertz.
+    minimum : float
+        Messages per second that each user is promised.
 
     Returns
     -------
-    station : ndarray of int, ``[users]``
-    bandwidth : ndarray, ``[users]``, in hertz
+    station : numpy.ndarray of int, ``[users]``
+        The station of each user, counted from 0.
+    bandwidth : numpy.ndarray, ``[users]``
+        In hertz.
 
     Raises
     ------
@@ -123,10 +176,12 @@ def best_association(rates, budgets, minimum: float = 0.0) -> tuple[np.ndarray, 
     once = np.hstack([np.kron(np.eye(users), np.ones((1, stations))), np.zeros((users, n))])
     share = np.hstack([np.zeros((stations, n)), np.tile(np.eye(stations), users)])
     solved = milp(
-        -np.concatenate([np.zeros(n), gain.ravel()]), integrality=np.repeat([1, 0], n),
+        -np.concatenate([np.zeros(n), gain.ravel()]),
+        integrality=np.repeat([1, 0], n),
         bounds=Bounds(0, np.concatenate([possible.ravel(), np.ones(n)])),
         constraints=[
-            LinearConstraint(once, 1, 1), LinearConstraint(share, -np.inf, 1),
+            LinearConstraint(once, 1, 1),
+            LinearConstraint(share, -np.inf, 1),
             LinearConstraint(np.hstack([-eye, eye]), -np.inf, 0),
             LinearConstraint(np.hstack([-np.diag(np.where(possible, need, 0).ravel()), eye]), 0, np.inf),
         ],
@@ -138,7 +193,7 @@ def best_association(rates, budgets, minimum: float = 0.0) -> tuple[np.ndarray, 
     return station, split_bandwidth(s, station, budget, m)
 
 
-def fair_association(rates, budgets) -> tuple[np.ndarray, np.ndarray]:
+def fair_association(rates: ArrayLike, budgets: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     r"""The exact optimum for proportional fairness, :math:`\max \sum_i \log(\text{messages of } i)`, by assignment.
 
     A station with :math:`k` users splits its bandwidth evenly, so that a user there has :math:`\log(s_{ij} B_j)` less
@@ -147,13 +202,22 @@ def fair_association(rates, budgets) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    rates, budgets
-        As in :func:`split_bandwidth`; all rates above zero.
+    rates : array_like, ``[users, stations]``
+        Messages per second and hertz, all above zero.
+    budgets : array_like, ``[stations]``
+        Bandwidth of each station, in hertz.
 
     Returns
     -------
-    station : ndarray of int, ``[users]``
-    bandwidth : ndarray, ``[users]``, in hertz
+    station : numpy.ndarray of int, ``[users]``
+        The station of each user, counted from 0.
+    bandwidth : numpy.ndarray, ``[users]``
+        In hertz.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit together, or an argument is out of its range.
     """
     s, budget = _problem(rates, budgets, low_open=True)
     users, stations = s.shape

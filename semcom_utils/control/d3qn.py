@@ -19,8 +19,9 @@ import numpy as np
 import torch
 
 from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.control.replay import Replay
 
-__all__ = ["D3qnSettings", "DuelingNetwork", "Replay", "double_target", "greedy", "train_d3qn"]
+__all__ = ["D3qnSettings", "DuelingNetwork", "double_target", "greedy", "train_d3qn"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class D3qnSettings:
         ε at the start, ε at the end, and the share of the run over which it falls.
     calm : float
         Learning rate at the end as a share of ``rate``; it falls along a line together with ε. 1 keeps it.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range, or the buffer is smaller than the warm-up, or that than a batch.
     """
 
     hidden: int = 256
@@ -62,7 +68,7 @@ class D3qnSettings:
     explore: tuple[float, float, float] = (1.0, 0.02, 0.6)
     calm: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("hidden", "batch", "replay", "warm_up", "every", "update_target"):
             positive_integer(name, getattr(self, name))
         real_number("discount", self.discount, low=0, high=1)
@@ -80,9 +86,21 @@ class D3qnSettings:
 
 
 class DuelingNetwork(torch.nn.Module):
-    """Q-values ``[batch, actions]`` of observations ``[batch, inputs]`` (eq. 25)."""
+    """Value and advantages, joined to Q-values (eq. 25).
 
-    def __init__(self, inputs: int, actions: int, hidden: int = 256):
+    Parameters
+    ----------
+    inputs, actions : int
+        Numbers of an observation, and actions to choose from.
+    hidden : int
+        Units of each of the two hidden layers.
+
+    References
+    ----------
+    Z. Wang et al., "Dueling network architectures for deep reinforcement learning", 2016, equation (9).
+    """
+
+    def __init__(self, inputs: int, actions: int, hidden: int = 256) -> None:
         super().__init__()
         self.body = torch.nn.Sequential(
             torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, hidden), torch.nn.ReLU()
@@ -90,29 +108,21 @@ class DuelingNetwork(torch.nn.Module):
         self.value, self.advantage = torch.nn.Linear(hidden, 1), torch.nn.Linear(hidden, actions)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Q-values of observations.
+
+        Parameters
+        ----------
+        x : torch.Tensor, ``[batch, inputs]``
+            Observations.
+
+        Returns
+        -------
+        torch.Tensor, ``[batch, actions]``
+            Discounted sums of rewards.
+        """
         features = self.body(x)
         advantage = self.advantage(features)
         return self.value(features) + advantage - advantage.mean(-1, keepdim=True)
-
-
-class Replay:
-    """A ring of transitions (x, a, r, x', ended)."""
-
-    def __init__(self, size: int, inputs: int):
-        self.x, self.x_next = (np.zeros((size, inputs), np.float32) for _ in range(2))
-        self.a, self.r, self.ended = np.zeros(size, np.int64), np.zeros(size, np.float32), np.zeros(size, np.float32)
-        self.size, self.stored = size, 0
-
-    def add(self, x, a, r, x_next, ended) -> None:
-        """Store a transition, in place of the oldest if the ring is full."""
-        place = self.stored % self.size
-        self.x[place], self.a[place], self.r[place], self.x_next[place], self.ended[place] = x, a, r, x_next, ended
-        self.stored += 1
-
-    def draw(self, n: int, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
-        """Draw ``n`` of them with replacement."""
-        chosen = rng.integers(min(self.stored, self.size), size=n)
-        return tuple(torch.from_numpy(part[chosen]) for part in (self.x, self.a, self.r, self.x_next, self.ended))
 
 
 @torch.no_grad()
@@ -124,7 +134,30 @@ def double_target(
     ended: torch.Tensor,
     discount: float,
 ) -> torch.Tensor:
-    """What Q should have been, y = r + λ Q̄(x', argmax Q(x', ·)), and r alone where the episode ended (eq. 26)."""
+    """What Q should have been, y = r + λ Q̄(x', argmax Q(x', ·)), and r alone where the episode ended (eq. 26).
+
+    Parameters
+    ----------
+    network, target : torch.nn.Module
+        The one that learns, which chooses the next action, and its slower copy, which says what that is worth.
+    r : torch.Tensor, ``[batch]``
+        Rewards.
+    x_next : torch.Tensor, ``[batch, inputs]``
+        Next observations.
+    ended : torch.Tensor, ``[batch]``
+        1 where the episode ended, 0 elsewhere.
+    discount : float
+        λ.
+
+    Returns
+    -------
+    torch.Tensor, ``[batch]``
+        Without a gradient.
+
+    References
+    ----------
+    H. van Hasselt, A. Guez, D. Silver, "Deep reinforcement learning with double Q-learning", 2016, equation (4).
+    """
     best = network(x_next).argmax(-1, keepdim=True)
     return r + discount * (1 - ended) * target(x_next).gather(-1, best).squeeze(-1)
 
@@ -143,23 +176,34 @@ def train_d3qn(
     env : gymnasium.Env
         With observations ``[inputs]`` and discrete actions.
     episodes : int
+        How many to play.
     seed : int
         Of the network, the exploration, the replay and the environment.
     settings : D3qnSettings
+        How to learn.
     observer : callable, optional
         Called as ``observer(episodes done, network)`` after each episode.
 
     Returns
     -------
     network : DuelingNetwork
+        As it is after the last episode.
     returns : numpy.ndarray
         Sum of the rewards of each episode, ``[episodes]``, exploration included.
+
+    Raises
+    ------
+    ValueError
+        If ``env`` has no discrete actions or no observations ``[inputs]``, or ``episodes`` or ``seed`` is no such
+        number.
     """
     positive_integer("episodes", episodes)
     positive_integer("seed", seed, low=0)
     if not isinstance(env.action_space, gymnasium.spaces.Discrete):
         raise ValueError(f"env must have discrete actions, got {env.action_space}")
     rng = np.random.default_rng(seed)
+    if env.observation_space.shape is None or len(env.observation_space.shape) != 1:
+        raise ValueError(f"env must have observations of one axis, got {env.observation_space}")
     inputs, actions = env.observation_space.shape[0], int(env.action_space.n)
     with torch.random.fork_rng():  # the weights follow the seed; the caller's generator stays as it was
         torch.manual_seed(seed)
@@ -179,12 +223,12 @@ def train_d3qn(
             explores = rng.random() < epsilon
             a = int(rng.integers(actions)) if explores else int(greedy(network, x[None])[0])
             x_next, r, ended, cut, _ = env.step(a)
-            replay.add(x, a, r, x_next, ended)
+            replay.add(x[None], [a], [float(r)], x_next[None], [ended])
             returns[episode] += r
             x = x_next
             seen += 1
             if seen >= settings.warm_up and seen % settings.every == 0:
-                x_b, a_b, r_b, next_b, ended_b = replay.draw(settings.batch, rng)
+                x_b, a_b, r_b, next_b, ended_b = replay.take(rng.integers(replay.size, size=settings.batch))
                 y = double_target(network, target, r_b, next_b, ended_b, settings.discount)
                 q = network(x_b).gather(-1, a_b[:, None]).squeeze(-1)
                 optimiser.zero_grad()
@@ -201,5 +245,18 @@ def train_d3qn(
 
 @torch.no_grad()
 def greedy(network: torch.nn.Module, observations: np.ndarray) -> np.ndarray:
-    """Action of the largest Q for each observation ``[batch, inputs]``."""
+    """Action of the largest Q for each observation.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Maps observations to Q-values.
+    observations : numpy.ndarray, ``[batch, inputs]``
+        What was seen.
+
+    Returns
+    -------
+    numpy.ndarray of int, ``[batch]``
+        Indices of actions.
+    """
     return network(torch.as_tensor(np.asarray(observations, dtype=np.float32))).argmax(-1).numpy()

@@ -11,16 +11,25 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from semcom_utils.checks import one_of, positive_integer, real_number
-from semcom_utils.control.isgc import BatchIsgcEnv
+from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.control.replay import Replay
 
 __all__ = [
-    "DiffusionPolicy", "MlpPolicy", "ReplayBuffer", "Training", "TwinCritic", "act", "initialised", "train",
+    "BatchEnv",
+    "DiffusionPolicy",
+    "MlpPolicy",
+    "Training",
+    "TwinCritic",
+    "act",
+    "initialised",
+    "train",
     "vp_schedule",
 ]
 
@@ -33,10 +42,33 @@ def vp_schedule(steps: int, beta_min: float = 0.1, beta_max: float = 10.0) -> tu
     The exponents sum to :math:`-(\beta_{min} + \beta_{max})/2` over :math:`t = 1 \ldots T`, so :math:`\bar\alpha_T` is
     the same for every :math:`T` (0.0064 with the defaults): a chain of one step ends as noisy as one of a thousand.
 
+    Parameters
+    ----------
+    steps : int
+        :math:`T`.
+    beta_min, beta_max : float
+        Rates of noise at the chain's start and end, for the whole chain.
+
+    Returns
+    -------
+    beta, alpha_bar : torch.Tensor, ``[steps]``
+        float32; index 0 is the first step of the forward process.
+
     Raises
     ------
     ValueError
         If ``steps`` is no positive integer or not 0 < beta_min <= beta_max.
+
+    References
+    ----------
+    Z. Xiao, K. Kreis, A. Vahdat, "Tackling the generative learning trilemma with denoising diffusion GANs", 2022,
+    appendix B; Z. Wang, J. J. Hunt, M. Zhou, "Diffusion policies as an expressive policy class for offline
+    reinforcement learning", 2023.
+
+    Examples
+    --------
+    >>> vp_schedule(1)[1], vp_schedule(1000)[1][-1:]  # what is left of the signal, after one step or a thousand
+    (tensor([0.0064]), tensor([0.0064]))
     """
     T = positive_integer("steps", steps)
     beta_min = real_number("beta_min", beta_min, low=0, low_open=True)
@@ -58,6 +90,7 @@ class DiffusionPolicy(nn.Module):
     Parameters
     ----------
     observation_size, action_size : int
+        Numbers of an observation and of an action.
     steps : int
         Reverse steps :math:`T`.
     width : int
@@ -69,12 +102,30 @@ class DiffusionPolicy(nn.Module):
     clip : {"hard", "straight-through"}
         How "epsilon" keeps the implied action in the box. A "hard" clip has no gradient outside; a "straight-through"
         one gives the same numbers and passes the gradient on as if it were not there.
+
+    Raises
+    ------
+    ValueError
+        If ``steps``, ``prediction_type`` or ``clip`` is none of the above.
+
+    References
+    ----------
+    Z. Wang, J. J. Hunt, M. Zhou, "Diffusion policies as an expressive policy class for offline reinforcement
+    learning", 2023; J. Ho, A. Jain, P. Abbeel, "Denoising diffusion probabilistic models", 2020, equation (7).
     """
 
+    beta: Tensor
+    alpha_bar: Tensor
+
     def __init__(
-        self, observation_size: int, action_size: int, steps: int = 5, width: int = 128,
-        prediction_type: str = "epsilon", clip: str = "hard",
-    ):
+        self,
+        observation_size: int,
+        action_size: int,
+        steps: int = 5,
+        width: int = 128,
+        prediction_type: str = "epsilon",
+        clip: str = "hard",
+    ) -> None:
         super().__init__()
         beta, alpha_bar = vp_schedule(steps)
         self.prediction_type = one_of("prediction_type", prediction_type, ("epsilon", "sample"))
@@ -86,7 +137,27 @@ class DiffusionPolicy(nn.Module):
         self.denoiser = _mlp(action_size + observation_size + 16, action_size, width)
 
     def forward(self, observation: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Actions ``[n, action_size]`` in [-1, 1] for observations ``[n, observation_size]``."""
+        """Actions for observations, drawn through all reverse steps.
+
+        Parameters
+        ----------
+        observation : torch.Tensor, ``[n, observation_size]``
+            What the policy sees.
+        generator : torch.Generator, optional
+            Source of the noise; PyTorch's global one without it.
+
+        Returns
+        -------
+        torch.Tensor, ``[n, action_size]``
+            In [-1, 1].
+
+        Raises
+        ------
+        ValueError
+            If ``generator`` is no ``torch.Generator``.
+        """
+        if generator is not None:
+            torch_generator("generator", generator)
         x = torch.randn((len(observation), self.action_size), generator=generator, device=observation.device)
         for t in reversed(range(self.steps)):  # t = T-1 ... 0 stands for the paper's T ... 1
             step = self.time.weight[t].expand(len(x), -1)
@@ -109,73 +180,161 @@ class DiffusionPolicy(nn.Module):
 
 
 class MlpPolicy(nn.Module):
-    """The ablation: the same network without diffusion, one pass from observation to action."""
+    """The ablation: the same network without diffusion, one pass from observation to action.
 
-    def __init__(self, observation_size: int, action_size: int, width: int = 128):
+    Parameters
+    ----------
+    observation_size, action_size : int
+        Numbers of an observation and of an action.
+    width : int
+        Width of the two hidden layers.
+    """
+
+    def __init__(self, observation_size: int, action_size: int, width: int = 128) -> None:
         super().__init__()
         self.network = _mlp(observation_size, action_size, width)
 
     def forward(self, observation: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Actions ``[n, action_size]`` in [-1, 1]; nothing is random, so ``generator`` is not used."""
+        """Actions for observations.
+
+        Parameters
+        ----------
+        observation : torch.Tensor, ``[n, observation_size]``
+            What the policy sees.
+        generator : torch.Generator, optional
+            Not used, for nothing is random: policies are called alike.
+
+        Returns
+        -------
+        torch.Tensor, ``[n, action_size]``
+            In [-1, 1].
+        """
         return torch.tanh(self.network(observation))
 
 
 class TwinCritic(nn.Module):
-    """Two independent estimates of the return of (observation, action); their minimum is the cautious one."""
+    """Two independent estimates of the return of (observation, action); their minimum is the cautious one.
 
-    def __init__(self, observation_size: int, action_size: int, width: int = 128):
+    Parameters
+    ----------
+    observation_size, action_size : int
+        Numbers of an observation and of an action.
+    width : int
+        Width of each network's two hidden layers.
+
+    References
+    ----------
+    S. Fujimoto, H. van Hoof, D. Meger, "Addressing function approximation error in actor-critic methods", 2018.
+    """
+
+    def __init__(self, observation_size: int, action_size: int, width: int = 128) -> None:
         super().__init__()
         self.q1 = _mlp(observation_size + action_size, 1, width)
         self.q2 = _mlp(observation_size + action_size, 1, width)
 
     def forward(self, observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Both estimates, each ``[n]``."""
+        """Both estimates.
+
+        Parameters
+        ----------
+        observation : torch.Tensor, ``[n, observation_size]``
+            What was seen.
+        action : torch.Tensor, ``[n, action_size]``
+            What was done.
+
+        Returns
+        -------
+        tuple of torch.Tensor, ``[n]`` each
+            Discounted sums of rewards.
+        """
         x = torch.cat([observation, action], -1)
         return self.q1(x).squeeze(-1), self.q2(x).squeeze(-1)
 
 
-class ReplayBuffer:
-    """The last ``capacity`` transitions (o, x, r, o', done), drawn from uniformly."""
+class BatchEnv(Protocol):
+    """What :func:`train` asks of an environment: ``n`` independent copies, stepped at once.
 
-    def __init__(self, capacity: int, observation_size: int, action_size: int):
-        self.capacity, self.size, self.position = positive_integer("capacity", capacity), 0, 0
-        widths = (observation_size, action_size, 1, observation_size, 1)
-        self.columns = [torch.empty((capacity, width)) for width in widths]
+    Attributes
+    ----------
+    n : int
+        Copies.
+    observation_size, action_size : int
+        Actions lie in the box ``[-1, 1]``.
+    """
 
-    def add(self, *transition: Tensor) -> None:
-        """Append ``n <= capacity`` steps: observation, action, reward ``[n]``, next observation, done ``[n]``."""
-        n = len(transition[0])
-        if n > self.capacity:
-            raise ValueError(f"transition must hold at most capacity = {self.capacity} steps at once, got {n}")
-        rows = torch.arange(self.position, self.position + n) % self.capacity
-        for column, values in zip(self.columns, transition, strict=True):
-            column[rows] = values.float().reshape(n, -1)
-        self.position = (self.position + n) % self.capacity
-        self.size = min(self.size + n, self.capacity)
+    n: int
+    observation_size: int
+    action_size: int
 
-    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Draw ``n`` transitions with replacement."""
-        rows = torch.randint(self.size, (n,), generator=generator)
-        o, x, r, o_next, done = (column[rows] for column in self.columns)
-        return o, x, r.squeeze(-1), o_next, done.squeeze(-1)
+    def reset(self) -> np.ndarray:
+        """Begin all episodes anew.
+
+        Returns
+        -------
+        numpy.ndarray of float32, ``[n, observation_size]``
+            Observations.
+        """
+        ...
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Act in all copies.
+
+        Parameters
+        ----------
+        action : numpy.ndarray, ``[n, action_size]``
+            In [-1, 1].
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Next observations ``[n, observation_size]``; and ``[n]`` each: rewards, ended, feasible.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class Training:
-    """Settings of :func:`train`. ``updates`` times the environment's copies is the number of environment steps."""
+    """Settings of :func:`train`.
+
+    Attributes
+    ----------
+    updates : int
+        Updates of the networks; times the environment's copies it is the number of environment steps.
+    batch_size : int
+        Transitions of an update.
+    actor_rate, critic_rate : float
+        Adam's learning rates.
+    decay : bool
+        Whether both rates fall along a cosine to 1% of their start.
+    noise : float
+        Deviation of the exploration noise on an action.
+    discount : float
+        Of rewards, a step.
+    polyak : float
+        Weight of the new parameters in each update of the target networks.
+    warm_up : int
+        First environment steps of every copy, with uniformly random actions.
+    capacity : int
+        Transitions that the replay holds.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of its range.
+    """
 
     updates: int = 4000
     batch_size: int = 256
     actor_rate: float = 1e-3
     critic_rate: float = 1e-3
-    decay: bool = True  #: cosine decay of both rates to 1% of their start
-    noise: float = 0.1  #: deviation of the exploration noise on an action
+    decay: bool = True
+    noise: float = 0.1
     discount: float = 0.95
-    polyak: float = 0.005  #: weight of the new parameters in each update of the target networks
-    warm_up: int = 20  #: first environment steps of every copy, with uniformly random actions
+    polyak: float = 0.005
+    warm_up: int = 20
     capacity: int = 1_000_000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("updates", "batch_size", "capacity"):
             positive_integer(name, getattr(self, name))
         positive_integer("warm_up", self.warm_up, low=0)
@@ -190,20 +349,60 @@ def initialised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """A network whose initial weights come from ``seed``.
 
     Layers of PyTorch draw their weights from its global generator only; this sets it for the call and puts it back.
+
+    Parameters
+    ----------
+    build : callable
+        Makes the network, without arguments.
+    seed : int
+        Of the weights.
+
+    Returns
+    -------
+    torch.nn.Module
+        What ``build`` made.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build()
 
 
-def act(policy: nn.Module, observation: np.ndarray, generator: torch.Generator) -> np.ndarray:
-    """Actions of a policy for observations ``[n, observation_size]``, as a float64 array ``[n, action_size]``."""
+def act(policy: nn.Module, observation: ArrayLike, generator: torch.Generator) -> np.ndarray:
+    """Actions of a policy, without a gradient.
+
+    Parameters
+    ----------
+    policy : torch.nn.Module
+        Anything that maps (observation, generator) to actions.
+    observation : array_like, ``[n, observation_size]``
+        What it sees.
+    generator : torch.Generator
+        Source of the policy's noise.
+
+    Returns
+    -------
+    numpy.ndarray of float64, ``[n, action_size]``
+        In [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``observation`` has another number of axes, or ``generator`` is no ``torch.Generator``.
+    """
+    torch_generator("generator", generator)
+    seen = torch.as_tensor(observation, dtype=torch.float32)
+    if seen.ndim != 2:
+        raise ValueError(f"observation must be of shape [n, observation_size], got shape {tuple(seen.shape)}")
     with torch.no_grad():
-        return policy(torch.as_tensor(observation, dtype=torch.float32), generator).double().numpy()
+        return policy(seen, generator).double().numpy()
 
 
 def train(
-    policy: nn.Module, critic: nn.Module, env: BatchIsgcEnv, settings: Training, generator: torch.Generator,
+    policy: nn.Module,
+    critic: nn.Module,
+    env: BatchEnv,
+    settings: Training,
+    generator: torch.Generator,
     observer: Callable[[int, nn.Module], None] | None = None,
 ) -> nn.Module:
     """Learn ``policy`` and ``critic`` in place from an environment; section IV-B, Step 3.
@@ -213,8 +412,11 @@ def train(
     policy : DiffusionPolicy or MlpPolicy
         Anything that maps (observation, generator) to actions.
     critic : TwinCritic
-    env : BatchIsgcEnv
+        Anything that maps (observation, action) to two estimates.
+    env : BatchEnv
         All its copies are stepped once per update.
+    settings : Training
+        How to learn.
     generator : torch.Generator
         Source of all of the agent's noise.
     observer : callable, optional
@@ -222,9 +424,15 @@ def train(
 
     Returns
     -------
-    nn.Module
+    torch.nn.Module
         The target policy: the slowly following average of the policy, which is what to deploy.
+
+    Raises
+    ------
+    ValueError
+        If ``generator`` is no ``torch.Generator``.
     """
+    torch_generator("generator", generator)
     target_policy, target_critic = copy.deepcopy(policy), copy.deepcopy(critic)
     for parameter in (*target_policy.parameters(), *target_critic.parameters()):
         parameter.requires_grad_(False)
@@ -236,7 +444,7 @@ def train(
         if settings.decay
     ]
     o = torch.from_numpy(env.reset())
-    buffer = ReplayBuffer(min(settings.capacity, settings.updates * env.n), o.shape[-1], 3)
+    replay = Replay(min(settings.capacity, settings.updates * env.n), o.shape[-1], env.action_size)
     for update in range(settings.updates):
         # act, with exploration noise
         with torch.no_grad():
@@ -245,12 +453,12 @@ def train(
             x = 2 * torch.rand(x.shape, generator=generator) - 1
         x = (x + settings.noise * torch.randn(x.shape, generator=generator)).clamp(-1, 1)
         o_next, r, done, _ = env.step(x.numpy())
-        o_next = torch.from_numpy(o_next)
-        buffer.add(o, x, torch.from_numpy(r), o_next, torch.from_numpy(done))
-        o = o_next
+        replay.add(o, x, r, o_next, done)
+        o = torch.from_numpy(o_next)
 
         # critics: towards r + gamma min(Q1', Q2') at the target policy's next action
-        b_o, b_x, b_r, b_next, b_done = buffer.sample(settings.batch_size, generator)
+        rows = torch.randint(replay.size, (settings.batch_size,), generator=generator)
+        b_o, b_x, b_r, b_next, b_done = replay.take(rows)
         with torch.no_grad():
             y = b_r
             if not b_done.all():

@@ -1,0 +1,1 @@
+"""Effectiveness: how well what arrived served its purpose."""

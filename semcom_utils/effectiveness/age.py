@@ -7,11 +7,14 @@ arrived was generated. Rates are per unit of time, the *load* is :math:`\rho = \
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import Any
+
 import numpy as np
-import simpy
+from numpy.typing import ArrayLike
 from scipy.special import lambertw
 
-from semcom_utils.checks import finite_array, one_of, positive_integer, real_number
+from semcom_utils.checks import finite_array, numpy_generator, one_of, positive_integer, real_number
 
 __all__ = [
     "QUEUES",
@@ -41,7 +44,7 @@ def _beta(rho: np.ndarray) -> np.ndarray:
     return -rho * lambertw(-np.exp(-1.0 / rho) / rho).real
 
 
-def mean_age(load: object, service_rate: float = 1.0, *, queue: str = "M/M/1") -> np.ndarray:
+def mean_age(load: ArrayLike, service_rate: float = 1.0, *, queue: str = "M/M/1") -> np.ndarray:
     r"""Time average of the age of information of a queue of updates.
 
     ============== =================================================================================================
@@ -88,13 +91,35 @@ def mean_age(load: object, service_rate: float = 1.0, *, queue: str = "M/M/1") -
     return (age / mu)[()]
 
 
-def mean_delay(load: object, service_rate: float = 1.0, *, queue: str = "M/M/1") -> np.ndarray:
+def mean_delay(load: ArrayLike, service_rate: float = 1.0, *, queue: str = "M/M/1") -> np.ndarray:
     r"""Mean time from generation to arrival of the updates that arrive.
 
     :math:`1/(\mu(1-\rho))` for M/M/1 and :math:`1/(\mu(1-\beta))` for D/M/1. With preemption it is
     :math:`1/(\mu(1+\rho))`: those that arrive are the ones that were served quickly.
 
-    Parameters, units and errors as in :func:`mean_age`.
+    Parameters
+    ----------
+    load : array_like
+        :math:`\rho`, above 0; below 1 where updates queue.
+    service_rate : float
+        :math:`\mu`, mean updates that the link can carry in a unit of time.
+    queue : str
+        One of :data:`QUEUES`.
+
+    Returns
+    -------
+    numpy.ndarray or numpy.float64
+        In units of time, of the shape of ``load``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+
+    References
+    ----------
+    L. Kleinrock, *Queueing Systems*, volume 1, 1975, sections 3.2 and 6.4 (first two; the third is derived in the
+    chapter).
     """
     rho, mu = _load(load, queue), real_number("service_rate", service_rate, low=0, low_open=True)
     spare = {"M/M/1": lambda: 1.0 - rho, "D/M/1": lambda: 1.0 - _beta(rho), "preemptive": lambda: 1.0 + rho}
@@ -102,7 +127,7 @@ def mean_delay(load: object, service_rate: float = 1.0, *, queue: str = "M/M/1")
 
 
 def simulate_queue(
-    load: float, updates: int, generator: np.random.Generator, service_rate: float = 1.0, *, queue: str = "M/M/1"
+    load: float, updates: int, rng: np.random.Generator, service_rate: float = 1.0, *, queue: str = "M/M/1"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Send updates through a queue, event by event (SimPy); the queue is empty at first.
 
@@ -112,7 +137,7 @@ def simulate_queue(
         Arrival rate over ``service_rate``.
     updates : int
         How many are generated.
-    generator : numpy.random.Generator
+    rng : numpy.random.Generator
         Draws gaps and service times.
     service_rate : float
         As in :func:`mean_age`.
@@ -132,12 +157,17 @@ def simulate_queue(
     mu = real_number("service_rate", service_rate, low=0, low_open=True)
     mean_gap = 1.0 / (float(_load(real_number("load", load), queue)) * mu)
     n = positive_integer("updates", updates)
-    gaps = np.full(n, mean_gap) if queue == "D/M/1" else generator.exponential(mean_gap, n)
-    services = generator.exponential(1.0 / mu, n).tolist()
-    env, generated, received = simpy.Environment(), [], []
-    link = (simpy.PreemptiveResource if queue == "preemptive" else simpy.Resource)(env)
+    numpy_generator("rng", rng)
+    import simpy
 
-    def update(number):
+    gaps = np.full(n, mean_gap) if queue == "D/M/1" else rng.exponential(mean_gap, n)
+    services = rng.exponential(1.0 / mu, n).tolist()
+    env = simpy.Environment()
+    generated: list[float] = []
+    received: list[float] = []
+    link: Any = (simpy.PreemptiveResource if queue == "preemptive" else simpy.Resource)(env)
+
+    def update(number: int) -> Generator[simpy.Event, Any, None]:
         born = env.now
         # a lower number goes first: the newest, where that matters
         with link.request(priority=-number) if queue == "preemptive" else link.request() as turn:
@@ -149,7 +179,7 @@ def simulate_queue(
         generated.append(born)
         received.append(env.now)
 
-    def source():
+    def source() -> Generator[simpy.Event, Any, None]:
         for number, gap in enumerate(gaps.tolist()):
             yield env.timeout(gap)
             env.process(update(number))
@@ -159,7 +189,7 @@ def simulate_queue(
     return np.array(generated), np.array(received)
 
 
-def average_age(generated: object, received: object, start: float, end: float) -> float:
+def average_age(generated: ArrayLike, received: ArrayLike, start: float, end: float) -> float:
     r"""Time average of the age over [start, end]: the area under the saw-tooth, exactly.
 
     Parameters
@@ -170,10 +200,20 @@ def average_age(generated: object, received: object, start: float, end: float) -
     start, end : float
         The window; at least one update has arrived by ``start``.
 
+    Returns
+    -------
+    float
+        In the unit of the instants.
+
     Raises
     ------
     ValueError
         If lengths differ, an update arrives before it is generated, or the window is empty or begins too early.
+
+    Examples
+    --------
+    >>> average_age([0.0, 4.0], [1.0, 5.0], 1.0, 5.0)  # the age grows from 1 to 5, then the second update arrives
+    3.0
     """
     u, r = finite_array("generated", generated), finite_array("received", received)
     if u.shape != r.shape or u.ndim != 1 or not len(u):
@@ -214,6 +254,11 @@ def error_by_age(threshold: int, change: float, success: float) -> dict[str, flo
     ------
     ValueError
         If an argument is out of its range.
+
+    Examples
+    --------
+    >>> error_by_age(1, change=0.5, success=0.5)  # a source that forgets at once, every second message lost
+    {'error': 0.25, 'rate': 1.0}
     """
     n, (p, q) = positive_integer("threshold", threshold), _slot(change, success)
     r, mean_gap = 1.0 - 2.0 * p, n - 1.0 + 1.0 / q
@@ -273,11 +318,13 @@ def error_by_incorrectness(
 
 
 def _slot(change: object, success: object) -> tuple[float, float]:
-    return (real_number("change", change, low=0, high=1, low_open=True),
-            real_number("success", success, low=0, high=1, low_open=True))
+    return (
+        real_number("change", change, low=0, high=1, low_open=True),
+        real_number("success", success, low=0, high=1, low_open=True),
+    )
 
 
-def age_penalty(age: object, growth: float, noise_variance: float = 1.0) -> np.ndarray:
+def age_penalty(age: ArrayLike, growth: float, noise_variance: float = 1.0) -> np.ndarray:
     r"""What an age costs the controller of a linear system: :math:`f(\Delta) = \sigma^2 \sum_{i<\Delta} a^{2i}`.
 
     The system is :math:`x_{t+1} = a x_t + u_t + w_t`. If the newest reading that the controller has is

@@ -8,35 +8,92 @@ Derived and compared in the chapter ``notebooks/13e_model_families``.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
-from semcom_utils.checks import one_of, positive_integer, real_number
+from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
 
 from .samplers import sample as run_sampler
 from .samplers import timesteps
 from .schedules import add_noise, alphas_cumprod
 
 __all__ = [
-    "FAMILIES", "Adversarial", "Autoregressive", "CouplingFlow", "Diffusion", "Family", "VariationalAutoencoder",
-    "fit", "mlp", "width",
+    "FAMILIES",
+    "Adversarial",
+    "Autoregressive",
+    "CouplingFlow",
+    "Diffusion",
+    "Family",
+    "VariationalAutoencoder",
+    "fit",
+    "make",
+    "mlp",
+    "width",
 ]
 
 
 def width(inputs: int, outputs: int, parameters: int) -> int:
-    """Hidden width of a network with two hidden layers and about so many parameters: h² + h (in + out + 2) + out."""
+    """Hidden width of a network with two hidden layers and about so many parameters.
+
+    It has h² + h (in + out + 2) + out of them, which is solved for h.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Sizes of the first and the last layer.
+    parameters : int
+        How many numbers the network may have.
+
+    Returns
+    -------
+    int
+        h, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If ``parameters`` is no positive integer.
+
+    Examples
+    --------
+    >>> width(2, 2, 20_000)
+    138
+    """
     b = inputs + outputs + 2
     h = (-b + math.sqrt(b * b + 4 * (positive_integer("parameters", parameters) - outputs))) / 2
     return max(round(h), 1)
 
 
 def mlp(inputs: int, outputs: int, hidden: int, generator: torch.Generator, last: float = 1.0) -> nn.Sequential:
-    """Two hidden layers, SiLU. Weights from the generator, uniform of variance 1 / (3 fan-in); the last times ``last``.
+    """Two hidden layers with SiLU between them.
 
-    Weights are drawn here because PyTorch's own drawing uses the global state.
+    Weights are uniform of variance 1 / (3 fan-in), biases zero. They are drawn here because PyTorch's own drawing uses
+    the global state.
+
+    Parameters
+    ----------
+    inputs, outputs, hidden : int
+        Sizes of the layers.
+    generator : torch.Generator
+        Draws the weights, layer after layer; on the CPU.
+    last : float
+        Factor on the last layer's weights.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        Three linear layers, float32, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If ``generator`` is no generator.
     """
+    torch_generator("generator", generator)
     layers, sizes = [], (inputs, hidden, hidden, outputs)
     for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
         layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
@@ -51,6 +108,8 @@ def mlp(inputs: int, outputs: int, hidden: int, generator: torch.Generator, last
 class Family(nn.Module):
     """A generative model of vectors.
 
+    Methods that a subclass overrides mean there what they mean here.
+
     Parameters
     ----------
     dimension : int
@@ -58,31 +117,83 @@ class Family(nn.Module):
     generator : torch.Generator
         Draws the first weights.
     parameters : int
-        About so many in the networks that ``sample`` uses; networks of the training alone come on top.
+        About so many in the networks that ``sample`` uses, at least 100; networks of the training alone come on top.
 
     Attributes
     ----------
-    painter : nn.Module
+    painter : torch.nn.Module
         The network(s) that ``sample`` uses.
+
+    Raises
+    ------
+    ValueError
+        If a number is too small, or ``generator`` no generator.
     """
 
-    def __init__(self, dimension: int, generator: torch.Generator, parameters: int = 20_000):
+    def __init__(self, dimension: int, generator: torch.Generator, parameters: int = 20_000) -> None:
         super().__init__()
         self.dimension = positive_integer("dimension", dimension)
-        if not isinstance(generator, torch.Generator):
-            raise ValueError(f"generator must be a torch.Generator, got {type(generator).__name__}")
-        self.build(generator, positive_integer("parameters", parameters, low=100))
+        self.build(torch_generator("generator", generator), positive_integer("parameters", parameters, low=100))
 
     def build(self, generator: torch.Generator, parameters: int) -> None:
-        """Make the networks."""
+        """Make the networks.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Draws the weights.
+        parameters : int
+            About so many in ``painter``.
+
+        Raises
+        ------
+        NotImplementedError
+            In this class.
+        """
         raise NotImplementedError
 
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """What training lowers, for data ``[n, d]``."""
+        """What training lowers.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            Data, ``[n, d]``.
+        generator : torch.Generator
+            Draws the noise that the loss needs, if any.
+
+        Returns
+        -------
+        torch.Tensor
+            A number, with its graph.
+
+        Raises
+        ------
+        NotImplementedError
+            In this class.
+        """
         raise NotImplementedError
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw ``[n, d]``."""
+        """Draw from the model.
+
+        Parameters
+        ----------
+        n : int
+            How many vectors.
+        generator : torch.Generator
+            Draws them.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[n, d]``.
+
+        Raises
+        ------
+        NotImplementedError
+            In this class.
+        """
         raise NotImplementedError
 
     def _noise(self, n: int, generator: torch.Generator) -> torch.Tensor:
@@ -99,39 +210,80 @@ class Autoregressive(Family):
 
     edge, bins = 3.5, 70
 
-    def build(self, generator, parameters):
+    def build(self, generator: torch.Generator, parameters: int) -> None:
         inputs = self.bins + self.dimension
         self.painter = mlp(inputs, self.bins, width(inputs, self.bins, parameters), generator)
 
     @property
     def bin_width(self) -> float:
+        """Width of a bin, in units of the data."""
         return 2 * self.edge / self.bins
 
     def index(self, x: torch.Tensor) -> torch.Tensor:
-        """Bin of each coordinate; what lies outside counts to the outermost."""
+        """Bin of each coordinate; what lies outside counts to the outermost.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            ``[n, d]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Int64 ``[n, d]``, 0 to ``bins`` - 1.
+        """
         return ((x + self.edge) / self.bin_width).long().clamp(0, self.bins - 1)
 
     def logits(self, before: torch.Tensor | None, i: int, n: int) -> torch.Tensor:
-        """Logits of the bins of coordinate i, ``[n, bins]``, from the bins of the one before."""
+        """Logits of the bins of coordinate i, from the bins of the one before.
+
+        Parameters
+        ----------
+        before : torch.Tensor or None
+            Int64 ``[n]``; None for the first coordinate.
+        i : int
+            Which coordinate.
+        n : int
+            How many vectors.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[n, bins]``.
+        """
         seen = torch.zeros(n, self.bins) if before is None else one_hot(before, self.bins).float()
         place = one_hot(torch.tensor(i), self.dimension).float().expand(n, -1)
         return self.painter(torch.cat([seen, place], 1))
 
-    def loss(self, x, generator=None):
+    def loss(self, x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         k = self.index(x)
-        parts = [cross_entropy(self.logits(k[:, i - 1] if i else None, i, len(x)), k[:, i])
-                 for i in range(self.dimension)]
+        parts = [
+            cross_entropy(self.logits(k[:, i - 1] if i else None, i, len(x)), k[:, i]) for i in range(self.dimension)
+        ]
         return sum(parts) + self.dimension * math.log(self.bin_width)
 
     def log_density(self, x: torch.Tensor) -> torch.Tensor:
-        """Exact, in nats, ``[n]``; minus infinity outside the bins."""
+        """Exact log density.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            ``[n, d]``.
+
+        Returns
+        -------
+        torch.Tensor
+            In nats, ``[n]``; minus infinity outside the bins.
+        """
         k = self.index(x)
-        logs = sum(self.logits(k[:, i - 1] if i else None, i, len(x)).log_softmax(1).gather(1, k[:, i : i + 1])[:, 0]
-                   for i in range(self.dimension))
+        logs = sum(
+            self.logits(k[:, i - 1] if i else None, i, len(x)).log_softmax(1).gather(1, k[:, i : i + 1])[:, 0]
+            for i in range(self.dimension)
+        )
         outside = (x.abs() > self.edge).any(1)
         return torch.where(outside, -torch.inf, logs - self.dimension * math.log(self.bin_width))
 
-    def sample(self, n, generator):
+    def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         before, columns = None, []
         for i in range(self.dimension):
             before = torch.multinomial(self.logits(before, i, n).softmax(1), 1, generator=generator)[:, 0]
@@ -146,13 +298,13 @@ class VariationalAutoencoder(Family):
     The loss is the negative evidence lower bound (Kingma and Welling, 2014), in nats.
     """
 
-    def build(self, generator, parameters):
+    def build(self, generator: torch.Generator, parameters: int) -> None:
         d = self.dimension
         self.painter = mlp(d, d, width(d, d, parameters), generator)
         self.encoder = mlp(d, 2 * d, width(d, d, parameters), generator)
         self.log_s = nn.Parameter(torch.zeros(()))
 
-    def loss(self, x, generator):
+    def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         mean, log_var = self.encoder(x).chunk(2, 1)
         z = mean + (log_var / 2).exp() * self._noise(len(x), generator)
         misfit = (x - self.painter(z)).square().sum(1) / (2 * (2 * self.log_s).exp())
@@ -160,7 +312,7 @@ class VariationalAutoencoder(Family):
         kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
         return (misfit + kl).mean()
 
-    def sample(self, n, generator):
+    def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         z, noise = self._noise(n, generator), self._noise(n, generator)
         return self.painter(z) + self.log_s.exp() * noise
 
@@ -168,21 +320,34 @@ class VariationalAutoencoder(Family):
 class Adversarial(Family):
     """A generator against a discriminator (Goodfellow et al., 2014); the generator minimises -log D(G(z))."""
 
-    def build(self, generator, parameters):
+    def build(self, generator: torch.Generator, parameters: int) -> None:
         d = self.dimension
         self.painter = mlp(d, d, width(d, d, parameters), generator)
         self.critic = mlp(d, 1, width(d, 1, parameters), generator)  # its output is the logit of D
 
-    def loss(self, x, generator):
-        """The generator's; ``critic_loss`` is the other player's."""
+    def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        # the generator's; `critic_loss` is the other player's
         return softplus(-self.critic(self.sample(len(x), generator))).mean()
 
     def critic_loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """-E log D(x) - E log(1 - D(G(z)))."""
+        """The discriminator's loss, -E log D(x) - E log(1 - D(G(z))) (Goodfellow et al., 2014, eq. 1).
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            Data, ``[n, d]``.
+        generator : torch.Generator
+            Draws as many samples of the generator network.
+
+        Returns
+        -------
+        torch.Tensor
+            A number, with its graph.
+        """
         made = self.sample(len(x), generator).detach()
         return softplus(-self.critic(x)).mean() + softplus(self.critic(made)).mean()
 
-    def sample(self, n, generator):
+    def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         return self.painter(self._noise(n, generator))
 
 
@@ -194,31 +359,55 @@ class CouplingFlow(Family):
 
     couplings = 6
 
-    def build(self, generator, parameters):
+    def build(self, generator: torch.Generator, parameters: int) -> None:
         d, first = self.dimension, max(self.dimension // 2, 1)
         hidden = width(first, 2 * d, parameters // self.couplings)
         # each network sees one half (a constant, if there is but one coordinate), and answers for all coordinates
         self.painter = nn.ModuleList(mlp(d, 2 * d, hidden, generator, last=0.1) for _ in range(self.couplings))
 
     def coefficients(self, k: int, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-scale and shift of coupling k, zero where it leaves a coordinate alone."""
+        """Log-scale and shift of a coupling, zero where it leaves a coordinate alone.
+
+        Parameters
+        ----------
+        k : int
+            Which coupling.
+        x : torch.Tensor
+            ``[n, d]``.
+
+        Returns
+        -------
+        log_scale, shift : torch.Tensor
+            ``[n, d]``.
+        """
         moved = torch.zeros(self.dimension)
         moved[k % 2 :: 2] = 1.0
         log_scale, shift = self.painter[k](x * (1 - moved)).chunk(2, 1)
         return 2 * torch.tanh(log_scale) * moved, shift * moved
 
     def log_density(self, x: torch.Tensor) -> torch.Tensor:
-        """Exact by change of variables, in nats, ``[n]``."""
+        """Exact log density, by change of variables.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            ``[n, d]``.
+
+        Returns
+        -------
+        torch.Tensor
+            In nats, ``[n]``.
+        """
         log_det = 0.0
         for k in range(self.couplings):
             log_scale, shift = self.coefficients(k, x)
             x, log_det = x * log_scale.exp() + shift, log_det + log_scale.sum(1)
         return log_det - 0.5 * x.square().sum(1) - 0.5 * self.dimension * math.log(2 * math.pi)
 
-    def loss(self, x, generator=None):
+    def loss(self, x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         return -self.log_density(x).mean()
 
-    def sample(self, n, generator):
+    def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         x = self._noise(n, generator)
         for k in reversed(range(self.couplings)):
             log_scale, shift = self.coefficients(k, x)
@@ -233,24 +422,63 @@ class Diffusion(Family):
     #: Denoising steps of ``sample``, and how much noise each adds back (0: DDIM, 1: DDPM).
     steps, eta = 100, 0.0
 
-    def build(self, generator, parameters):
+    def build(self, generator: torch.Generator, parameters: int) -> None:
         inputs = self.dimension + 2 * self.frequencies
         self.painter = mlp(inputs, self.dimension, width(inputs, self.dimension, parameters), generator)
         self.alpha_bar = alphas_cumprod("linear", self.training_steps)
 
     def epsilon(self, x_t: torch.Tensor, t: torch.Tensor | int) -> torch.Tensor:
-        """Predicted noise of ``[n, d]`` at timestep(s) t."""
-        phase = torch.as_tensor(t).reshape(-1, 1) / self.training_steps * torch.pi * 2.0 ** torch.arange(
-            self.frequencies) / 2
+        """Predicted noise.
+
+        Parameters
+        ----------
+        x_t : torch.Tensor
+            States, ``[n, d]``.
+        t : torch.Tensor or int
+            Timestep(s), one or ``[n]``.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[n, d]``.
+        """
+        phase = (
+            torch.as_tensor(t).reshape(-1, 1)
+            / self.training_steps
+            * torch.pi
+            * 2.0 ** torch.arange(self.frequencies)
+            / 2
+        )
         clock = torch.cat([phase.sin(), phase.cos()], 1).float().expand(len(x_t), -1)
         return self.painter(torch.cat([x_t, clock], 1))
 
-    def loss(self, x, generator):
+    def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         t = torch.randint(self.training_steps, (len(x),), generator=generator)
         epsilon = self._noise(len(x), generator)
         return (self.epsilon(add_noise(x, epsilon, self.alpha_bar[t]), t) - epsilon).square().mean()
 
-    def sample(self, n, generator, steps: int | None = None):
+    def sample(self, n: int, generator: torch.Generator, steps: int | None = None) -> torch.Tensor:
+        """Draw from the model.
+
+        Parameters
+        ----------
+        n : int
+            How many vectors.
+        generator : torch.Generator
+            Draws the noise.
+        steps : int, optional
+            Denoising steps; by default the class's.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[n, d]``.
+
+        Raises
+        ------
+        ValueError
+            If a number is no positive integer.
+        """
         visited = timesteps(self.training_steps, self.steps if steps is None else steps)
         x = self._noise(n, generator)
         return run_sampler(self.epsilon, x, self.alpha_bar, visited, eta=self.eta, generator=generator)
@@ -258,13 +486,22 @@ class Diffusion(Family):
 
 #: Name -> class, in the order of the survey's text.
 FAMILIES = {
-    "autoregressive": Autoregressive, "vae": VariationalAutoencoder, "gan": Adversarial, "flow": CouplingFlow,
+    "autoregressive": Autoregressive,
+    "vae": VariationalAutoencoder,
+    "gan": Adversarial,
+    "flow": CouplingFlow,
     "diffusion": Diffusion,
 }
 
 
 def fit(
-    model: Family, draw, generator: torch.Generator, *, steps: int = 3000, batch: int = 256, rate: float = 2e-3,
+    model: Family,
+    draw: Callable[[int, torch.Generator], torch.Tensor],
+    generator: torch.Generator,
+    *,
+    steps: int = 3000,
+    batch: int = 256,
+    rate: float = 2e-3,
 ) -> list[float]:
     """Train on fresh data at every step (Adam, the rate falling to zero along a cosine).
 
@@ -275,7 +512,9 @@ def fit(
     draw : callable
         ``draw(n, generator)`` returns data ``[n, d]``.
     generator : torch.Generator
+        Draws data, and the noise of the losses.
     steps, batch : int
+        Steps of training, and vectors in each.
     rate : float
         Adam's first step size. A GAN takes a step of either player in turn, with Adam's first moment at 0.5.
 
@@ -283,13 +522,22 @@ def fit(
     -------
     list of float
         The loss, step by step.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive, or ``generator`` no generator.
     """
+    torch_generator("generator", generator)
     positive_integer("steps", steps)
     positive_integer("batch", batch)
     rate = real_number("rate", rate, low=0, low_open=True)
     adversarial = isinstance(model, Adversarial)
-    losses = [(model.critic.parameters(), model.critic_loss), (model.painter.parameters(), model.loss)] if adversarial \
+    losses = (
+        [(model.critic.parameters(), model.critic_loss), (model.painter.parameters(), model.loss)]
+        if adversarial
         else [(model.parameters(), model.loss)]
+    )
     betas = (0.5, 0.999) if adversarial else (0.9, 0.999)
     players = [(torch.optim.Adam(list(weights), rate, betas=betas), loss) for weights, loss in losses]
     history = []
@@ -306,6 +554,33 @@ def fit(
     return history
 
 
-def make(name: str, dimension: int, generator: torch.Generator, **options) -> Family:
-    """A family by its name in :data:`FAMILIES`."""
+def make(name: str, dimension: int, generator: torch.Generator, **options: Any) -> Family:
+    """A family by its name.
+
+    Parameters
+    ----------
+    name : str
+        Key of :data:`FAMILIES`.
+    dimension : int
+        Length of a vector.
+    generator : torch.Generator
+        Draws the first weights.
+    **options
+        For :class:`Family`.
+
+    Returns
+    -------
+    Family
+        Untrained.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or :class:`Family` refuses an argument.
+
+    Examples
+    --------
+    >>> make("flow", 2, torch.Generator().manual_seed(0)).sample(3, torch.Generator().manual_seed(1)).shape
+    torch.Size([3, 2])
+    """
     return FAMILIES[one_of("name", name, FAMILIES)](dimension, generator, **options)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from semcom_utils.checks import one_of, real_number
+from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
 
 from .schedules import per_picture
 
@@ -37,7 +37,7 @@ class GaussianModel:
         negative eigenvalue.
     """
 
-    def __init__(self, mean: torch.Tensor, covariance: float | torch.Tensor):
+    def __init__(self, mean: torch.Tensor, covariance: float | torch.Tensor) -> None:
         self.mean = _float_tensor("mean", mean)
         matrix = torch.as_tensor(covariance, dtype=self.mean.dtype, device=self.mean.device)
         d = self.mean.numel()
@@ -72,6 +72,16 @@ class GaussianModel:
             F, ``[d, rank]``.
         variance : float
             s², at least 0, in every direction.
+
+        Returns
+        -------
+        GaussianModel
+            Of d elements, in the eigenvectors of F Fᵀ.
+
+        Raises
+        ------
+        ValueError
+            If ``mean`` or ``factor`` is no finite float tensor of its shape, or s² is negative.
         """
         mean, factor = _float_tensor("mean", mean), _float_tensor("factor", factor)
         if factor.ndim != 2 or len(factor) != mean.numel():
@@ -118,7 +128,7 @@ class GaussianModel:
         Parameters
         ----------
         x_t : torch.Tensor
-            ``[batch, ...]``.
+            States ``[batch, ...]`` of the picture's shape.
         alpha_bar_t : float or torch.Tensor
             ᾱ_t in [0, 1]: one number, or ``[batch]``.
 
@@ -126,23 +136,80 @@ class GaussianModel:
         -------
         torch.Tensor
             Of the shape of ``x_t``.
+
+        Raises
+        ------
+        ValueError
+            If ``x_t`` has another shape, or a level is out of its range.
         """
         centred, level = self._centred(x_t, alpha_bar_t)
         return self.mean.to(x_t) + self._apply(lambda s: _divide(level.sqrt() * s, level * s + 1 - level), centred)
 
     def epsilon(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
-        """The best estimate of the noise, E[ε | x_t] = sqrt(1 − ᾱ) (ᾱ Σ + (1 − ᾱ) I)⁻¹ (x_t − sqrt(ᾱ) μ)."""
+        """The best estimate of the noise, E[ε | x_t] = sqrt(1 − ᾱ) (ᾱ Σ + (1 − ᾱ) I)⁻¹ (x_t − sqrt(ᾱ) μ).
+
+        Parameters
+        ----------
+        x_t : torch.Tensor
+            States ``[batch, ...]`` of the picture's shape.
+        alpha_bar_t : float or torch.Tensor
+            ᾱ_t in [0, 1]: one number, or ``[batch]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Of the shape of ``x_t``.
+
+        Raises
+        ------
+        ValueError
+            If ``x_t`` has another shape, or a level is out of its range.
+        """
         centred, level = self._centred(x_t, alpha_bar_t)
         return self._apply(lambda s: _divide((1 - level).sqrt(), level * s + 1 - level), centred)
 
     def score(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
-        """∇ log p(x_t) = −(ᾱ Σ + (1 − ᾱ) I)⁻¹ (x_t − sqrt(ᾱ) μ) = −E[ε | x_t] / sqrt(1 − ᾱ)."""
+        """∇ log p(x_t) = −(ᾱ Σ + (1 − ᾱ) I)⁻¹ (x_t − sqrt(ᾱ) μ) = −E[ε | x_t] / sqrt(1 − ᾱ).
+
+        Parameters
+        ----------
+        x_t : torch.Tensor
+            States ``[batch, ...]`` of the picture's shape.
+        alpha_bar_t : float or torch.Tensor
+            ᾱ_t in [0, 1]: one number, or ``[batch]``; with a zero eigenvalue of Σ, ᾱ must be below 1.
+
+        Returns
+        -------
+        torch.Tensor
+            Of the shape of ``x_t``.
+
+        Raises
+        ------
+        ValueError
+            If ``x_t`` has another shape, or a level is out of its range, or the law has no density.
+        """
         centred, level = self._centred(x_t, alpha_bar_t)
         self._check_spread(level)
         return self._apply(lambda s: -1 / (level * s + 1 - level), centred)
 
     def error(self, alpha_bar_t: float) -> float:
-        """Mean squared error of :meth:`denoise` per element, the mean of (1 − ᾱ) λ / (ᾱ λ + 1 − ᾱ) over eigenvalues."""
+        """Mean squared error of :meth:`denoise` per element, the mean of (1 − ᾱ) λ / (ᾱ λ + 1 − ᾱ) over eigenvalues λ.
+
+        Parameters
+        ----------
+        alpha_bar_t : float
+            ᾱ_t in [0, 1].
+
+        Returns
+        -------
+        float
+            From 0 (ᾱ = 1) to the data's mean variance (ᾱ = 0).
+
+        Raises
+        ------
+        ValueError
+            If the level is out of its range.
+        """
         level = real_number("alpha_bar_t", alpha_bar_t, low=0, high=1)
         return self._mean_over_eigenvalues(lambda s: _divide((1 - level) * s, level * s + 1 - level))
 
@@ -152,7 +219,25 @@ class GaussianModel:
         return (float(function(self._variances).sum()) + rest) / d
 
     def log_density(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor = 1.0) -> torch.Tensor:
-        """log p(x_t) in nats, ``[batch]``; at ᾱ = 1 the data's own density, for which Σ must have full rank."""
+        """log p(x_t); at ᾱ = 1 the data's own density.
+
+        Parameters
+        ----------
+        x_t : torch.Tensor
+            States ``[batch, ...]`` of the picture's shape.
+        alpha_bar_t : float or torch.Tensor
+            ᾱ_t in [0, 1]: one number, or ``[batch]``; with a zero eigenvalue of Σ, ᾱ must be below 1.
+
+        Returns
+        -------
+        torch.Tensor
+            In nats, ``[batch]``.
+
+        Raises
+        ------
+        ValueError
+            If ``x_t`` has another shape, or a level is out of its range, or the law has no density.
+        """
         centred, level = self._centred(x_t, alpha_bar_t)
         self._check_spread(level)
         d, n = self.mean.numel(), len(self._variances)
@@ -168,13 +253,48 @@ class GaussianModel:
             raise ValueError("alpha_bar_t must be below 1 where the covariance has a zero eigenvalue, got 1")
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw n pictures, ``[n, ...]``."""
-        shape = (n, *self.mean.shape)
+        """Draw pictures.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        generator : torch.Generator
+            Draws them, on its own device.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[n, ...]``, on the device and of the precision of the mean.
+
+        Raises
+        ------
+        ValueError
+            If ``n`` is no positive integer, or ``generator`` no generator.
+        """
+        torch_generator("generator", generator)
+        shape = (positive_integer("n", n), *self.mean.shape)
         noise = torch.randn(shape, generator=generator, dtype=self.mean.dtype, device=generator.device)
         return self.mean + self._apply(torch.sqrt, noise.to(self.mean.device))
 
     def marginal(self, alpha_bar_t: float) -> GaussianModel:
-        """The law of x_t, N(sqrt(ᾱ) μ, ᾱ Σ + (1 − ᾱ) I)."""
+        """The law of x_t, N(sqrt(ᾱ) μ, ᾱ Σ + (1 − ᾱ) I).
+
+        Parameters
+        ----------
+        alpha_bar_t : float
+            ᾱ_t in [0, 1].
+
+        Returns
+        -------
+        GaussianModel
+            With the same eigenvectors.
+
+        Raises
+        ------
+        ValueError
+            If the level is out of its range.
+        """
         level = real_number("alpha_bar_t", alpha_bar_t, low=0, high=1)
         noised = [level * s + 1 - level for s in (self._variances, self._rest)]
         return self._in_basis(math.sqrt(level) * self.mean, self._basis, *noised)
@@ -253,7 +373,7 @@ class GaussianMixture:
         If the weights are no distribution, or do not fit the components.
     """
 
-    def __init__(self, weights: Sequence[float] | torch.Tensor, components: Sequence[GaussianModel]):
+    def __init__(self, weights: Sequence[float] | torch.Tensor, components: Sequence[GaussianModel]) -> None:
         self.components = tuple(components)
         if not self.components or len({component.mean.shape for component in self.components}) != 1:
             raise ValueError(
@@ -275,11 +395,47 @@ class GaussianMixture:
         return torch.stack(logs, 1) + self.weights.to(x_t).log()
 
     def log_density(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor = 1.0) -> torch.Tensor:
-        """log p(x_t) in nats, ``[batch]``."""
+        """log p(x_t), the logarithm of the sum of the components' densities times their weights.
+
+        Parameters
+        ----------
+        x_t : torch.Tensor
+            States ``[batch, ...]`` of the picture's shape.
+        alpha_bar_t : float or torch.Tensor
+            ᾱ_t in [0, 1]: one number, or ``[batch]``; with a zero eigenvalue of a covariance, ᾱ must be below 1.
+
+        Returns
+        -------
+        torch.Tensor
+            In nats, ``[batch]``.
+
+        Raises
+        ------
+        ValueError
+            If ``x_t`` has another shape, or a level is out of its range, or a component has no density.
+        """
         return self._logs(x_t, alpha_bar_t).logsumexp(1)
 
     def responsibilities(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor = 1.0) -> torch.Tensor:
-        """Posterior probability of each component given x_t, ``[batch, K]``."""
+        """Posterior probability of each component given x_t (Bayes).
+
+        Parameters
+        ----------
+        x_t : torch.Tensor
+            States ``[batch, ...]`` of the picture's shape.
+        alpha_bar_t : float or torch.Tensor
+            ᾱ_t in [0, 1]: one number, or ``[batch]``; with a zero eigenvalue of a covariance, ᾱ must be below 1.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, K]``; rows sum to 1.
+
+        Raises
+        ------
+        ValueError
+            If ``x_t`` has another shape, or a level is out of its range, or a component has no density.
+        """
         return self._logs(x_t, alpha_bar_t).softmax(1)
 
     def _mix(self, estimates, x_t, alpha_bar_t):
@@ -288,28 +444,121 @@ class GaussianMixture:
         return (r.reshape(*r.shape, *[1] * (x_t.ndim - 1)) * each).sum(1)
 
     def denoise(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
-        """E[x_0 | x_t] = Σ_k P(k | x_t) E[x_0 | x_t, k]; arguments as :meth:`GaussianModel.denoise`."""
+        """The best estimate of x_0, E[x_0 | x_t] = Σ_k P(k | x_t) E[x_0 | x_t, k].
+
+        Parameters
+        ----------
+        x_t : torch.Tensor
+            States ``[batch, ...]`` of the picture's shape.
+        alpha_bar_t : float or torch.Tensor
+            ᾱ_t in [0, 1]: one number, or ``[batch]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Of the shape of ``x_t``.
+
+        Raises
+        ------
+        ValueError
+            If ``x_t`` has another shape, or a level is out of its range.
+        """
         return self._mix([component.denoise(x_t, alpha_bar_t) for component in self.components], x_t, alpha_bar_t)
 
     def epsilon(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
-        """E[ε | x_t] = Σ_k P(k | x_t) E[ε | x_t, k]."""
+        """The best estimate of the noise, E[ε | x_t] = Σ_k P(k | x_t) E[ε | x_t, k].
+
+        Parameters
+        ----------
+        x_t : torch.Tensor
+            States ``[batch, ...]`` of the picture's shape.
+        alpha_bar_t : float or torch.Tensor
+            ᾱ_t in [0, 1]: one number, or ``[batch]``.
+
+        Returns
+        -------
+        torch.Tensor
+            Of the shape of ``x_t``.
+
+        Raises
+        ------
+        ValueError
+            If ``x_t`` has another shape, or a level is out of its range.
+        """
         return self._mix([component.epsilon(x_t, alpha_bar_t) for component in self.components], x_t, alpha_bar_t)
 
     def score(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
-        """∇ log p(x_t) = −E[ε | x_t] / sqrt(1 − ᾱ)."""
+        """∇ log p(x_t) = Σ_k P(k | x_t) ∇ log p(x_t | k).
+
+        Parameters
+        ----------
+        x_t : torch.Tensor
+            States ``[batch, ...]`` of the picture's shape.
+        alpha_bar_t : float or torch.Tensor
+            ᾱ_t in [0, 1]: one number, or ``[batch]``; with a zero eigenvalue of a covariance, ᾱ must be below 1.
+
+        Returns
+        -------
+        torch.Tensor
+            Of the shape of ``x_t``.
+
+        Raises
+        ------
+        ValueError
+            If ``x_t`` has another shape, or a level is out of its range, or a component has no density.
+        """
         return self._mix([component.score(x_t, alpha_bar_t) for component in self.components], x_t, alpha_bar_t)
 
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw n pictures, ``[n, ...]``."""
-        chosen = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        """Draw pictures: a component for each, then the picture.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        generator : torch.Generator
+            Draws them; on the device of the means.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[n, ...]``.
+
+        Raises
+        ------
+        ValueError
+            If ``n`` is no positive integer, or ``generator`` no generator.
+        """
+        torch_generator("generator", generator)
+        chosen = torch.multinomial(self.weights, positive_integer("n", n), replacement=True, generator=generator)
         drawn = torch.stack([component.sample(n, generator) for component in self.components], 1)
         return drawn[torch.arange(n), chosen]
 
 
 def frechet_distance(a: GaussianModel, b: GaussianModel) -> float:
-    """2-Wasserstein distance of two Gaussians, in the units of a picture's elements.
+    """2-Wasserstein distance of two Gaussians (Dowson and Landau, 1982; on features of pictures: Heusel et al., 2017).
 
     W² = ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a^½ Σ_b Σ_a^½)^½), by full matrices: for small pictures.
+
+    Parameters
+    ----------
+    a, b : GaussianModel
+        Of one shape.
+
+    Returns
+    -------
+    float
+        W, in the units of a picture's elements.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> frechet_distance(GaussianModel(torch.zeros(2), 1.0), GaussianModel(torch.tensor([3.0, 4.0]), 1.0))
+    5.0
     """
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"b must have the shape of a, {tuple(a.mean.shape)}, got {tuple(b.mean.shape)}")

@@ -4,6 +4,17 @@ The tier ``mini`` is this project's own checkpoints, a few megabytes each, in ``
 ones.
 Both are ordinary diffusers and transformers folders and pass through the same lines here, so a chapter is the same on
 both. Weights are read from safetensors only, never from a pickle, which may run code.
+
+One rule of devices: the mini tier computes on the CPU, where the book's numbers were made and where everything else in
+a chapter is; the full tier on the GPU, if there is one; and ``device=`` overrides either. What this package makes of a
+model (:class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`, :class:`Segmentation`,
+:class:`.prompted.PromptedDenoiser`) takes its input from any device and gives the result back where the input was; for
+words and PIL images that is the CPU. The bare networks of the libraries (``text-to-image``, ``autoencoder``,
+``receiver``) leave that to the caller: ``network(x.to(network.device, network.dtype))``.
+
+One rule of threads: :func:`one_thread`. The mini models are so small that a second thread gains little, and beside
+another busy process it costs a lot, since the threads wait for each other without sleeping: 0.9 s for a picture became
+48 s.
 """
 
 from __future__ import annotations
@@ -11,76 +22,42 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from semcom_utils.checks import one_of, positive_integer, real_number
+from semcom_utils.paths import MODELS
 
 from .checksums import NAME, verify
+from .judging import THRESHOLD, Detection
 from .parsing import figures, parse
+from .roles import ROLES, Role
 
 __all__ = [
-    "MODELS",
     "OFFLOAD_BELOW",
-    "ROLES",
     "SLICE_BELOW",
     "Captioner",
     "Clip",
     "Depth",
-    "Detection",
     "Detector",
     "Pose",
-    "Role",
     "Segmentation",
     "SoftEdges",
     "load",
     "memory_plan",
+    "one_thread",
 ]
 
-#: Where the mini checkpoints lie.
-MODELS = Path(__file__).parents[2] / "data" / "models"
 #: Bytes of free GPU memory below which a pipeline works on one slice at a time.
 SLICE_BELOW = 8e9
 #: Bytes of free GPU memory below which only the part of a pipeline that is at work is on the GPU.
 OFFLOAD_BELOW = 4e9
-#: What travels from a public repository: no pickles, and of several precisions float16.
-_PLAIN = ("*.json", "*.txt", "model.safetensors")
-_PIPELINE = ("model_index.json", "*/*.json", "*/*.txt") + tuple(
-    f"{part}/*.fp16.safetensors" for part in ("unet", "vae", "text_encoder", "safety_checker")
-)
-
-
-class Role(NamedTuple):
-    """A kind of model.
-
-    ``open`` makes it of a folder; ``repository`` fills the role at the full tier (None: nothing does, and ``instead``
-    says why), weighs so many ``gigabytes``, and these of its ``files`` travel, from ``revision`` unless another is
-    asked for. ``mini`` names the mini checkpoint if several roles share one. ``base`` is the role whose folder is
-    opened along with it: ``open`` then takes that as a third argument.
-    """
-
-    open: Callable[..., Any]
-    repository: str | None
-    gigabytes: float
-    files: tuple[str, ...] = _PLAIN
-    instead: str = ""
-    revision: str | None = None
-    mini: str | None = None
-    base: str | None = None
-
-
-class Detection(NamedTuple):
-    """A thing that a detector found: ``label``, ``score`` in [0, 1], ``box`` (left, top, right, bottom) in pixels."""
-
-    label: str
-    score: float
-    box: tuple[float, float, float, float]
 
 
 def load(
@@ -103,10 +80,10 @@ def load(
         A local folder in the role's public format, in place of the tier's own. If it holds a ``SHA256SUMS``, every
         file is checked against it.
     device : str or torch.device, optional
-        By default the GPU if there is one. On a GPU the full tier computes in float16; all else is float32, whatever
-        the weights are stored in.
+        By default the CPU at the mini tier, and at the full tier the GPU if there is one. On a GPU the full tier
+        computes in float16; all else is float32, whatever the weights are stored in.
     revision : str, optional
-        Branch, tag or commit of the public repository.
+        Branch, tag or commit of the public repository, at the full tier.
 
     Returns
     -------
@@ -122,49 +99,63 @@ def load(
     Raises
     ------
     ValueError
-        If an argument is none of its choices, a mini checkpoint's files are not what its ``SHA256SUMS`` lists, or a
-        folder holds no safetensors.
+        If an argument is none of its choices, ``revision`` is given where none is read (at the mini tier, or with a
+        folder), a mini checkpoint's files are not what its ``SHA256SUMS`` lists, or a folder holds no safetensors, or a
+        ControlNet of another model.
     FileNotFoundError
         If a mini checkpoint is not there, or a public one is neither in the cache nor to be had; the message says
         which, how large it is, and how to get it.
     RuntimeError
         If the GPU has too little free memory, and ``accelerate``, which helps, is not installed.
     """
-    opener = ROLES[one_of("role", role, ROLES)]
+    entry = ROLES[one_of("role", role, ROLES)]
     one_of("tier", tier, ("mini", "full"))
-    place = _device(device)
-    path = _find(role, tier, folder, revision)
-    # A folder that holds a whole pipeline needs no other; a ControlNet alone does.
-    alone = opener.base is not None and not (path / "model_index.json").exists()
-    folders = (path, _find(opener.base, tier)) if alone else (path,)
+    if revision is not None and (tier == "mini" or folder is not None):
+        raise ValueError(
+            f"revision must be None {'for a local folder' if folder is not None else 'at the mini tier'}: only what is "
+            f"fetched from a public repository has revisions, got {revision!r}"
+        )
+    place = _device(device, tier)
+    folders = [_find(role, tier, folder, revision)]
+    if entry.base is not None and not (folders[0] / "model_index.json").exists():
+        folders.append(_find(entry.base, tier, None, None))
     dtype = torch.float16 if place.type == "cuda" and tier == "full" else torch.float32
     with _quiet():
-        model = opener.open(folders[0], dtype, *folders[1:])
+        model = entry.opener()(folders[0], dtype, *folders[1:])
     return _place(model, place)
 
 
-def _find(role: str, tier: str, folder: str | Path | None = None, revision: str | None = None) -> Path:
+def _find(role: str, tier: str, folder: str | Path | None, revision: str | None) -> Path:
     """Folder of a role's checkpoint, its sums checked if it has any, or must have."""
-    opener = ROLES[role]
+    entry = ROLES[role]
     if folder is not None:
         path = Path(folder).expanduser().resolve()
         if not path.is_dir():
             raise FileNotFoundError(f"folder must be a folder that exists, got {str(folder)!r}")
     elif tier == "mini":
-        name = opener.mini or role
-        path = MODELS / f"mini-{name}"
+        checkpoint = entry.mini or role
+        path = MODELS / f"mini-{checkpoint}"
         if not path.is_dir():
             raise FileNotFoundError(
-                f"the checkpoint mini-{name} is not in {MODELS}; fetch it with the repository, or train it: "
-                f"python -m semcom_utils.generation.training {name}"
+                f"the checkpoint mini-{checkpoint} is not in {MODELS}; fetch it with the repository, or train it: "
+                f"python -m semcom_utils.generation.training {checkpoint}"
             )
     else:
-        path = _fetch(role, opener, revision)
+        path = _fetch(role, entry, revision)
     if path.is_relative_to(MODELS.resolve()) or tier == "mini" and folder is None or (path / NAME).exists():
         verify(path)
     if not any(path.rglob("*.safetensors")):
         raise ValueError(f"folder must hold weights in safetensors (pickled ones are not opened), {path} holds none")
     return path
+
+
+def one_thread() -> None:
+    """Let PyTorch compute on one thread from here on: what suits the mini models, and what their timings are of.
+
+    A second thread gains little on networks this small, and beside another busy process it costs a lot. Whoever trains,
+    or uses the full tier on a CPU, sets more by ``torch.set_num_threads``.
+    """
+    torch.set_num_threads(1)
 
 
 def memory_plan(free_bytes: int | None) -> tuple[str, ...]:
@@ -184,6 +175,11 @@ def memory_plan(free_bytes: int | None) -> tuple[str, ...]:
     tuple of str
         Dotted names of the ``diffusers`` pipeline's methods to call: attention in slices, latents decoded one picture
         and one tile at a time, and, on the smallest, only the part that works on the GPU.
+
+    Raises
+    ------
+    ValueError
+        If ``free_bytes`` is neither None nor a number of at least 0.
     """
     if free_bytes is None or real_number("free_bytes", free_bytes, low=0) >= SLICE_BELOW:
         return ()
@@ -191,9 +187,9 @@ def memory_plan(free_bytes: int | None) -> tuple[str, ...]:
     return savings if free_bytes >= OFFLOAD_BELOW else (*savings, "enable_model_cpu_offload")
 
 
-def _device(device: str | torch.device | None) -> torch.device:
+def _device(device: str | torch.device | None, tier: str) -> torch.device:
     if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if tier == "full" and torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(device)
     except (RuntimeError, TypeError) as error:
@@ -234,23 +230,23 @@ def _quiet() -> Iterator[None]:
             library.enable_progress_bar()
 
 
-def _fetch(role: str, opener: Role, revision: str | None) -> Path:
+def _fetch(role: str, entry: Role, revision: str | None) -> Path:
     """Folder of the public checkpoint, from the cache or the hub."""
-    if opener.repository is None:
-        raise ValueError(f"tier must be 'mini' for {role}, or pass a folder: {opener.instead}")
+    if entry.repository is None:
+        raise ValueError(f"tier must be 'mini' for {role}, or pass a folder: {entry.instead}")
     from huggingface_hub import constants, snapshot_download
 
-    revision = revision or opener.revision
-    options = {"repo_id": opener.repository, "revision": revision, "allow_patterns": list(opener.files)}
+    revision = revision or entry.revision
+    options = {"repo_id": entry.repository, "revision": revision, "allow_patterns": list(entry.files)}
     # Part of a repository may be cached (one role's part of it, or a download that broke off): look for the weights.
-    weights = [pattern for pattern in opener.files if pattern.endswith(".safetensors")]
+    weights = [pattern for pattern in entry.files if pattern.endswith(".safetensors")]
     with contextlib.suppress(OSError):  # not in the cache
         path = Path(snapshot_download(**options, local_files_only=True))
         if all(any(path.glob(pattern)) for pattern in weights):
             return path
     try:
         if not constants.HF_HUB_OFFLINE:
-            logging.getLogger(__name__).warning("fetching %s, about %g GB", opener.repository, opener.gigabytes)
+            logging.getLogger(__name__).warning("fetching %s, about %g GB", entry.repository, entry.gigabytes)
         path = Path(snapshot_download(**options))
         missing = [pattern for pattern in weights if not any(path.glob(pattern))]
         reason = f"what came holds no {missing[0]}" if missing else ""
@@ -261,10 +257,10 @@ def _fetch(role: str, opener: Role, revision: str | None) -> Path:
     if not reason:
         return path
     which = f" --revision {revision}" if revision else ""
-    include = "".join(f" --include '{pattern}'" for pattern in opener.files)
+    include = "".join(f" --include '{pattern}'" for pattern in entry.files)
     raise FileNotFoundError(
-        f"the full tier's {role} is {opener.repository} (about {opener.gigabytes:g} GB), which is not whole in the "
-        f"cache, and {reason}. Where there is a network: hf download {opener.repository}{which}{include}; "
+        f"the full tier's {role} is {entry.repository} (about {entry.gigabytes:g} GB), which is not whole in the "
+        f"cache, and {reason}. Where there is a network: hf download {entry.repository}{which}{include}; "
         f"then copy the cache, or pass the folder: load({role!r}, 'full', folder=...)"
     ) from cause
 
@@ -291,9 +287,7 @@ def _as_bytes(images: Any) -> list[np.ndarray]:
     """Pictures as the image processors take them: uint8 arrays [rows, columns, 3], all of one size."""
     if isinstance(images, torch.Tensor | np.ndarray):
         array = torch.as_tensor(images).detach().cpu().float()
-        if (
-            array.ndim != 4 or array.shape[1] != 3 or not array.numel() or not bool(((array >= 0) & (array <= 1)).all())
-        ):
+        if array.ndim != 4 or array.shape[1] != 3 or not array.numel() or not bool(((array >= 0) & (array <= 1)).all()):
             raise ValueError(
                 f"images must be [batch, 3, rows, columns] in [0, 1], got shape {tuple(array.shape)}"
                 + (f" with values from {array.min():g} to {array.max():g}" if array.numel() else "")
@@ -317,53 +311,136 @@ def _texts(texts: str | Sequence[str]) -> list[str]:
     return texts
 
 
+def _home(images: Any) -> torch.device:
+    """Where results belong: on the device of a tensor, else on the CPU."""
+    return images.device if isinstance(images, torch.Tensor) else torch.device("cpu")
+
+
 @dataclass(frozen=True)
 class _Vision:
     model: Any
     processor: Any
 
     def _pixels(self, images: Any) -> torch.Tensor:
-        pixels = self.processor(images=_as_bytes(images), return_tensors="pt").pixel_values
+        return self._encoded(_as_bytes(images))
+
+    def _encoded(self, arrays: list[np.ndarray]) -> torch.Tensor:
+        pixels = self.processor(images=arrays, return_tensors="pt").pixel_values
         return pixels.to(self.model.device, self.model.dtype)
 
 
 @dataclass(frozen=True)
 class Clip(_Vision):
-    """Pictures and texts in one space; ``images`` are tensors [batch, 3, rows, columns] in [0, 1] or PIL images."""
+    """Pictures and texts in one space (Radford et al., 2021).
+
+    Parameters
+    ----------
+    model : transformers.CLIPModel
+        On whatever device.
+    processor : transformers.CLIPImageProcessorPil
+        Scales pictures as the model wants them.
+    tokenizer : transformers.CLIPTokenizer
+        Cuts texts into tokens.
+    """
 
     tokenizer: Any
 
     @torch.no_grad()
     def images(self, images: Any) -> torch.Tensor:
-        """Unit vectors [batch, dimension] of pictures."""
-        return _unit(self.model.get_image_features(pixel_values=self._pixels(images)))
+        """Unit vectors of pictures.
+
+        Parameters
+        ----------
+        images : torch.Tensor, numpy.ndarray or (sequence of) PIL.Image.Image
+            ``[batch, 3, rows, columns]`` in [0, 1], or pictures of one size.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, dimension]``, float32, where the pictures were.
+
+        Raises
+        ------
+        ValueError
+            If ``images`` are none of these.
+        """
+        return _unit(self.model.get_image_features(pixel_values=self._pixels(images))).to(_home(images))
 
     @torch.no_grad()
     def texts(self, texts: str | Sequence[str]) -> torch.Tensor:
-        """Unit vectors [batch, dimension] of texts; what exceeds the model's length is cut off."""
+        """Unit vectors of texts; what exceeds the model's length is cut off.
+
+        Parameters
+        ----------
+        texts : str or sequence of str
+            At least one.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, dimension]``, float32, on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If ``texts`` are no texts, or none.
+        """
         tokens = self.tokenizer(_texts(texts), padding=True, truncation=True, return_tensors="pt").to(self.model.device)
-        return _unit(self.model.get_text_features(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask))
+        return _unit(
+            self.model.get_text_features(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
+        ).cpu()
 
     def similarity(self, images: Any, texts: str | Sequence[str]) -> torch.Tensor:
-        """Cosines [pictures, texts], in [-1, 1]."""
-        return self.images(images) @ self.texts(texts).T
+        """Cosines of the angles between pictures and texts.
+
+        Parameters
+        ----------
+        images : torch.Tensor, numpy.ndarray or (sequence of) PIL.Image.Image
+            As for :meth:`images`.
+        texts : str or sequence of str
+            As for :meth:`texts`.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[pictures, texts]`` in [-1, 1], where the pictures were.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what these want.
+        """
+        seen = self.images(images)
+        return seen @ self.texts(texts).to(seen.device).T
 
 
 def _unit(features: Any) -> torch.Tensor:
     vectors = features if isinstance(features, torch.Tensor) else features.pooler_output
-    return torch.nn.functional.normalize(vectors.float(), dim=-1).cpu()
+    return torch.nn.functional.normalize(vectors.float(), dim=-1)
 
 
 @dataclass(frozen=True)
 class Detector(_Vision):
-    """Names and boxes of the things in pictures."""
+    """Names and boxes of the things in pictures: ``detector(images)``; :class:`.judging.Judge` makes sense of them.
+
+    Parameters
+    ----------
+    model : transformers.YolosForObjectDetection
+        On whatever device.
+    processor : transformers.YolosImageProcessorPil
+        Scales pictures as the model wants them.
+    """
 
     @torch.no_grad()
-    def __call__(self, images: Any, threshold: float = 0.5) -> list[list[Detection]]:
-        """Find things whose score exceeds ``threshold``, for each picture, best first; boxes in its pixels."""
+    def __call__(self, images: Any, threshold: float = THRESHOLD) -> list[list[Detection]]:
+        """Find things whose score exceeds ``threshold``, for each picture, best first; boxes in its pixels.
+
+        Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes, or the threshold is not in [0, 1].
+        """
         real_number("threshold", threshold, low=0, high=1)
-        output = self.model(pixel_values=self._pixels(images))
-        sizes = [image.shape[:2] for image in _as_bytes(images)]
+        arrays = _as_bytes(images)
+        output = self.model(pixel_values=self._encoded(arrays))
+        sizes = [array.shape[:2] for array in arrays]
         found = self.processor.post_process_object_detection(output, threshold=threshold, target_sizes=sizes)
         names = self.model.config.id2label
         return [
@@ -380,13 +457,26 @@ class Detector(_Vision):
 
 @dataclass(frozen=True)
 class Captioner(_Vision):
-    """What a picture shows, in words."""
+    """What a picture shows, in words: ``captioner(images)``.
+
+    Parameters
+    ----------
+    model : transformers.BlipForConditionalGeneration
+        On whatever device.
+    processor : transformers.BlipImageProcessorPil
+        Scales pictures as the model wants them.
+    tokenizer : transformers.BertTokenizer
+        Turns tokens into words.
+    """
 
     tokenizer: Any
 
     @torch.no_grad()
     def __call__(self, images: Any, max_new_tokens: int = 30) -> list[str]:
-        """One caption for each picture, the likeliest word by word."""
+        """One caption for each picture, the likeliest word by word, of at most so many tokens.
+
+        Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes, or the number is not positive.
+        """
         positive_integer("max_new_tokens", max_new_tokens)
         numbers = self.model.generate(
             pixel_values=self._pixels(images), max_new_tokens=max_new_tokens, do_sample=False, num_beams=1
@@ -398,13 +488,25 @@ class Captioner(_Vision):
 
 @dataclass(frozen=True)
 class Depth(_Vision):
-    """Inverse depth of pictures, up to scale (and, at the full tier, up to an offset)."""
+    """Inverse depth of pictures: ``depth(images)``, up to scale (and, at the full tier, up to an offset).
+
+    Parameters
+    ----------
+    model : transformers.DPTForDepthEstimation
+        On whatever device.
+    processor : transformers.DPTImageProcessorPil
+        Scales pictures as the model wants them.
+    """
 
     @torch.no_grad()
     def __call__(self, images: Any) -> torch.Tensor:
-        """Float32 [batch, rows, columns], at the size of the pictures; larger is nearer."""
-        depth = self.model(pixel_values=self._pixels(images)).predicted_depth.float().cpu()
-        size = _as_bytes(images)[0].shape[:2]
+        """Float32 [batch, rows, columns], at the size of the pictures and where they were; larger is nearer.
+
+        Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes.
+        """
+        arrays = _as_bytes(images)
+        depth = self.model(pixel_values=self._encoded(arrays)).predicted_depth.float().to(_home(images))
+        size = arrays[0].shape[:2]
         if tuple(depth.shape[1:]) == tuple(size):
             return depth
         return torch.nn.functional.interpolate(depth[:, None], size=size, mode="bicubic", align_corners=False)[:, 0]
@@ -412,15 +514,25 @@ class Depth(_Vision):
 
 @dataclass(frozen=True)
 class SoftEdges:
-    """Probability that a pixel lies on an edge."""
+    """Probability that a pixel lies on an edge: ``edges(images)``.
+
+    Parameters
+    ----------
+    model : diffusers.UNet2DModel
+        On whatever device.
+    """
 
     model: Any
 
     @torch.no_grad()
     def __call__(self, images: Any) -> torch.Tensor:
-        """Float32 [batch, rows, columns] in [0, 1]."""
+        """Float32 [batch, rows, columns] in [0, 1], where the pictures were.
+
+        Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes.
+        """
         x = torch.from_numpy(np.stack(_as_bytes(images))).permute(0, 3, 1, 2).float() / 127.5 - 1
-        return self.model(x.to(self.model.device, self.model.dtype), 0).sample[:, 0].sigmoid().float().cpu()
+        found = self.model(x.to(self.model.device, self.model.dtype), 0).sample[:, 0]
+        return found.sigmoid().float().to(_home(images))
 
 
 @dataclass(frozen=True)
@@ -432,25 +544,43 @@ class _Parser:
         if x.shape[2] % 8 or x.shape[3] % 8:
             raise ValueError(f"images must have rows and columns in multiples of 8, got {tuple(x.shape[2:])}")
         classes, joints = parse(self.model, x.to(self.model.device, self.model.dtype))
-        return classes.float().cpu(), joints.float().cpu()
+        return classes.float(), joints.float()
 
 
 class Segmentation(_Parser):
-    """Class of every pixel."""
+    """Class of every pixel: ``segmentation(images)``.
+
+    Parameters
+    ----------
+    model : diffusers.UNet2DModel
+        On whatever device; see :mod:`.parsing`.
+    """
 
     @torch.no_grad()
     def __call__(self, images: Any) -> torch.Tensor:
-        """Int64 [batch, rows, columns]: index into ``toyworld.CLASSES``."""
-        return self._parse(images)[0].argmax(1)
+        """Int64 [batch, rows, columns], index into ``toyworld.CLASSES``, where the pictures were.
+
+        Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes, or their sides no multiples of 8.
+        """
+        return self._parse(images)[0].argmax(1).to(_home(images))
 
 
 class Pose(_Parser):
-    """Joints of the robots in pictures."""
+    """Joints of the robots in pictures: ``pose(images)``.
+
+    Parameters
+    ----------
+    model : diffusers.UNet2DModel
+        On whatever device; see :mod:`.parsing`.
+    """
 
     @torch.no_grad()
     def __call__(self, images: Any) -> list[np.ndarray]:
-        """For each picture, float [robots, 14, 3]: column, row (pixels) and whether the joint is visible."""
-        return [figures(one) for one in self._parse(images)[1].sigmoid().numpy()]
+        """For each picture, float [robots, 14, 3]: column and row in pixels, and whether the joint is visible.
+
+        Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes, or their sides no multiples of 8.
+        """
+        return [figures(one) for one in self._parse(images)[1].sigmoid().cpu().numpy()]
 
 
 def _diffusers(kind: Any, folder: Path, dtype: torch.dtype, weights: Path) -> Any:
@@ -559,60 +689,3 @@ def _open_pose(folder: Path, dtype: torch.dtype) -> Pose:
 
 def _transformer(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
-
-
-_STABLE_DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-#: Role -> how it is filled. A later role is one more entry.
-ROLES: dict[str, Role] = {
-    "text-to-image": Role(_open_pipeline, _STABLE_DIFFUSION, 2.7, _PIPELINE),
-    "receiver": Role(
-        _open_unet,
-        None,
-        0.0,
-        instead="nobody published the paper's network; generation.training.receiver fine-tunes one",
-    ),
-    "autoencoder": Role(_open_autoencoder, _STABLE_DIFFUSION, 0.17, ("vae/config.json", "vae/*.fp16.safetensors")),
-    "clip": Role(_open_clip, "openai/clip-vit-large-patch14", 1.7),
-    "detector": Role(_open_detector, "hustvl/yolos-tiny", 0.03),
-    "captioner": Role(_open_captioner, "Salesforce/blip-image-captioning-base", 1.0),
-    # The main branch of this repository holds a pickle only; the hub's conversion to safetensors waits as request 5.
-    "depth": Role(_open_depth, "Intel/dpt-hybrid-midas", 0.5, revision="refs/pr/5"),
-    "soft-edges": Role(
-        _open_soft_edges,
-        None,
-        0.0,
-        instead=(
-            "HED's public weights are pickled files, which this book does not open; controlnet_aux.HEDdetector does"
-        ),
-    ),
-    "segmentation": Role(
-        _open_segmentation,
-        None,
-        0.0,
-        instead="public networks name other classes, and speak of things that the toy world's maps do not",
-    ),
-    "pose": Role(
-        _open_pose,
-        None,
-        0.0,
-        instead="public networks find people, whose joints are others than the toy world's robots have",
-        mini="segmentation",
-    ),
-    **{
-        f"controlnet-{kind}": Role(
-            _open_controlnet,
-            f"lllyasviel/sd-controlnet-{public}",
-            1.4,
-            ("config.json", "diffusion_pytorch_model.safetensors"),
-            mini="controlnet",
-            base="text-to-image",
-        )
-        for kind, public in {
-            "depth": "depth",
-            "segmentation": "seg",
-            "pose": "openpose",
-            "soft-edges": "hed",
-            "canny": "canny",
-        }.items()
-    },
-}

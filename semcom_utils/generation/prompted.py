@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 
-from semcom_utils.checks import real_number
+from semcom_utils.checks import positive_integer, real_number, torch_generator
 
 from .samplers import guide
 from .schedules import convert
+from .split import level_at
 
 __all__ = ["PromptedDenoiser"]
 
@@ -21,7 +22,8 @@ class PromptedDenoiser:
     """The noise that a latent diffusion model sees in latents, given prompts: ``epsilon(z, t)``.
 
     What :mod:`.samplers` and :mod:`.split` want of a denoiser, with classifier-free guidance (derived in
-    ``notebooks/03_diffusion_models``). Latents are in the model's own scale, about unit variance.
+    ``notebooks/03_diffusion_models``). Latents are in the model's own scale, about unit variance. They may lie on any
+    device and have any precision: they are taken to the network's, and results come back on theirs.
 
     Parameters
     ----------
@@ -36,18 +38,23 @@ class PromptedDenoiser:
 
     Attributes
     ----------
-    alphas_cumprod : torch.Tensor
+    alpha_bar : torch.Tensor
         ᾱ, ``[T]``, float64, on the CPU.
     shape : tuple of int
         Of one latent, ``(channels, rows, columns)``.
+
+    Raises
+    ------
+    ValueError
+        If ``prompts`` is no sequence of strings, or ``guidance`` no finite number.
     """
 
-    def __init__(self, pipeline: Any, prompts: Sequence[str], guidance: float = 3.0, unet: Any | None = None):
+    def __init__(self, pipeline: Any, prompts: Sequence[str], guidance: float = 3.0, unet: Any | None = None) -> None:
         if isinstance(prompts, str) or not prompts or not all(isinstance(prompt, str) for prompt in prompts):
             raise ValueError(f"prompts must be a sequence of strings, got {prompts!r}"[:300])
         self.pipeline, self.unet = pipeline, pipeline.unet if unet is None else unet
         self.guidance = real_number("guidance", guidance)
-        self.alphas_cumprod = pipeline.scheduler.alphas_cumprod.double().cpu()
+        self.alpha_bar = pipeline.scheduler.alphas_cumprod.double().cpu()
         self.prediction = _PREDICTIONS[pipeline.scheduler.config.prediction_type]
         side = self.unet.config.sample_size
         self.shape = (self.unet.config.in_channels, side, side)
@@ -59,35 +66,83 @@ class PromptedDenoiser:
     @torch.no_grad()
     def _embed(self, prompts: list[str]) -> torch.Tensor:
         tokens = self.pipeline.tokenizer(prompts, padding="max_length", truncation=True, return_tensors="pt").input_ids
-        return self.pipeline.text_encoder(tokens.to(self.unet.device)).last_hidden_state
+        encoder = self.pipeline.text_encoder
+        return encoder(tokens.to(encoder.device)).last_hidden_state.to(self.unet.device)
 
     @torch.no_grad()
     def predict(self, z: torch.Tensor, t: float) -> torch.Tensor:
-        """What the network says of latents ``[k · prompts, ...]``, k rounds of all prompts, in its own terms."""
+        """What the network says of latents, in its own terms (noise, clean latent or velocity), with guidance.
+
+        Parameters
+        ----------
+        z : torch.Tensor
+            Latents ``[k · prompts, channels, rows, columns]``, k rounds of all prompts, on any device.
+        t : float
+            Timestep in [0, T − 1], fractional if need be.
+
+        Returns
+        -------
+        torch.Tensor
+            Of the shape and precision of ``z``, on its device.
+
+        Raises
+        ------
+        ValueError
+            If ``z`` has another shape.
+        """
         if z.ndim != 4 or tuple(z.shape[1:]) != self.shape or len(z) % len(self):
-            raise ValueError(f"z must be [a multiple of {len(self)}, {', '.join(map(str, self.shape))}], "
-                             f"got {tuple(z.shape)}")
+            raise ValueError(
+                f"z must be [a multiple of {len(self)}, {', '.join(map(str, self.shape))}], got {tuple(z.shape)}"
+            )
         x, y = z.to(self.unet.device, self.unet.dtype), self.told.repeat(len(z) // len(self), 1, 1)
         if self.guidance == 1:
-            return self.unet(x, t, y).sample.to(z.dtype)
+            return self.unet(x, t, y).sample.to(z.device, z.dtype)
         both = self.unet(torch.cat([x, x]), t, torch.cat([self.untold.expand(len(z), -1, -1), y])).sample
         return guide(*both.to(z.device, z.dtype).chunk(2), self.guidance)
 
     def __call__(self, z: torch.Tensor, t: float) -> torch.Tensor:
-        """Noise predicted in the states z of timestep t, fractional if need be."""
-        # ᾱ between whole timesteps as in .split.level_at: linear
-        low = int(t)
-        high = min(low + 1, len(self.alphas_cumprod) - 1)
-        level = float(torch.lerp(self.alphas_cumprod[low], self.alphas_cumprod[high], float(t) - low))
+        """Noise predicted in states ``[k · prompts, ...]`` of timestep t, fractional if need be; as :meth:`predict`."""
+        level = level_at(self.alpha_bar, t)
         return convert(self.predict(z, t), z, level, have=self.prediction, want="epsilon")
 
     def noise(self, generator: torch.Generator, rounds: int = 1) -> torch.Tensor:
-        """Latents to start from, ``[rounds · prompts, ...]``, standard normal."""
-        return torch.randn(rounds * len(self), *self.shape, generator=generator)
+        """Latents to start from, standard normal.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Draws them, on its own device: one on the CPU gives the same latents whatever the model computes on.
+        rounds : int
+            How many for each prompt.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[rounds · prompts, channels, rows, columns]``, float32.
+
+        Raises
+        ------
+        ValueError
+            If ``generator`` is none, or ``rounds`` no positive integer.
+        """
+        shape = (positive_integer("rounds", rounds) * len(self), *self.shape)
+        device = torch_generator("generator", generator).device
+        return torch.randn(shape, generator=generator, device=device)
 
     @torch.no_grad()
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Pictures ``[batch, 3, rows, columns]`` in [0, 1] of clean latents; values beyond are cut, as in any file."""
+        """Pictures of clean latents; values beyond [0, 1] are cut, as in any file.
+
+        Parameters
+        ----------
+        z : torch.Tensor
+            ``[batch, channels, rows, columns]``, on any device.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, 3, rows, columns]`` in [0, 1], float32, on the device of ``z``.
+        """
         vae = self.pipeline.vae
         x = vae.decode((z / vae.config.scaling_factor).to(vae.device, vae.dtype)).sample
-        return (x.float().cpu() / 2 + 0.5).clamp(0, 1)
+        return (x.float().to(z.device) / 2 + 0.5).clamp(0, 1)

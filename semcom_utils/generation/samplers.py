@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number
+from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
 
 from .schedules import convert
 
@@ -39,6 +39,19 @@ def timesteps(training: int, steps: int, spacing: str = "trailing") -> list[int]
     Returns
     -------
     list of int
+        ``steps`` of them, falling, from 0 to T − 1.
+
+    Raises
+    ------
+    ValueError
+        If a number is no positive integer, ``steps`` exceeds ``training``, or ``spacing`` is unknown.
+
+    Examples
+    --------
+    >>> timesteps(1000, 5)
+    [999, 799, 599, 399, 199]
+    >>> timesteps(1000, 5, "leading")
+    [800, 600, 400, 200, 0]
     """
     positive_integer("training", training)
     if positive_integer("steps", steps) > training:
@@ -49,7 +62,11 @@ def timesteps(training: int, steps: int, spacing: str = "trailing") -> list[int]
 
 
 def step_coefficients(
-    alpha_bar_t: float, alpha_bar_s: float, *, eta: float = 0.0, variance: str = "posterior",
+    alpha_bar_t: float,
+    alpha_bar_s: float,
+    *,
+    eta: float = 0.0,
+    variance: str = "posterior",
 ) -> tuple[float, float, float]:
     """Coefficients a, b, σ of a step from ᾱ_t to the cleaner ᾱ_s, x_s = a x̂_0 + b x_t + σ z.
 
@@ -66,10 +83,20 @@ def step_coefficients(
         One of :data:`VARIANCES`. ``"beta"``, σ² = 1 − ᾱ_t/ᾱ_s, needs ``eta = 1``, and adds nothing in a step to
         ᾱ_s = 1.
 
+    Returns
+    -------
+    a, b, sigma : float
+        On x̂_0, on x_t, and the standard deviation of the new noise.
+
     Raises
     ------
     ValueError
         If an argument is out of its range.
+
+    Examples
+    --------
+    >>> [round(c, 3) for c in step_coefficients(0.25, 1.0)]  # the last step returns x̂_0 itself
+    [1.0, 0.0, 0.0]
     """
     now = real_number("alpha_bar_t", alpha_bar_t, low=0, high=1, high_open=True)
     then = real_number("alpha_bar_s", alpha_bar_s, low=now, low_open=True, high=1)
@@ -84,8 +111,14 @@ def step_coefficients(
 
 
 def ddim_step(
-    x_t: torch.Tensor, epsilon: torch.Tensor, alpha_bar_t: float, alpha_bar_s: float, *, eta: float = 0.0,
-    generator: torch.Generator | None = None, variance: str = "posterior",
+    x_t: torch.Tensor,
+    epsilon: torch.Tensor,
+    alpha_bar_t: float,
+    alpha_bar_s: float,
+    *,
+    eta: float = 0.0,
+    generator: torch.Generator | None = None,
+    variance: str = "posterior",
 ) -> torch.Tensor:
     """One step from the state x_t to a cleaner one, x_s (Song et al., 2021, eq. 12).
 
@@ -117,26 +150,55 @@ def ddim_step(
     x_s = on_x0 * x_0 + on_x * x_t
     if sigma == 0:
         return x_s
-    if not isinstance(generator, torch.Generator):
-        raise ValueError(f"generator must be a torch.Generator, because this step adds noise, got {generator!r}")
+    torch_generator("generator", generator)
     z = torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype, device=generator.device)
     return x_s + sigma * z.to(x_t.device)
 
 
 def ddpm_step(
-    x_t: torch.Tensor, epsilon: torch.Tensor, alpha_bar_t: float, alpha_bar_s: float, generator: torch.Generator, *,
+    x_t: torch.Tensor,
+    epsilon: torch.Tensor,
+    alpha_bar_t: float,
+    alpha_bar_s: float,
+    generator: torch.Generator,
+    *,
     variance: str = "posterior",
 ) -> torch.Tensor:
     """One ancestral step, x_s ~ N(posterior mean at x̂_0, σ² I) (Ho et al., 2020, eqs. 6, 7, 11).
 
-    Arguments as for :func:`ddim_step`.
+    Parameters
+    ----------
+    x_t, epsilon : torch.Tensor
+        State and predicted noise, ``[batch, ...]``.
+    alpha_bar_t, alpha_bar_s : float
+        0 < ᾱ_t < ᾱ_s ≤ 1.
+    generator : torch.Generator
+        For the new noise, on whatever device.
+    variance : str
+        As for :func:`step_coefficients`.
+
+    Returns
+    -------
+    torch.Tensor
+        x_s, of the shape of ``x_t``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
     return ddim_step(x_t, epsilon, alpha_bar_t, alpha_bar_s, eta=1.0, generator=generator, variance=variance)
 
 
 def sample(
-    epsilon: Callable[[torch.Tensor, int], torch.Tensor], x_T: torch.Tensor, alpha_bar: torch.Tensor,
-    visited: Sequence[int], *, eta: float = 0.0, generator: torch.Generator | None = None, variance: str = "posterior",
+    epsilon: Callable[[torch.Tensor, int], torch.Tensor],
+    x_T: torch.Tensor,
+    alpha_bar: torch.Tensor,
+    visited: Sequence[int],
+    *,
+    eta: float = 0.0,
+    generator: torch.Generator | None = None,
+    variance: str = "posterior",
     final: float = 1.0,
 ) -> torch.Tensor:
     """Run a sampler over the visited timesteps.
@@ -151,7 +213,11 @@ def sample(
         The whole schedule, ``[T]``.
     visited : sequence of int
         Timesteps, falling, as from :func:`timesteps`.
-    eta, generator, variance
+    eta : float
+        As for :func:`ddim_step`.
+    generator : torch.Generator, optional
+        As for :func:`ddim_step`.
+    variance : str
         As for :func:`ddim_step`.
     final : float
         ᾱ of the returned state: 1, or that of a timestep if someone else goes on from there.
@@ -166,8 +232,11 @@ def sample(
     ValueError
         If an argument is out of its range.
     """
-    if not len(visited) or any(a <= b for a, b in zip(visited[:-1], visited[1:], strict=True)) or \
-            not 0 <= visited[-1] <= visited[0] < len(alpha_bar):
+    if (
+        not len(visited)
+        or any(a <= b for a, b in zip(visited[:-1], visited[1:], strict=True))
+        or not 0 <= visited[-1] <= visited[0] < len(alpha_bar)
+    ):
         raise ValueError(f"visited must be falling timesteps from 0 to {len(alpha_bar) - 1}, got {list(visited)!r}")
     levels = [float(alpha_bar[t]) for t in visited] + [final]
     x = x_T
@@ -199,6 +268,8 @@ def guide(unconditional: torch.Tensor, conditional: torch.Tensor, scale: float) 
         If the shapes differ or the scale is not finite.
     """
     if unconditional.shape != conditional.shape:
-        raise ValueError(f"conditional must have the shape of unconditional, {tuple(unconditional.shape)}, "
-                         f"got {tuple(conditional.shape)}")
+        raise ValueError(
+            f"conditional must have the shape of unconditional, {tuple(unconditional.shape)}, "
+            f"got {tuple(conditional.shape)}"
+        )
     return unconditional + real_number("scale", scale) * (conditional - unconditional)

@@ -117,13 +117,54 @@ def per_picture(name: str, value: float | torch.Tensor, x: torch.Tensor) -> torc
 
 
 def add_noise(x_0: torch.Tensor, epsilon: torch.Tensor, alpha_bar: float | torch.Tensor) -> torch.Tensor:
-    """The forward process in one jump, x_t = sqrt(ᾱ) x_0 + sqrt(1 − ᾱ) ε (Ho et al., 2020, eq. 4)."""
+    """The forward process in one jump, x_t = sqrt(ᾱ) x_0 + sqrt(1 − ᾱ) ε (Ho et al., 2020, eq. 4).
+
+    Parameters
+    ----------
+    x_0 : torch.Tensor
+        Clean pictures, ``[batch, ...]``.
+    epsilon : torch.Tensor
+        Standard normal noise, of the shape of ``x_0``.
+    alpha_bar : float or torch.Tensor
+        ᾱ in [0, 1], one number or ``[batch]``.
+
+    Returns
+    -------
+    torch.Tensor
+        x_t, of the shape of ``x_0``.
+
+    Raises
+    ------
+    ValueError
+        If a level is outside [0, 1], or there is neither one nor one a picture.
+
+    Examples
+    --------
+    >>> add_noise(torch.tensor([[4.0]]), torch.tensor([[1.0]]), 0.25)
+    tensor([[2.8660]])
+    """
     level = per_picture("alpha_bar", alpha_bar, x_0)
     return level.sqrt() * x_0 + (1 - level).sqrt() * epsilon
 
 
 def signal_to_noise(alpha_bar: float | torch.Tensor) -> torch.Tensor:
-    """Signal power over noise power of x_t for data of unit power, ᾱ / (1 − ᾱ), linear, float64; inf at ᾱ = 1."""
+    """Signal power over noise power of x_t for data of unit power, ᾱ / (1 − ᾱ).
+
+    Parameters
+    ----------
+    alpha_bar : float or torch.Tensor
+        ᾱ in [0, 1], of any shape.
+
+    Returns
+    -------
+    torch.Tensor
+        Linear (not in dB), float64, of that shape; infinite at ᾱ = 1.
+
+    Raises
+    ------
+    ValueError
+        If a level is outside [0, 1].
+    """
     level = torch.as_tensor(alpha_bar, dtype=torch.float64)
     if not bool(((level >= 0) & (level <= 1)).all()):
         raise ValueError(f"alpha_bar must lie in [0, 1], got {alpha_bar!r}")
@@ -175,7 +216,8 @@ def convert(
         return value
     if have == "v":
         return signal * x_t - noise * value if want == "x0" else noise * x_t + signal * value
-    if bool(((signal if have == "epsilon" else noise) == 0).any()):
+    power = torch.as_tensor(alpha_bar, dtype=torch.float64).to(x_t.dtype)  # where it came from: a GPU need not be asked
+    if bool(((power if have == "epsilon" else 1 - power) == 0).any()):
         raise ValueError(
             f"alpha_bar must be {'above 0' if have == 'epsilon' else 'below 1'} to get {want} from {have}, "
             f"got {alpha_bar!r}"

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from semcom_utils.checks import finite_array, one_of, real_number
+from semcom_utils.checks import finite_array, one_of, real_number, torch_generator
 
 from .samplers import ddim_step, sample
 
@@ -29,6 +29,7 @@ __all__ = [
     "matched_timestep",
     "printed_noise_coefficient",
     "receive",
+    "reverse_step",
     "send",
     "semantic_noise_coefficient",
 ]
@@ -41,22 +42,37 @@ RECEIVERS = ("resume", "printed", "corrected", "matched")
 PREDICTORS = ("plain", "tuned", "network")
 
 
-def level_at(alphas_cumprod: Sequence[float] | torch.Tensor, timestep: float) -> float:
+def level_at(alpha_bar: Sequence[float] | torch.Tensor, timestep: float) -> float:
     """ᾱ at a fractional timestep, linear between the whole ones.
 
     Parameters
     ----------
-    alphas_cumprod : array_like
+    alpha_bar : array_like
         ᾱ, ``[T]``, falling, in (0, 1].
     timestep : float
         In [0, T − 1].
+
+    Returns
+    -------
+    float
+        In (0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``alpha_bar`` is no such row, or the timestep lies outside.
+
+    Examples
+    --------
+    >>> round(level_at([0.9, 0.5, 0.1], 1.25), 3)
+    0.4
     """
-    levels = _schedule(alphas_cumprod)
+    levels = _schedule(alpha_bar)
     t = real_number("timestep", timestep, low=0, high=len(levels) - 1)
     return float(np.interp(t, np.arange(len(levels)), levels))
 
 
-def matched_timestep(timestep: float, noise_variance: float, alphas_cumprod: Sequence[float] | torch.Tensor) -> float:
+def matched_timestep(timestep: float, noise_variance: float, alpha_bar: Sequence[float] | torch.Tensor) -> float:
     r"""Timestep whose state a noisy latent is, once it is rescaled.
 
     From :math:`z' = \sqrt{\bar\alpha_t} z_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon + n` follows that
@@ -69,7 +85,7 @@ def matched_timestep(timestep: float, noise_variance: float, alphas_cumprod: Seq
         t, at which the latent was sent, in [0, T − 1].
     noise_variance : float
         σ², the channel's noise on a latent of unit power, absolute, at least 0.
-    alphas_cumprod : array_like
+    alpha_bar : array_like
         ᾱ, ``[T]``, falling, in (0, 1].
 
     Returns
@@ -82,7 +98,7 @@ def matched_timestep(timestep: float, noise_variance: float, alphas_cumprod: Seq
     ValueError
         If an argument is out of its range, or the latent is noisier than the schedule's last state.
     """
-    levels = _schedule(alphas_cumprod)
+    levels = _schedule(alpha_bar)
     variance = real_number("noise_variance", noise_variance, low=0)
     target = level_at(levels, timestep) / (1 + variance)
     if target < levels[-1]:
@@ -113,6 +129,7 @@ def semantic_noise_coefficient(alpha_t: float, alpha_bar_t: float, sigma2_prev: 
     Returns
     -------
     float
+        C.
 
     Raises
     ------
@@ -124,19 +141,76 @@ def semantic_noise_coefficient(alpha_t: float, alpha_bar_t: float, sigma2_prev: 
 
 
 def printed_noise_coefficient(alpha_t: float, alpha_bar_t: float, sigma2_prev: float, sigma2_step: float) -> float:
-    """The coefficient as eq. (8) of Cheng et al. (2023) prints it; arguments as for :func:`semantic_noise_coefficient`.
+    """The coefficient of :func:`semantic_noise_coefficient` as eq. (8) of Cheng et al. (2023) prints it.
 
     It writes sqrt(1 − ᾱ_t) − σ_t² where the standard deviation sqrt(V_t) belongs, so it is too small for every σ_t² >
     0, and negative for large ones.
+
+    Parameters
+    ----------
+    alpha_t, alpha_bar_t : float
+        α of the step and ᾱ of the state, 0 < ᾱ ≤ α ≤ 1.
+    sigma2_prev, sigma2_step : float
+        σ²_{t−1} and σ²_{t,t−1} of the paper's eq. (11), at least 0.
+
+    Returns
+    -------
+    float
+        The printed coefficient; equal to the right one without semantic noise.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or there is no noise at all.
     """
     step, total, sigma2 = _variances(alpha_t, alpha_bar_t, sigma2_prev, sigma2_step)
     return step * (math.sqrt(1 - alpha_bar_t) - sigma2) / total
 
 
+def reverse_step(alpha_t: float, alpha_bar_prev: float, sigma2_prev: float, sigma2_step: float) -> dict[str, float]:
+    r"""What eq. (8) of Cheng et al. (2023) costs in one reverse step, against what their own eq. (14) gives.
+
+    With the right coefficient the state after the step has the posterior's error, :math:`V_{t-1} v_t / V_t`; every
+    other one adds its squared difference over :math:`\alpha_t` (the noise that it takes for granted has unit variance).
+
+    Parameters
+    ----------
+    alpha_t : float
+        α of the step, in (0, 1].
+    alpha_bar_prev : float
+        ᾱ of the cleaner state, in (0, 1].
+    sigma2_prev, sigma2_step : float
+        σ²_{t−1} and σ²_{t,t−1} of the paper's eq. (11), at least 0.
+
+    Returns
+    -------
+    dict
+        ``right`` and ``printed``, the coefficients; ``error_right`` and ``error_printed``, the variances of the error
+        of z_{t−1} that they leave.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or there is no noise at all.
+    """
+    previous = real_number("alpha_bar_prev", alpha_bar_prev, low=0, low_open=True, high=1)
+    alpha_bar = real_number("alpha_t", alpha_t, low=0, low_open=True, high=1) * previous
+    step, total, _ = _variances(alpha_t, alpha_bar, sigma2_prev, sigma2_step)
+    right = semantic_noise_coefficient(alpha_t, alpha_bar, sigma2_prev, sigma2_step)
+    printed = printed_noise_coefficient(alpha_t, alpha_bar, sigma2_prev, sigma2_step)
+    posterior = (1 - previous + sigma2_prev) * step / total
+    return {
+        "right": right,
+        "printed": printed,
+        "error_right": posterior,
+        "error_printed": posterior + (right - printed) ** 2 / alpha_t,
+    }
+
+
 def send(
     epsilon: Callable[[torch.Tensor, float], torch.Tensor],
     z_T: torch.Tensor,
-    alphas_cumprod: torch.Tensor,
+    alpha_bar: torch.Tensor,
     visited: Sequence[int],
     steps: int,
 ) -> torch.Tensor:
@@ -148,29 +222,36 @@ def send(
         The denoiser, ``epsilon(z, t)``.
     z_T : torch.Tensor
         Noise to start from, ``[batch, ...]``.
-    alphas_cumprod : torch.Tensor
+    alpha_bar : torch.Tensor
         ᾱ, ``[T]``.
     visited : sequence of int
         All timesteps of the sampler, falling.
     steps : int
         How many the edge does, 0 to all.
 
+
+
     Returns
     -------
     torch.Tensor
         z_t with t = ``visited[steps]``, or z_0 if the edge does all.
+
+    Raises
+    ------
+    ValueError
+        If ``steps`` is none of 0 to all, or a timestep or level is out of its range.
     """
     one_of("steps", steps, range(len(visited) + 1))
     if steps == 0:
         return z_T
-    final = float(alphas_cumprod[visited[steps]]) if steps < len(visited) else 1.0
-    return sample(epsilon, z_T, alphas_cumprod, visited[:steps], final=final)
+    final = float(alpha_bar[visited[steps]]) if steps < len(visited) else 1.0
+    return sample(epsilon, z_T, alpha_bar, visited[:steps], final=final)
 
 
 def receive(
     epsilon: Callable[[torch.Tensor, float], torch.Tensor],
     received: torch.Tensor,
-    alphas_cumprod: torch.Tensor,
+    alpha_bar: torch.Tensor,
     visited: Sequence[int],
     noise_variance: float,
     *,
@@ -193,7 +274,7 @@ def receive(
         with excess :math:`V_t - (1 - \bar\alpha_t)`.
     received : torch.Tensor
         z' = z_t + n, t = ``visited[0]``, ``[batch, ...]``.
-    alphas_cumprod : torch.Tensor
+    alpha_bar : torch.Tensor
         ᾱ, ``[T]``.
     visited : sequence of int
         Timesteps that are left, falling; all receivers ask the denoiser once for each.
@@ -220,9 +301,11 @@ def receive(
     one_of("receiver", receiver, RECEIVERS)
     one_of("predictor", predictor, PREDICTORS)
     variance = real_number("noise_variance", noise_variance, low=0)
-    levels = _schedule(alphas_cumprod)
+    levels = _schedule(alpha_bar)
+    if generator is not None:
+        torch_generator("generator", generator)
     if receiver == "resume":
-        return sample(epsilon, received, alphas_cumprod, visited)
+        return sample(epsilon, received, alpha_bar, visited)
     if not len(visited) or any(a <= b for a, b in zip(visited[:-1], visited[1:], strict=True)):
         raise ValueError(f"visited must be falling timesteps, got {list(visited)!r}")
     if receiver == "matched":
@@ -249,7 +332,8 @@ def receive(
         z = (z - coefficient(alpha, now, previous, step) * eta) / math.sqrt(alpha)
         if generator is not None and then < 1:
             spread = math.sqrt((1 - then + previous) * v / total)
-            z = z + spread * torch.randn(z.shape, generator=generator, dtype=z.dtype)
+            noise = torch.randn(z.shape, generator=generator, dtype=z.dtype, device=generator.device)
+            z = z + spread * noise.to(z.device)
     return z
 
 
@@ -272,10 +356,10 @@ def _variances(
     return 1 - alpha + step, total, sigma2
 
 
-def _schedule(alphas_cumprod: Sequence[float] | torch.Tensor) -> np.ndarray:
-    if isinstance(alphas_cumprod, torch.Tensor):
-        alphas_cumprod = alphas_cumprod.detach().cpu().double().numpy()
-    levels = finite_array("alphas_cumprod", alphas_cumprod, low=0, low_open=True)
+def _schedule(alpha_bar: Sequence[float] | torch.Tensor) -> np.ndarray:
+    if isinstance(alpha_bar, torch.Tensor):
+        alpha_bar = alpha_bar.detach().cpu().double().numpy()
+    levels = finite_array("alpha_bar", alpha_bar, low=0, low_open=True)
     if levels.ndim != 1 or len(levels) < 1 or levels[0] > 1 or (np.diff(levels) >= 0).any():
-        raise ValueError(f"alphas_cumprod must be one row of falling numbers in (0, 1], got shape {levels.shape}")
+        raise ValueError(f"alpha_bar must be one row of falling numbers in (0, 1], got shape {levels.shape}")
     return levels

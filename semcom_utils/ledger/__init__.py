@@ -18,12 +18,12 @@ the suite fails on any. A claims file reads like this::
         setting: {text: ours, deviations: [one, another]}
         acceptance:
           text: The paired gain's interval lies above zero, its estimate within one point of 8.3%.
-          committed: 2026-11-22           # before the run; later changes go to history: [{date, change, reason}]
+          committed: 2026-11-22           # before the run; later changes go to history: [{date, change, reason, was}]
           checks:
-            - {name: a gain, value: isgc_training.json#/summary/gain_over_ppo_percent/low, op: ">", bound: 0}
-            - {value: isgc_training.json#/summary/gain_over_ppo_percent/estimate, op: within, bound: [7.3, 9.3]}
-        estimate: {at: isgc_training.json#/summary/gain_over_ppo_percent, unit: "%"}      # pointers, no numbers
-        evidence: [{results: isgc_training.json#/summary}, {notebook: notebooks/10_isgc, cell: fig-isgc-training}]
+            - {name: a gain, value: isgc/training.json#/summary/gain_over_ppo_percent/low, op: ">", bound: 0}
+            - {value: isgc/training.json#/summary/gain_over_ppo_percent/estimate, op: within, bound: [7.3, 9.3]}
+        estimate: {at: isgc/training.json#/summary/gain_over_ppo_percent, unit: "%"}      # pointers, no numbers
+        evidence: [{results: isgc/training.json#/summary}, {notebook: notebooks/10_isgc, cell: fig-isgc-training}]
         counter_check: what would have refuted it
         control: {text: the negative control, checks: [...]}     # the test on what must not pass it
 
@@ -32,30 +32,32 @@ hold: ``reproduced``; some: ``partly``; none: ``not reproduced``; ``acceptance.v
 needs it (``{all: direction holds at reduced scale}`` for a mini model). While a results file does not exist the claim
 is ``not attempted``. A claim without checks is ``not attempted``, ``not testable here`` (with a ``reason``), or
 ``contradicted by the paper itself`` with a test of ``tests/`` as evidence. ``book/ledger_format.md`` tells it all;
-``schema.json`` is the authority.
+``schema.json`` is the authority. A statement that is an identity or theorem, or a simulation of a formula's own model
+where the paper prints no setting, ``holds by derivation``: its checks guard our code, and the explanation derives it.
 
-Command line: ``python -m semcom_utils.ledger check``, or ``update``, ``table [PAPER]``, ``scoreboard [--write]``,
-``errata [--write]``.
+Command line: ``python -m semcom_utils.ledger check``, or ``update``, ``table [PAPER]``, ``scoreboard``, ``errata``.
 In a chapter: ``claims_table("isgc")`` at the head, ``claims_table("isgc", verdicts=True)`` at the foot.
 """
 
 from .claims import Claim, LedgerError, Paper, load_claims, load_ledger
-from .errata import errata, errata_numbers
+from .errata import errata
 from .render import claims_table, scoreboard, slug, verdict_box
-from .verdicts import VERDICTS as VERDICTS
 from .verdicts import (
+    VERDICTS,
     CheckOutcome,
     Estimate,
     Problem,
     Verdict,
     check_ledger,
     estimates,
+    ledger_notes,
     resolve,
     update_ledger,
     verdict,
 )
 
 __all__ = [
+    "VERDICTS",
     "CheckOutcome",
     "Claim",
     "Estimate",
@@ -66,8 +68,8 @@ __all__ = [
     "check_ledger",
     "claims_table",
     "errata",
-    "errata_numbers",
     "estimates",
+    "ledger_notes",
     "load_claims",
     "load_ledger",
     "resolve",

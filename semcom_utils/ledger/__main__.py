@@ -7,8 +7,8 @@ import sys
 
 from .claims import LedgerError, load_ledger
 from .errata import errata
-from .render import claims_table, page_path, scoreboard
-from .verdicts import check_ledger, update_ledger, verdict
+from .render import claims_table, scoreboard
+from .verdicts import check_ledger, ledger_notes, update_ledger, verdict
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,8 +20,7 @@ def main(argv: list[str] | None = None) -> int:
         "paper", nargs="?", help="a paper's key, such as isgc"
     )
     for page in ("scoreboard", "errata"):
-        command = commands.add_parser(page, help=f"print book/{page}.md")
-        command.add_argument("--write", action="store_true", help="write the file instead")
+        commands.add_parser(page, help=f"print the book's page {page}.md, which `make book` writes")
     arguments = parser.parse_args(argv)
     try:
         return _run(arguments)
@@ -33,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "check":
         problems = check_ledger()
+        for note in ledger_notes():
+            print(f"note: {note}")
         for problem in problems:
             print(problem, file=sys.stderr)
         if problems:
@@ -53,11 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for paper in [arguments.paper] if arguments.paper else load_ledger():
             print(f"{claims_table(paper, verdicts=True)!r}\n")
         return 0
-    text = {"scoreboard": scoreboard, "errata": errata}[arguments.command]()
-    if arguments.write:
-        page_path(f"{arguments.command}.md").write_text(text, encoding="utf-8")
-    else:
-        print(text, end="")
+    print({"scoreboard": scoreboard, "errata": errata}[arguments.command](), end="")
     return 0
 
 

@@ -33,6 +33,7 @@ class Paper:
     number: int
     scope: str
     chapter: str | None = None
+    question: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,101 +1,116 @@
-"""The numbers of the errata page, and the page itself: ``book/errata.in.md`` with every ``{{name:format}}`` filled in.
+"""The errata page: ``book/errata.in.md`` with the errata of every paper, found under ``semcom_utils/papers``.
 
-The page's statements are proved in ``tests/test_errata.py``; here is only what the prose quotes, so that nobody types
-a result there either.
+A paper's folder holds ``errata.md``, the prose, in which each ``{{name:format}}`` is a number, and ``errata.py``, whose
+``numbers()`` computes them, so that nobody types a result there either. Tests named ``tests/test_errata_<key>.py``
+prove what the prose states.
 """
 
 from __future__ import annotations
 
-import math
 import re
+from importlib import import_module
 from pathlib import Path
 
-import numpy as np
-from scipy.special import erfc
+from semcom_utils.paths import BOOK, PAPERS, papers
 
-from .claims import LedgerError, repository_root
+from .claims import LedgerError, load_ledger
 
-__all__ = ["errata", "errata_numbers"]
+__all__ = ["errata", "errata_numbers", "errata_prose", "fill"]
 
-#: The four states of Fig. 5 of the ISGC paper (section IV-C), in the order in which they are printed.
-ISGC_STATES = {
-    "PPO 1": (1.17, 0.66, 1.97, 0.30, 0.24, 4.76, 4.46, 0.91, 8.03, 15.28),
-    "PPO 2": (1.40, 0.30, 0.65, 0.58, 0.16, 3.42, 4.69, 0.89, 7.49, 15.24),
-    "Diffusion 1": (1.80, 1.05, 0.47, 0.05, 0.0004, 4.23, 4.58, 0.91, 5.02, 19.73),
-    "Diffusion 2": (1.52, 0.12, 1.23, 0.03, 0.14, 4.83, 3.86, 0.96, 9.93, 18.42),
-}
-#: The components as the paper lists them, and in the order that fits the printed ranges.
-ISGC_ORDER_PRINTED = ("H", "sigma_a", "sigma_m", "g_a", "p_a", "g_m", "p_m", "K", "C_a", "C_m")
-ISGC_ORDER_FITTING = ("H", "sigma_a", "sigma_m", "g_a", "g_m", "p_a", "p_m", "K", "C_a", "C_m")
-#: The uniform distributions of the components (section IV-C).
-ISGC_RANGES = {"H": (1, 2), "K": (0, 0.8), "g_a": (0, 1), "p_a": (3, 5), "g_m": (0, 1), "p_m": (3, 5)}
-
-#: An example step of SemAIGC, with alpha_t, the cumulative product before it, and the two noise variances of (11).
-ROOT_EXAMPLE = {"alpha": 0.98, "alpha_bar_prev": 0.6, "sigma2_prev": 0.2, "sigma2_step": 0.05}
+#: Where the frame takes the papers' errata.
+MARKER = "{{papers}}"
 
 
-def best_rate_per_hertz(state: tuple) -> float:
-    """Highest rate per hertz over the three hops of an ISGC state, read in the fitting order."""
-    s = dict(zip(ISGC_ORDER_FITTING, state, strict=True))
-    hops = [math.log2(1 + s[f"g_{i}"] * s[f"p_{i}"] / s[f"sigma_{i}"] ** 2) for i in "am"]
-    return max(s["H"] / s["K"], *hops)
+def _key(paper: str) -> str:
+    if paper not in papers():
+        raise LedgerError(f"paper must be the key of a package under semcom_utils/papers, got {paper!r}")
+    return paper
 
 
-def reverse_step(alpha: float, alpha_bar_prev: float, sigma2_prev: float, sigma2_step: float) -> dict[str, float]:
-    """Coefficients and error variances of SemAIGC's reverse step (8), printed and as its own (14) gives them."""
-    alpha_bar, sigma2 = alpha * alpha_bar_prev, alpha * sigma2_prev + sigma2_step
-    v, V, V_prev = 1 - alpha + sigma2_step, 1 - alpha_bar + sigma2, 1 - alpha_bar_prev + sigma2_prev
-    right, printed = v / math.sqrt(V), v * (math.sqrt(1 - alpha_bar) - sigma2) / V
-    posterior = V_prev * v / V
-    return {
-        "right": right,
-        "printed": printed,
-        "error_right": posterior,
-        "error_printed": posterior + (right - printed) ** 2 / alpha,
-    }
+def errata_numbers(paper: str) -> dict[str, float]:
+    """The numbers that a paper's errata quote.
 
+    Parameters
+    ----------
+    paper : str
+        A key, such as ``"isgc"``.
 
-def errata_numbers() -> dict[str, float]:
-    """Return every number that ``book/errata.in.md`` quotes, computed from the papers' own equations and data."""
-    states = {name.lower().replace(" ", "_"): values for name, values in ISGC_STATES.items()}
-    k = [values[ISGC_ORDER_PRINTED.index("K")] for values in states.values()]
-    numbers = {"k_min": min(k), "k_max": max(k), "mean_one_over_k": 5 * math.log(5 / 4)}
-    numbers["sign_odds"] = 2.0 ** (2 * len(k))  # two draws a state
-    for name, values in states.items():
-        numbers[f"hk_{name}"] = values[0] / values[7]
-        numbers[f"best_{name}"] = best_rate_per_hertz(values)
-    numbers |= {f"root_{key}": value for key, value in reverse_step(**ROOT_EXAMPLE).items()} | ROOT_EXAMPLE
-    # 16-QAM at rate 1/2 carries 2 bits per complex channel use; Shannon: 2 = log2(1 + SNR).
-    numbers["qam_db"] = 10 * math.log10(2**2 - 1)
-    numbers["capacity_10_db"] = math.log2(1 + 10.0)
-    # Uncoded BPSK, bit errors in a million bits: Q(sqrt(2 SNR)) on AWGN, (1 - sqrt(SNR / (1 + SNR))) / 2 on Rayleigh.
-    for db in (10, 13, 35):
-        snr = 10 ** (db / 10)
-        numbers[f"awgn_{db}"] = 1e6 * 0.5 * float(erfc(math.sqrt(snr)))
-        numbers[f"rayleigh_{db}"] = 1e6 * 0.5 * (1 - math.sqrt(snr / (1 + snr)))
-    # SemAIGC: a raw 512 x 512 picture at 24 bits and -6 dB; the bandwidth at which sending it takes 45 s.
-    efficiency = math.log2(1 + 10**-0.6)
-    numbers["raw_mbit"] = 512 * 512 * 24 / 1e6
-    numbers["raw_s_20_mhz"] = numbers["raw_mbit"] / (20 * efficiency)
-    numbers["mhz_for_45_s"] = numbers["raw_mbit"] / (45 * efficiency)
-    return {key: float(np.float64(value)) for key, value in numbers.items()}
-
-
-def errata(template: str | Path | None = None) -> str:
-    """Return the text of the errata page: the template with every ``{{name:format}}`` replaced by its number.
+    Returns
+    -------
+    dict of str to float
+        Empty if the paper's package has no ``errata.py``.
 
     Raises
     ------
     LedgerError
-        If the template quotes a number that :func:`errata_numbers` does not compute.
+        If there is no such package.
     """
-    path = repository_root() / "book" / "errata.in.md" if template is None else Path(template)
-    numbers = errata_numbers()
+    if not (PAPERS / _key(paper) / "errata.py").is_file():
+        return {}
+    return import_module(f"semcom_utils.papers.{paper}.errata").numbers()
 
-    def fill(match: re.Match) -> str:
+
+def errata_prose(paper: str) -> str | None:
+    """A paper's errata with their numbers, or None if it has none.
+
+    Parameters
+    ----------
+    paper : str
+        A key, such as ``"isgc"``.
+
+    Raises
+    ------
+    LedgerError
+        If there is no such package, or the prose quotes a number that is not computed.
+    """
+    path = PAPERS / _key(paper) / "errata.md"
+    return fill(path, errata_numbers(paper)) if path.is_file() else None
+
+
+def fill(template: str | Path, numbers: dict[str, float]) -> str:
+    """A template's text with every ``{{name:format}}`` replaced by its number.
+
+    Parameters
+    ----------
+    template : str or Path
+        The template's file.
+    numbers : dict of str to float
+        By name.
+
+    Raises
+    ------
+    LedgerError
+        If the template quotes a number that is not among them.
+    """
+    path = Path(template)
+
+    def number(match: re.Match) -> str:
         name, spec = match.group(1), match.group(2)
         if name not in numbers:
-            raise LedgerError(f"{path.name}: no number is called {name!r}; there are {', '.join(sorted(numbers))}")
+            have = ", ".join(sorted(numbers)) or "none"
+            raise LedgerError(f"{path.parent.name}/{path.name}: no number is called {name!r}; there are: {have}")
         return format(numbers[name], spec)
 
-    return re.sub(r"\{\{(\w+):([^}]*)\}\}", fill, path.read_text(encoding="utf-8"))
+    return re.sub(r"\{\{(\w+):([^}]*)\}\}", number, path.read_text(encoding="utf-8"))
+
+
+def errata() -> str:
+    """The text of the errata page (MyST): the frame with the errata of every paper, in the ledger's order.
+
+    Raises
+    ------
+    LedgerError
+        If a paper has errata and no claims (a heading takes name and citation from ``data/claims/<key>.yml``), or
+        quotes a number that is not computed.
+    """
+    about = {key: claims[0].paper for key, claims in load_ledger().items()}
+    prose = {key: text for key in papers() if (text := errata_prose(key)) is not None}
+    if unknown := sorted(set(prose) - set(about)):
+        raise LedgerError(f"{unknown[0]} has errata.md and no data/claims/{unknown[0]}.yml, which names and cites it")
+    sections = [
+        f"## {about[key].name}\n\n{{cite:t}}`{about[key].cite}`.\n\n{prose[key].strip()}"
+        for key in about
+        if key in prose
+    ]
+    frame = (BOOK / "errata.in.md").read_text(encoding="utf-8")
+    return frame.replace(MARKER, "\n\n".join(sections))

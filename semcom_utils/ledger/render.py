@@ -5,17 +5,19 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .claims import Claim, claims_folder, load_claims, load_ledger, repository_root
+from .claims import Claim, load_claims, load_ledger, repository_root
 from .verdicts import VERDICTS, Estimate, estimates, resolve, verdict
 
 __all__ = ["claims_table", "scoreboard", "slug", "verdict_box"]
 
 #: What each verdict means, as the scoreboard explains it.
 MEANING = {
-    "reproduced": "the acceptance test holds, in the paper's setting or one that the claim does not depend on.",
+    "reproduced": "the acceptance test holds, in the paper's setting, and the run could have failed it.",
+    "holds by derivation": "an identity or theorem, or a simulation of the formula's own model, where the paper prints "
+    "no setting; the checks guard our code, and nothing that was run could have refuted the statement.",
     "direction holds at reduced scale": "the effect is there, on smaller models or data than the paper's; its size "
     "cannot be compared.",
     "partly": "some parts of the acceptance test hold, others fail; the entry says which.",
@@ -138,12 +140,13 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
     ledger = load_ledger(folder)
     claims = [claim for entries in ledger.values() for claim in entries]
     lines = [
-        "<!-- Made by: python -m semcom_utils.ledger scoreboard --write. Edit data/claims/*.yml instead. -->",
+        "<!-- `make book` makes this page from data/claims/*.yml and data/results: edit those. -->",
         "# Scoreboard",
         "",
         f"This book lists {len(claims)} claims of the five papers, {_number(claims, 'central')} of them central. Each "
-        "claim that a run can decide has a test that was written down before that run, and a verdict that code "
-        "computes from the stored results; a test fails where a stored verdict does not follow from its numbers. "
+        "claim that a run can decide has a test that was written down before that run, with every later change beside "
+        "it, and a verdict that code computes from the stored results; a test fails where a stored verdict does not "
+        "follow from its numbers, or where a check could not have come out otherwise. "
         "Another page tells [how an entry is written](ledger_format.md), and the [errata](errata.md) list what the "
         "papers themselves contradict.",
         "",
@@ -152,8 +155,7 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
         *_totals(claims),
         "",
         *(
-            f"- [{entries[0].paper.name}](#ledger-{entries[0].paper.prefix}): {_tally(entries)}.\n"
-            f"  {_bar(entries)}"
+            f"- [{entries[0].paper.name}](#ledger-{entries[0].paper.prefix}): {_tally(entries)}.\n  {_bar(entries)}"
             for entries in ledger.values()
         ),
         "",
@@ -314,6 +316,8 @@ def _amended(claim: Claim) -> str:
     for change in claim.acceptance.get("history", ()):
         what, why = change["change"].rstrip("."), change["reason"].rstrip(".")
         text += _esc(f"; changed {change['date']}: {what}. Reason: {why}")
+        if earlier := change.get("was", {}).get("checks"):
+            text += _esc(f". The checks were: {'; '.join(map(_in_words, earlier))}")
     return text + ")"
 
 
@@ -324,6 +328,12 @@ def _check(claim: Claim, i: int, outcome) -> str:
         o = outcome.outcomes[i]
         bound = f"[{o.bound[0]:.4g}, {o.bound[1]:.4g}]" if isinstance(o.bound, tuple) else f"{o.bound:.4g}"
         return f"{o.name}: {o.value:.4g} {op} {bound} {'holds' if o.holds else 'fails'}"
+    return _in_words(check)
+
+
+def _in_words(check: Mapping) -> str:
+    """A check with its pointers, without their numbers."""
+    op = {">=": "≥", "<=": "≤", "==": "="}.get(check["op"], check["op"])
     bounds = check["bound"] if isinstance(check["bound"], tuple) else (check["bound"],)
     bound = ", ".join(b if isinstance(b, str) else f"{b:,}" if isinstance(b, int) else f"{b:g}" for b in bounds)
     return f"{check.get('name', check['value'])}: {check['value']} {op} {f'[{bound}]' if op == 'within' else bound}"
@@ -354,8 +364,3 @@ def _evidence(entry) -> str:
     if "notebook" in entry:
         return f"{entry['notebook']}{' ' + entry['cell'] if 'cell' in entry else ''}"
     return entry.get("results") or entry["test"]
-
-
-def page_path(name: str, folder: str | Path | None = None) -> Path:
-    """Return the path of a generated page of the book, beside ``data`` in the checkout."""
-    return claims_folder(folder).parents[1] / "book" / name

@@ -6,9 +6,7 @@ import ast
 import json
 import math
 import operator
-import re
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
@@ -16,16 +14,28 @@ from pathlib import Path
 
 import yaml
 
-from .claims import Claim, LedgerError, _frozen, claims_folder, load_ledger, parse_yaml, repository_root
+from .claims import Claim, LedgerError, claims_folder, load_ledger, repository_root
+from .precedence import precedence_faults, precedence_notes
 
 __all__ = [
-    "CheckOutcome", "Estimate", "Problem", "Verdict", "check_ledger", "estimates", "resolve", "update_ledger",
+    "VERDICTS",
+    "CheckOutcome",
+    "Estimate",
+    "Problem",
+    "Verdict",
+    "check_ledger",
+    "check_outcome",
+    "estimates",
+    "ledger_notes",
+    "resolve",
+    "update_ledger",
     "verdict",
 ]
 
 #: The closed list, from the best news to no news.
 VERDICTS = (
     "reproduced",
+    "holds by derivation",
     "direction holds at reduced scale",
     "partly",
     "not reproduced",
@@ -89,7 +99,7 @@ def results_folder(folder: str | Path | None = None) -> Path:
 
 
 def resolve(pointer: str, results_dir: str | Path | None = None) -> object:
-    """Return what a pointer such as ``"isgc_training.json#/summary/ppo/share/low"`` points at.
+    """Return what a pointer such as ``"isgc/training.json#/summary/ppo/share/low"`` points at.
 
     Parameters
     ----------
@@ -142,7 +152,27 @@ def _number(value: object, results_dir: str | Path | None) -> float:
     return float(found)
 
 
-def _outcome(check: Mapping, results_dir: str | Path | None) -> CheckOutcome:
+def check_outcome(check: Mapping, results_dir: str | Path | None = None) -> CheckOutcome:
+    """Fill a check's numbers in and compare.
+
+    Parameters
+    ----------
+    check : mapping
+        As the schema has it: ``value``, ``op``, ``bound``, and ``tol`` with ``==``.
+    results_dir : str or Path, optional
+        The checkout's ``data/results`` if None.
+
+    Returns
+    -------
+    CheckOutcome
+
+    Raises
+    ------
+    FileNotFoundError
+        If a results file does not exist.
+    LedgerError
+        If a pointer dangles or does not point at a finite number, or if bounds are the wrong way round.
+    """
     value, op = _number(check["value"], results_dir), check["op"]
     if op == "within":
         low, high = (_number(b, results_dir) for b in check["bound"])
@@ -190,7 +220,7 @@ def verdict(claim: Claim, results_dir: str | Path | None = None) -> Verdict:
         missing = tuple(sorted(name for name in _files(_operands(claim.checks)) if not (folder / name).is_file()))
         if missing:
             return Verdict("not attempted", waits_for=missing)
-        outcomes = tuple(_outcome(check, results_dir) for check in claim.checks)
+        outcomes = tuple(check_outcome(check, results_dir) for check in claim.checks)
     except LedgerError as error:
         raise LedgerError(f"claim {claim.id}: {error}") from None
     held = sum(o.holds for o in outcomes)
@@ -263,9 +293,11 @@ def _faults(claim: Claim, results_dir: str | Path | None) -> list[str]:
         else:
             why = f"the numbers give {computed.name!r} ({_tell(computed.outcomes)})"
         faults.append(f"the stored verdict {claim.verdict!r} does not follow: {why}")
-    if claim.verdict not in {"not attempted", "not testable here"}:
+    if _is_decided(claim):
         faults += _missing_evidence(claim, results_dir)
-        faults += _changed_since_the_run(claim, results_dir) if computed.outcomes else []
+        if computed.outcomes:
+            results = _contents(sorted(_files(_operands(claim.checks))), results_dir)
+            faults += precedence_faults(claim, results, _renamed(results_dir), repository_root())
     return faults
 
 
@@ -292,7 +324,7 @@ def _missing_evidence(claim: Claim, results_dir: str | Path | None) -> list[str]
         faults.append(str(error).removeprefix(f"claim {claim.id}: "))
     if claim.control:
         try:
-            outcomes = [_outcome(check, results_dir) for check in claim.control["checks"]]
+            outcomes = [check_outcome(check, results_dir) for check in claim.control["checks"]]
             if all(o.holds for o in outcomes):
                 faults.append(f"the negative control passes, so the test shows nothing ({_tell(outcomes)})")
         except (FileNotFoundError, LedgerError) as error:
@@ -311,42 +343,47 @@ def _missing_evidence(claim: Claim, results_dir: str | Path | None) -> list[str]
     return faults
 
 
-def _changed_since_the_run(claim: Claim, results_dir: str | Path | None) -> list[str]:
-    """Compare the acceptance test with the one committed when the deciding results were made.
+def ledger_notes(folder: str | Path | None = None, results_dir: str | Path | None = None) -> list[str]:
+    """Tell what the ledger cannot vouch for, beside what does not hold (:func:`check_ledger`).
 
-    Needs the results' ``provenance.commit`` and that commit in the clone's history; otherwise there is nothing to say.
+    Parameters
+    ----------
+    folder, results_dir : str or Path, optional
+        The checkout's ``data/claims`` and ``data/results`` if None.
+
+    Returns
+    -------
+    list of str
+        For the results of decided claims: commits that are not at hand to compare a test with, records of several
+        commits, without a commit, or made with uncommitted changes.
+
+    Raises
+    ------
+    LedgerError
+        If a claims file or a results file cannot be read.
     """
-    faults, root = [], repository_root()
-    for name in sorted(_files(_operands(claim.checks))):
-        try:
-            commit = str(resolve(f"{name}#/provenance/commit", results_dir))[:40]
-        except LedgerError:
-            continue
-        if not re.fullmatch(r"[0-9a-f]{7,40}", commit) or claim.acceptance.get("history"):
-            continue
-        then = _committed(root, commit, f"data/claims/{claim.paper.key}.yml")
-        if then is None:
-            continue
-        entry = next((e.get("acceptance", {}) for e in then["claims"] if e["id"] == claim.id), {})
-        if any(_frozen(entry.get(part)) != claim.acceptance.get(part) for part in ("checks", "verdict_if")):
-            faults.append(
-                f"acceptance: not the test that was committed when {name} was made ({commit[:10]}), "
-                "and acceptance.history does not say what changed and why"
-            )
-    return faults
+    decided = [c for claims in load_ledger(folder).values() for c in claims if c.checks and _is_decided(c)]
+    names = sorted({name for claim in decided for name in _files(_operands(claim.checks))})
+    return precedence_notes(_contents(names, results_dir), repository_root())
 
 
-@lru_cache(maxsize=64)
-def _committed(root: Path, commit: str, path: str) -> dict | None:
-    """A claims file as of a commit, ``{"claims": []}`` if it was not there yet, None if the commit is not at hand."""
-    git = ["git", "-C", str(root)]
-    try:
-        if subprocess.run([*git, "cat-file", "-e", f"{commit}^{{commit}}"], capture_output=True).returncode:
-            return None
-        shown = subprocess.run([*git, "show", f"{commit}:{path}"], capture_output=True, text=True, encoding="utf-8")
-    except FileNotFoundError:  # no git on this machine
-        return None
-    return {"claims": []} if shown.returncode else parse_yaml(shown.stdout, path)
+def _is_decided(claim: Claim) -> bool:
+    return claim.verdict not in {"not attempted", "not testable here"}
+
+
+def _contents(names: Iterable[str], results_dir: str | Path | None) -> dict[str, dict]:
+    """The results files of these names that exist and are objects."""
+    folder, found = results_folder(results_dir), {}
+    for name in names:
+        if (folder / name).is_file() and isinstance(content := _results(folder / name), dict):
+            found[name] = content
+    return found
+
+
+def _renamed(results_dir: str | Path | None) -> dict[str, str]:
+    """Former names of results to today's, as ``tools/migrate_results.py`` keeps them."""
+    path = results_folder(results_dir) / "renamed.json"
+    return _results(path) if path.is_file() else {}
 
 
 def _operands(checks) -> list:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, real_number
-from semcom_utils.physical.channels import CHANNELS, check_generator, complex_normal, fading
+from semcom_utils.checks import one_of, real_number, torch_generator
+from semcom_utils.physical.channels import CHANNELS, complex_normal, fading
 
 __all__ = ["AnalogLink", "AnalogResult"]
 
@@ -60,6 +60,11 @@ class AnalogLink:
         under Rayleigh fading has no finite mean. MMSE returns :math:`h^* y / (|h|^2 + 1/\mathrm{snr})`: the least
         mean squared error among linear receivers, biased towards zero.
 
+    Raises
+    ------
+    ValueError
+        If ``channel`` or ``equaliser`` is none of those listed.
+
     Examples
     --------
     >>> z = torch.ones(3)
@@ -98,10 +103,12 @@ class AnalogLink:
         """
         z = _check_latent(latent)
         snr = 10.0 ** (real_number("snr_db", snr_db, low=-100.0, high=100.0) / 10.0)
-        check_generator(generator)
+        torch_generator("generator", generator)
         flat = z.reshape(-1)
-        x = flat if flat.is_complex() else torch.view_as_complex(
-            torch.nn.functional.pad(flat, (0, flat.numel() % 2)).reshape(-1, 2)
+        x = (
+            flat
+            if flat.is_complex()
+            else torch.view_as_complex(torch.nn.functional.pad(flat, (0, flat.numel() % 2)).reshape(-1, 2))
         )
         scale = math.sqrt(x.abs().double().square().mean())
         h = fading(self.channel, 1, len(x), generator)
@@ -117,8 +124,11 @@ class AnalogLink:
         if not flat.is_complex():  # half of a complex use's error falls on each of its two real numbers
             estimate, error = torch.view_as_real(estimate).reshape(-1), (error / 2.0).repeat_interleave(2)
         return AnalogResult(
-            latent=_like(estimate[: flat.numel()].reshape(z.shape), latent), channel_uses=len(x), scale=scale,
-            side_information_bits=32, error_variance=_like(error[: flat.numel()].reshape(z.shape), latent),
+            latent=_like(estimate[: flat.numel()].reshape(z.shape), latent),
+            channel_uses=len(x),
+            scale=scale,
+            side_information_bits=32,
+            error_variance=_like(error[: flat.numel()].reshape(z.shape), latent),
         )
 
 
@@ -133,8 +143,10 @@ def _check_latent(latent: object) -> torch.Tensor:
     if not torch.isfinite(tensor).all():
         raise ValueError("latent must be finite, got NaN or infinity")
     double = tensor.dtype in (torch.float64, torch.complex128)
-    kind = (torch.complex128 if double else torch.complex64) if tensor.is_complex() else (
-        torch.float64 if double else torch.float32
+    kind = (
+        (torch.complex128 if double else torch.complex64)
+        if tensor.is_complex()
+        else (torch.float64 if double else torch.float32)
     )
     return tensor.to(kind)
 

@@ -6,7 +6,12 @@ draws are made here: a run is then reproducible from its own seed, whatever ran 
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+from semcom_utils.checks import one_of, torch_generator
+
+if TYPE_CHECKING:  # the closed forms need the channels' names alone, and PyTorch takes seconds to import
+    import torch
 
 __all__ = ["CHANNELS", "complex_normal", "fading"]
 
@@ -16,7 +21,30 @@ CHANNELS = ("awgn", "rayleigh-fast", "rayleigh-block")
 
 
 def complex_normal(shape: tuple[int, ...], generator: torch.Generator, device: str = "cpu") -> torch.Tensor:
-    """Circularly symmetric complex Gaussian numbers of variance 1 (1/2 per real dimension), complex64."""
+    """Circularly symmetric complex Gaussian numbers of variance 1 (1/2 per real dimension).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the result.
+    generator : torch.Generator
+        Source of the numbers; they are drawn on its device.
+    device : str
+        Where the result lies.
+
+    Returns
+    -------
+    torch.Tensor
+        complex64, of that shape.
+
+    Raises
+    ------
+    ValueError
+        If ``generator`` is no ``torch.Generator``.
+    """
+    import torch
+
+    torch_generator("generator", generator)
     return torch.randn(shape, dtype=torch.complex64, generator=generator, device=generator.device).to(device)
 
 
@@ -25,19 +53,30 @@ def fading(
 ) -> torch.Tensor | None:
     """The fading coefficients of ``blocks`` blocks of ``symbols`` symbols: mean power 1, Rayleigh amplitude.
 
+    Parameters
+    ----------
+    channel : str
+        One of :data:`CHANNELS`.
+    blocks, symbols : int
+        How many blocks, and complex channel uses a block.
+    generator : torch.Generator
+        Source of the coefficients.
+    device : str
+        Where the result lies.
+
     Returns
     -------
     torch.Tensor or None
         Complex, of shape ``[blocks, symbols]`` (``rayleigh-fast``) or ``[blocks, 1]`` (``rayleigh-block``); None
         on ``awgn``, where nothing is drawn.
+
+    Raises
+    ------
+    ValueError
+        If ``channel`` is unknown, or ``generator`` is no ``torch.Generator``.
     """
+    one_of("channel", channel, CHANNELS)
+    torch_generator("generator", generator)
     if channel == "awgn":
         return None
     return complex_normal((blocks, symbols if channel == "rayleigh-fast" else 1), generator, device)
-
-
-def check_generator(generator: object) -> torch.Generator:
-    """Return ``generator``, or raise ``ValueError`` if it is no ``torch.Generator``."""
-    if not isinstance(generator, torch.Generator):
-        raise ValueError(f"generator must be a torch.Generator, got {generator!r}")
-    return generator

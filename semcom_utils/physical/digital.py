@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number
-from semcom_utils.physical.channels import CHANNELS, check_generator, complex_normal, fading
+from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.physical.channels import CHANNELS, complex_normal, fading
 
 __all__ = ["DigitalLink", "Layout", "LinkResult"]
 
 _LARGEST_BLOCK = {"bg1": 8448, "bg2": 3840}  # information bits of a code block, TS 38.212 section 5.2.2
 _INVERSE_RATE = {"bg1": 3, "bg2": 5}  # of the mother codes; below that 5G repeats bits, which Sionna does not
+#: Payload bits as received, whether each block is right, whether its checksum holds, and whether all of them do.
+_Received = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,16 @@ class DigitalLink:
     device : str
         Where Sionna computes, such as ``"cpu"`` or ``"cuda:0"``. The noise is drawn where the generator lives.
 
+    Raises
+    ------
+    ValueError
+        If an argument is none of the above; the message names it.
+
+    References
+    ----------
+    3GPP TS 38.212, "Multiplexing and channel coding", sections 5.2.2, 5.4.2.2, 7.2.1 and 7.2.2; TS 38.211, section 5.1
+    (the labels of the constellation points).
+
     Examples
     --------
     >>> link = DigitalLink(code_rate=0.5, bits_per_symbol=4)
@@ -154,8 +167,14 @@ class DigitalLink:
     """
 
     def __init__(
-        self, code_rate: float | None = 0.5, bits_per_symbol: int = 4, channel: str = "awgn", *, iterations: int = 20,
-        uncoded_block_bits: int = 8448, device: str = "cpu",
+        self,
+        code_rate: float | None = 0.5,
+        bits_per_symbol: int = 4,
+        channel: str = "awgn",
+        *,
+        iterations: int = 20,
+        uncoded_block_bits: int = 8448,
+        device: str = "cpu",
     ) -> None:
         order = positive_integer("bits_per_symbol", bits_per_symbol)
         self.bits_per_symbol = one_of("bits_per_symbol", order, (1, 2, 4, 6, 8))
@@ -210,13 +229,23 @@ class DigitalLink:
         # Rounding n up to whole symbols must not push a block below the mother code's rate.
         symbols = min(math.ceil(k / rate / per_symbol - 1e-9), _INVERSE_RATE[base_graph] * k // per_symbol)
         return Layout(
-            payload_bits=bits, blocks=blocks, information_bits=k, coded_bits=symbols * per_symbol,
-            checksum_bits=crc + blocks * block_crc, padding_bits=blocks * (k - block_crc) - whole,
-            transport_crc=transport_crc, base_graph=base_graph, channel_uses=blocks * symbols,
+            payload_bits=bits,
+            blocks=blocks,
+            information_bits=k,
+            coded_bits=symbols * per_symbol,
+            checksum_bits=crc + blocks * block_crc,
+            padding_bits=blocks * (k - block_crc) - whole,
+            transport_crc=transport_crc,
+            base_graph=base_graph,
+            channel_uses=blocks * symbols,
         )
 
     def send(
-        self, bits: np.ndarray | torch.Tensor, snr_db: float, generator: torch.Generator, *,
+        self,
+        bits: np.ndarray | torch.Tensor,
+        snr_db: float,
+        generator: torch.Generator,
+        *,
         assumed_snr_db: float | None = None,
     ) -> LinkResult:
         r"""Send payloads and return what the receiver makes of them.
@@ -244,7 +273,7 @@ class DigitalLink:
         """
         sent = _check_bits(bits).to(self.device)
         snr_db = real_number("snr_db", snr_db, low=-100.0, high=100.0)
-        check_generator(generator)
+        torch_generator("generator", generator)
         assumed = snr_db
         if assumed_snr_db is not None:
             assumed = real_number("assumed_snr_db", assumed_snr_db, low=-100.0, high=100.0)
@@ -257,21 +286,69 @@ class DigitalLink:
         lead = sent.shape[:-1]
         received = received.reshape(sent.shape)
         return LinkResult(
-            bits=_like(received, bits), channel_uses=len(payloads) * layout.channel_uses,
-            bit_errors=int((received != sent).sum()), blocks=right.numel(), block_errors=int((~right).sum()),
+            bits=_like(received, bits),
+            channel_uses=len(payloads) * layout.channel_uses,
+            bit_errors=int((received != sent).sum()),
+            blocks=right.numel(),
+            block_errors=int((~right).sum()),
             crc_ok=None if crc_ok is None else crc_ok.reshape(*lead, -1).cpu().numpy(),
             accepted=None if accepted is None else accepted.reshape(lead).cpu().numpy(),
-            layout=layout, block_right=right.reshape(*lead, -1).cpu().numpy(),
+            layout=layout,
+            block_right=right.reshape(*lead, -1).cpu().numpy(),
         )
 
-    def _send_uncoded(self, payloads, layout, noise_power, assumed_power, generator):
+    def send_file(
+        self, file: bytes, snr_db: float, generator: torch.Generator, *, assumed_snr_db: float | None = None
+    ) -> tuple[bytes, LinkResult]:
+        """Send a file, and keep what the receiver can trust: the bytes before the first block that it knows is lost.
+
+        Parameters
+        ----------
+        file : bytes
+            At least one byte.
+        snr_db : float
+            (Mean) :math:`E_s/N_0` per complex channel use, in dB, from -100 to 100.
+        generator : torch.Generator
+            Source of the fading and the noise, and of nothing else.
+        assumed_snr_db : float, optional
+            The SNR that the receiver believes in; by default the true one.
+
+        Returns
+        -------
+        bytes, LinkResult
+            What can be used of the file, and the link's result. An uncoded link knows of no loss: all bytes come back,
+            wrong as they may be.
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of the above; the message names it.
+        """
+        if not isinstance(file, bytes | bytearray) or not file:
+            raise ValueError(f"file must be at least one byte, got {file!r:.40}")
+        bits = np.unpackbits(np.frombuffer(file, np.uint8))
+        result = self.send(bits, snr_db, generator, assumed_snr_db=assumed_snr_db)
+        arrived = np.asarray(result.bits)
+        if result.crc_ok is not None and not result.accepted:
+            lost = 0 if result.crc_ok.all() else int(np.argmin(result.crc_ok))
+            body = result.layout.information_bits - (24 if result.layout.blocks > 1 else 0)
+            arrived = arrived[: lost * body // 8 * 8]
+        return np.packbits(arrived).tobytes(), result
+
+    def _send_uncoded(
+        self,
+        payloads: torch.Tensor,
+        layout: Layout,
+        noise_power: float,
+        assumed_power: float,
+        generator: torch.Generator,
+    ) -> _Received:
         padded = torch.nn.functional.pad(payloads, (0, layout.padding_bits))
         mapper, demapper = _mapping(self.bits_per_symbol, True, self.device)
         x = mapper(padded)
-        h = None
-        if self.channel != "awgn":
-            per_block = min(self.uncoded_block_bits // self.bits_per_symbol, x.shape[1])
-            h = fading(self.channel, len(x) * layout.blocks, per_block, generator, self.device)
+        per_block = min(self.uncoded_block_bits // self.bits_per_symbol, x.shape[1])
+        h = fading(self.channel, len(x) * layout.blocks, per_block, generator, self.device)
+        if h is not None:
             h = h.expand(-1, per_block).reshape(len(x), -1)[:, : x.shape[1]]
         noise = complex_normal(x.shape, generator, self.device)
         y, no = _receive(x, h, noise, noise_power, assumed_power)
@@ -280,14 +357,22 @@ class DigitalLink:
         wrong = torch.nn.functional.pad(received != payloads, (0, tail))
         return received, ~wrong.reshape(len(x), layout.blocks, -1).any(-1), None, None
 
-    def _send_coded(self, payloads, layout, noise_power, assumed_power, generator):
-        k, block_crc = layout.information_bits, 24 if layout.blocks > 1 else 0
+    def _send_coded(
+        self,
+        payloads: torch.Tensor,
+        layout: Layout,
+        noise_power: float,
+        assumed_power: float,
+        generator: torch.Generator,
+    ) -> _Received:
+        k, block_crc, transport_crc = layout.information_bits, 24 if layout.blocks > 1 else 0, layout.transport_crc
+        assert transport_crc is not None  # only an uncoded payload has none
         mapper, demapper = _mapping(self.bits_per_symbol, False, self.device)
         encoder, decoder = _codec(
             k, layout.coded_bits, self.bits_per_symbol, layout.base_graph, self.iterations, self.device
         )
         padded = torch.nn.functional.pad(payloads, (0, layout.padding_bits))
-        transport = torch.cat([padded, _checksum(padded, layout.transport_crc, self.device)], dim=1)
+        transport = torch.cat([padded, _checksum(padded, transport_crc, self.device)], dim=1)
         blocks = transport.reshape(-1, k - block_crc)
         if block_crc:
             append, check = _block_crc(k - block_crc, self.device)
@@ -307,12 +392,14 @@ class DigitalLink:
         body, crc_ok = check(decoded) if block_crc else (decoded, None)
         body = body.reshape(len(payloads), -1)
         length = payloads.shape[1] + layout.padding_bits
-        whole_ok = (_checksum(body[:, :length], layout.transport_crc, self.device) == body[:, length:]).all(-1)
+        whole_ok = (_checksum(body[:, :length], transport_crc, self.device) == body[:, length:]).all(-1)
         crc_ok = whole_ok[:, None] if crc_ok is None else crc_ok.reshape(len(payloads), layout.blocks)
         return body[:, : payloads.shape[1]], right, crc_ok, whole_ok & crc_ok.all(-1)
 
 
-def _receive(x, h, noise, noise_power, assumed_power):
+def _receive(
+    x: torch.Tensor, h: torch.Tensor | None, noise: torch.Tensor, noise_power: float, assumed_power: float
+) -> tuple[torch.Tensor, float | torch.Tensor]:
     """Channel and equaliser: y = h x + w, then y / h, with the noise power that the receiver believes is left."""
     if h is None:
         return x + math.sqrt(noise_power) * noise, assumed_power
@@ -356,7 +443,7 @@ def _checksum(bits: torch.Tensor, name: str, device: str, width: int = 8192) -> 
     return state
 
 
-def _sionna():
+def _sionna() -> tuple[Any, Any, Any]:
     """Import Sionna's blocks late, and without what importing it does to PyTorch's default generator (a new seed)."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         from sionna.phy import mapping
@@ -365,7 +452,7 @@ def _sionna():
 
 
 @lru_cache(maxsize=16)
-def _codec(k: int, n: int, bits_per_symbol: int, base_graph: str, iterations: int, device: str):
+def _codec(k: int, n: int, bits_per_symbol: int, base_graph: str, iterations: int, device: str) -> tuple[Any, Any]:
     ldpc, _, _ = _sionna()
     place = {"precision": "single", "device": device}
     encoder = ldpc.LDPC5GEncoder(k, n, num_bits_per_symbol=bits_per_symbol, bg=base_graph, **place)
@@ -375,7 +462,7 @@ def _codec(k: int, n: int, bits_per_symbol: int, base_graph: str, iterations: in
 
 
 @lru_cache(maxsize=16)
-def _mapping(bits_per_symbol: int, hard: bool, device: str):
+def _mapping(bits_per_symbol: int, hard: bool, device: str) -> tuple[Any, Any]:
     _, _, mapping = _sionna()
     kind = ("pam" if bits_per_symbol == 1 else "qam", bits_per_symbol)
     rule = "maxlog" if hard else "app"  # for hard decisions the nearest point decides, and that is maxlog's sign
@@ -386,13 +473,13 @@ def _mapping(bits_per_symbol: int, hard: bool, device: str):
 
 
 @lru_cache(maxsize=16)
-def _crc_encoder(name: str, length: int, device: str):
+def _crc_encoder(name: str, length: int, device: str) -> Any:
     _, crc, _ = _sionna()
     return crc.CRCEncoder(name, k=length, precision="single", device=device)
 
 
 @lru_cache(maxsize=16)
-def _block_crc(length: int, device: str):
+def _block_crc(length: int, device: str) -> tuple[Any, Any]:
     _, crc, _ = _sionna()
     encoder = _crc_encoder("CRC24B", length, device)
     return encoder, crc.CRCDecoder(encoder, precision="single", device=device)

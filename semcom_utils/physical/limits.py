@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import erfc, hyperu, ndtr, ndtri
 
@@ -49,7 +51,7 @@ def _block_length(value: object) -> np.ndarray:
     return n
 
 
-def capacity_awgn(snr_db: object) -> np.ndarray:
+def capacity_awgn(snr_db: ArrayLike) -> np.ndarray:
     r"""Capacity of the complex AWGN channel, :math:`C = \log_2(1 + \mathrm{snr})`.
 
     Parameters
@@ -70,11 +72,16 @@ def capacity_awgn(snr_db: object) -> np.ndarray:
     References
     ----------
     C. E. Shannon, "A mathematical theory of communication", 1948, section 25.
+
+    Examples
+    --------
+    >>> capacity_awgn([0.0, 10.0]).round(3)
+    array([1.   , 3.459])
     """
     return np.log1p(_snr(snr_db)) * _LOG2E
 
 
-def ergodic_capacity_rayleigh(snr_db: object) -> np.ndarray:
+def ergodic_capacity_rayleigh(snr_db: ArrayLike) -> np.ndarray:
     r"""Ergodic capacity of flat Rayleigh fading known to the receiver only.
 
     .. math:: C = E[\log_2(1 + |h|^2 \,\mathrm{snr})] = \log_2(e)\, e^{1/\mathrm{snr}}\, E_1(1/\mathrm{snr})
@@ -103,7 +110,7 @@ def ergodic_capacity_rayleigh(snr_db: object) -> np.ndarray:
     return hyperu(1.0, 1.0, 1.0 / _snr(snr_db)) * _LOG2E
 
 
-def finite_blocklength_rate(snr_db: object, block_length: object, error_probability: object) -> np.ndarray:
+def finite_blocklength_rate(snr_db: ArrayLike, block_length: ArrayLike, error_probability: ArrayLike) -> np.ndarray:
     r"""Largest rate of a code of ``block_length`` uses on complex AWGN, by the normal approximation.
 
     .. math::
@@ -146,7 +153,7 @@ def finite_blocklength_rate(snr_db: object, block_length: object, error_probabil
     return np.log1p(snr) * _LOG2E - np.sqrt(dispersion / n) * q_inverse + np.log2(n) / (2.0 * n)
 
 
-def finite_blocklength_error(snr_db: object, block_length: object, rate: object) -> np.ndarray:
+def finite_blocklength_error(snr_db: ArrayLike, block_length: ArrayLike, rate: ArrayLike) -> np.ndarray:
     """Smallest block error probability at a rate: :func:`finite_blocklength_rate` solved for its last argument.
 
     Parameters
@@ -176,7 +183,7 @@ def finite_blocklength_error(snr_db: object, block_length: object, rate: object)
     return ndtr(-margin * np.sqrt(n / dispersion))
 
 
-def outage_probability_rayleigh(snr_db: object, rate: object) -> np.ndarray:
+def outage_probability_rayleigh(snr_db: ArrayLike, rate: ArrayLike) -> np.ndarray:
     r"""Probability that one Rayleigh coefficient, held for a whole block, cannot carry ``rate``.
 
     .. math:: P_\mathrm{out} = \Pr\{\log_2(1 + |h|^2\, \mathrm{snr}) < R\} = 1 - e^{-(2^R - 1)/\mathrm{snr}}
@@ -209,7 +216,7 @@ def outage_probability_rayleigh(snr_db: object, rate: object) -> np.ndarray:
     return -np.expm1(-np.expm1(rate / _LOG2E) / _snr(snr_db))
 
 
-def _invert(forward: Callable[[float], float], target: float, low_db: float) -> float:
+def _invert(forward: Callable[[float], Any], target: float, low_db: float) -> float:
     low, high = forward(low_db), forward(_SNR_RANGE_DB[1])
     if not low < target < high:
         raise ValueError(
@@ -226,7 +233,11 @@ def _shannon_snr(rate: np.ndarray) -> np.ndarray:
 
 
 def min_snr_db(
-    rate: object, *, channel: str = "awgn", block_length: object = None, error_probability: object = None
+    rate: ArrayLike,
+    *,
+    channel: str = "awgn",
+    block_length: ArrayLike | None = None,
+    error_probability: ArrayLike | None = None,
 ) -> np.ndarray:
     r"""Smallest SNR at which ``rate`` can be carried: the limits above, solved for the SNR.
 
@@ -273,7 +284,7 @@ def min_snr_db(
         raise ValueError(f"block_length must be None on {channel}, for want of a formula, got {block_length}")
     if (error_probability is not None) != (block_length is not None or channel == "rayleigh-block"):
         needed = "given with block_length, and on rayleigh-block" if error_probability is None else "None here"
-        raise ValueError(f"error_probability must be {needed}, got {error_probability} (channel {channel!r})")
+        raise ValueError(f"error_probability must be {needed}, got {error_probability!r} (channel {channel!r})")
     if channel == "rayleigh-block":
         epsilon = _probability("error_probability", error_probability)
         return 10.0 * np.log10(_shannon_snr(rate) / -np.log1p(-epsilon))
@@ -295,7 +306,7 @@ def min_snr_db(
     return np.vectorize(solve_one, otypes=[float])(rate, n, epsilon)[()]
 
 
-def uncoded_bit_error_rate(bits_per_symbol: int, snr_db: object, *, channel: str = "awgn") -> np.ndarray:
+def uncoded_bit_error_rate(bits_per_symbol: int, snr_db: ArrayLike, *, channel: str = "awgn") -> np.ndarray:
     r"""Exact bit error rate of uncoded BPSK and Gray-labelled square QAM with hard decisions.
 
     The bit error rate is a sum :math:`\sum_j w_j\, Q(a_j \sqrt{\gamma})` over the SNR :math:`\gamma`. On AWGN

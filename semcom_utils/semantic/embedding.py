@@ -11,25 +11,49 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
-from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.checks import positive_integer, real_number, torch_generator
 
 __all__ = ["Embedding", "average", "expected_random_mrr", "initial", "ranks", "train"]
 
 
 class Embedding(NamedTuple):
-    """Vectors of all ``entities`` ``[entities, dimension]`` and ``relations`` ``[relations, dimension]``."""
+    """The vectors of a knowledge base.
+
+    Attributes
+    ----------
+    entities : torch.Tensor
+        ``[entities, dimension]``.
+    relations : torch.Tensor
+        ``[relations, dimension]``.
+    """
 
     entities: torch.Tensor
     relations: torch.Tensor
 
     def distance(self, triples: torch.Tensor) -> torch.Tensor:
-        r""":math:`\lVert \mathbf{h} + \mathbf{r} - \mathbf{t} \rVert` of triples ``[..., 3]``."""
+        r"""How far facts are from holding: :math:`\lVert \mathbf{h} + \mathbf{r} - \mathbf{t} \rVert`.
+
+        Parameters
+        ----------
+        triples : torch.Tensor of int, ``[..., 3]``
+            Indices of head, relation and tail.
+
+        Returns
+        -------
+        torch.Tensor, ``[...]``
+            Euclidean distances.
+
+        References
+        ----------
+        A. Bordes et al., "Translating embeddings for modeling multi-relational data", 2013, equation (1).
+        """
         h, r, t = triples.unbind(-1)
         return (self.entities[h] + self.relations[r] - self.entities[t]).norm(dim=-1)
 
 
-def _indices(triples, n_entities: int, n_relations: int) -> torch.Tensor:
+def _indices(triples: ArrayLike, n_entities: int, n_relations: int) -> torch.Tensor:
     array = torch.as_tensor(np.asarray(triples))
     if array.ndim != 2 or array.shape[1] != 3 or not len(array) or array.dtype.is_floating_point:
         raise ValueError(f"triples must be whole numbers of shape [n, 3], got shape {tuple(array.shape)}")
@@ -43,15 +67,41 @@ def initial(n_entities: int, n_relations: int, dimension: int, generator: torch.
     """Uniform random vectors within ``0.6 / sqrt(dimension)`` of zero.
 
     A tenth of what TransE's authors use: from too far apart, vectors of entities with few facts never come together.
+
+    Parameters
+    ----------
+    n_entities, n_relations : int
+        How many there are of each.
+    dimension : int
+        Length of a vector.
+    generator : torch.Generator
+        Source of the numbers.
+
+    Returns
+    -------
+    Embedding
+        Untrained vectors, float32.
+
+    Raises
+    ------
+    ValueError
+        If a size is no positive whole number, or ``generator`` is no ``torch.Generator``.
     """
     bound = 0.6 / positive_integer("dimension", dimension) ** 0.5
     sizes = positive_integer("n_entities", n_entities), positive_integer("n_relations", n_relations)
+    torch_generator("generator", generator)
     return Embedding(*(bound * (2 * torch.rand(size, dimension, generator=generator) - 1) for size in sizes))
 
 
 def train(
-    start: Embedding, triples, generator: torch.Generator, *, steps: int = 400, rate: float = 0.05,
-    margin: float = 1.0, negatives: int = 8,
+    start: Embedding,
+    triples: ArrayLike,
+    generator: torch.Generator,
+    *,
+    steps: int = 400,
+    rate: float = 0.05,
+    margin: float = 1.0,
+    negatives: int = 8,
 ) -> Embedding:
     r"""Pull true triples together, push corrupted ones apart by a margin (Adam on all triples at once).
 
@@ -68,14 +118,26 @@ def train(
     generator : torch.Generator
         Source of the corruptions.
     steps, negatives : int
+        Steps of Adam, and corruptions of each triple in a step.
     rate, margin : float
         Adam's step size, and :math:`m`.
+
+    Returns
+    -------
+    Embedding
+        The trained vectors.
 
     Raises
     ------
     ValueError
-        If the triples are not whole numbers of shape ``[n, 3]``, or do not fit the vectors.
+        If the triples are not whole numbers of shape ``[n, 3]``, or do not fit the vectors; or if a setting is out of
+        its range, or ``generator`` is no ``torch.Generator``.
+
+    References
+    ----------
+    A. Bordes et al., "Translating embeddings for modeling multi-relational data", 2013, equation (1).
     """
+    torch_generator("generator", generator)
     n, relations = len(start.entities), len(start.relations)
     known = _indices(triples, n, relations)
     model = Embedding(*(part.clone().requires_grad_() for part in start))
@@ -108,12 +170,13 @@ def _candidates(triples: torch.Tensor, known: torch.Tensor, n: int) -> tuple[tor
     return torch.cat(questions), torch.cat(competes)
 
 
-def ranks(model: Embedding, triples, known) -> np.ndarray:
+def ranks(model: Embedding, triples: ArrayLike, known: ArrayLike) -> np.ndarray:
     """Filtered ranks of the right answers to (h, r, ?) and (?, r, t); ties count half.
 
     Parameters
     ----------
     model : Embedding
+        Trained vectors.
     triples : array_like of int, ``[m, 3]``
         Held-out facts.
     known : array_like of int, ``[n, 3]``
@@ -121,8 +184,17 @@ def ranks(model: Embedding, triples, known) -> np.ndarray:
 
     Returns
     -------
-    ndarray, ``[2 * m]``
+    numpy.ndarray, ``[2 * m]``
         Tails first, then heads; 1 is best. Their mean reciprocal is the MRR.
+
+    Raises
+    ------
+    ValueError
+        If the triples are not whole numbers of shape ``[n, 3]``, or do not fit the vectors.
+
+    References
+    ----------
+    A. Bordes et al., "Translating embeddings for modeling multi-relational data", 2013, section 4.2 ("filtered").
     """
     n, n_relations = len(model.entities), len(model.relations)
     asked = _indices(triples, n, n_relations)
@@ -132,8 +204,26 @@ def ranks(model: Embedding, triples, known) -> np.ndarray:
     return (0.5 + (score < truth).sum(1) + 0.5 * (score == truth).sum(1)).numpy()
 
 
-def expected_random_mrr(triples, known, n_entities: int, n_relations: int) -> float:
-    r"""MRR of a random order, exactly: the mean of :math:`H_c / c` over questions with c competing answers."""
+def expected_random_mrr(triples: ArrayLike, known: ArrayLike, n_entities: int, n_relations: int) -> float:
+    r"""MRR of a random order, exactly: the mean of :math:`H_c / c` over questions with c competing answers.
+
+    Parameters
+    ----------
+    triples, known : array_like of int, ``[m, 3]`` and ``[n, 3]``
+        As for :func:`ranks`.
+    n_entities, n_relations : int
+        How many there are of each.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If the triples are not whole numbers of shape ``[n, 3]`` below these counts.
+    """
     asked = _indices(triples, n_entities, n_relations)
     _, competes = _candidates(asked, _indices(known, n_entities, n_relations), n_entities)
     return float(np.mean([(1 / np.arange(1, c + 1)).mean() for c in competes.sum(1).tolist()]))
@@ -150,15 +240,30 @@ def average(start: Embedding, models: list[Embedding], shards: list) -> Embeddin
         One a node.
     shards : list of array_like of int, ``[n, 3]``
         The facts of each node. They stay there: the server needs the counts alone.
+
+    Returns
+    -------
+    Embedding
+        The averaged vectors.
+
+    Raises
+    ------
+    ValueError
+        If models and shards are not one a node, or facts do not fit the vectors.
+
+    References
+    ----------
+    H. B. McMahan et al., "Communication-efficient learning of deep networks from decentralized data", 2017 (the
+    average; the weights by use are ours).
     """
     if len(models) != len(shards) or not models:
         raise ValueError(f"models and shards must be one a node, got {len(models)} and {len(shards)}")
     n, n_relations = len(start.entities), len(start.relations)
     parts = []
     for part, size, columns in ((0, n, (0, 2)), (1, n_relations, (1,))):
-        counts = torch.stack([
-            torch.bincount(_indices(shard, n, n_relations)[:, columns].ravel(), minlength=size) for shard in shards
-        ]).float()
+        counts = torch.stack(
+            [torch.bincount(_indices(shard, n, n_relations)[:, columns].ravel(), minlength=size) for shard in shards]
+        ).float()
         share = (counts / counts.sum(0).clamp(min=1))[:, :, None]
         mean = (share * torch.stack([model[part] for model in models])).sum(0)
         parts.append(torch.where(counts.sum(0)[:, None] > 0, mean, start[part]))

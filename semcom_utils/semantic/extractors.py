@@ -20,7 +20,7 @@ from semcom_utils.toyworld.maps import MAPS, canny, control_array, control_pictu
 
 from .map_coding import decode_map, decode_pose, encode_map, encode_pose, png_bytes
 
-__all__ = ["FACTORS", "MAPS", "SemanticMap", "decode", "extract"]
+__all__ = ["FACTORS", "SemanticMap", "decode", "extract"]
 
 #: Downscaling factors that a map takes.
 FACTORS = range(1, 17)
@@ -60,7 +60,7 @@ class SemanticMap:
     array: np.ndarray
     factor: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("kind", self.kind, MAPS)
         factor = _factor(self.factor)
         side, array = _side(factor), np.asarray(self.array)
@@ -107,6 +107,11 @@ class SemanticMap:
         ----------
         factor : int
             1 to 16, of the full map: a map can be made smaller once.
+
+        Returns
+        -------
+        SemanticMap
+            On ceil(64 / factor) rows and columns.
 
         Raises
         ------
@@ -225,8 +230,19 @@ def decode(data: bytes, kind: str, factor: int = 1) -> SemanticMap:
     data : bytes
         :attr:`SemanticMap.encoded`. Bytes that were damaged decode to some map or other: a message needs a checksum.
     kind : str
-    factor : int
         As the message's header tells.
+    factor : int
+        Likewise.
+
+    Returns
+    -------
+    SemanticMap
+        The map that was encoded.
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is no kind of map, ``factor`` is none of :data:`FACTORS`, or ``data`` are no bytes.
     """
     one_of("kind", kind, MAPS)
     side = _side(_factor(factor))

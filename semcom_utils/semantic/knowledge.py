@@ -21,16 +21,31 @@ __all__ = ["KB", "RELATIONS", "Difference", "Triple", "VersionedGraph", "graph_o
 KB = Namespace("urn:semcom:")
 #: Wordings of the grammar -> relation. Several wordings may mean the same.
 RELATIONS = {
-    "to the north of": "north of", "north of": "north of", "to the south of": "south of", "south of": "south of",
-    "to the east of": "east of", "east of": "east of", "to the west of": "west of", "west of": "west of",
-    "next to": "next to", "beside": "next to", "inside": "in", "in": "in",
+    "to the north of": "north of",
+    "north of": "north of",
+    "to the south of": "south of",
+    "south of": "south of",
+    "to the east of": "east of",
+    "east of": "east of",
+    "to the west of": "west of",
+    "west of": "west of",
+    "next to": "next to",
+    "beside": "next to",
+    "inside": "in",
+    "in": "in",
 }
 _SENTENCE = re.compile(r"(?i:the) (?P<head>[\w' -]+?) (?:is|lies) (?P<facts>.+)\.")
 _FACT = re.compile(rf"(?P<wording>{'|'.join(sorted(RELATIONS, key=len, reverse=True))}) the (?P<tail>[\w' -]+)")
 
 
 class Triple(NamedTuple):
-    """One fact: ``head`` stands in ``relation`` to ``tail``; all are plain text."""
+    """One fact: ``head`` stands in ``relation`` to ``tail``.
+
+    Attributes
+    ----------
+    head, relation, tail : str
+        Plain text, as a caption has it.
+    """
 
     head: str
     relation: str
@@ -48,6 +63,7 @@ def parse_caption(caption: str) -> list[Triple]:
     Parameters
     ----------
     caption : str
+        One sentence of this grammar.
 
     Returns
     -------
@@ -58,6 +74,11 @@ def parse_caption(caption: str) -> list[Triple]:
     ------
     ValueError
         If the caption, or one fact in it, is not of this grammar; the message quotes the part.
+
+    Examples
+    --------
+    >>> parse_caption("The Elm school lies beside the Cedar library.")
+    [Triple(head='Elm school', relation='next to', tail='Cedar library')]
     """
     sentence = _SENTENCE.fullmatch(caption.strip()) if isinstance(caption, str) else None
     if sentence is None:
@@ -75,12 +96,23 @@ def _term(text: str) -> URIRef:
     return KB[text.replace(" ", "_")]
 
 
-def _text(term) -> str:
+def _text(term: object) -> str:
     return str(term).removeprefix(str(KB)).replace("_", " ")
 
 
 def graph_of(triples: Iterable[Triple]) -> Graph:
-    """The RDF graph of some triples: blanks in names become underscores under :data:`KB`."""
+    """The RDF graph of some triples: blanks in names become underscores under :data:`KB`.
+
+    Parameters
+    ----------
+    triples : iterable of Triple
+        Facts; one that is named twice is one triple.
+
+    Returns
+    -------
+    rdflib.Graph
+        With the prefix ``kb``.
+    """
     graph = Graph()
     graph.bind("kb", KB)
     for head, relation, tail in triples:
@@ -89,12 +121,29 @@ def graph_of(triples: Iterable[Triple]) -> Graph:
 
 
 def triples_of(graph: Graph) -> list[Triple]:
-    """The triples of a graph as text, sorted, so that the order never depends on hashing."""
-    return sorted(Triple(*map(_text, triple)) for triple in graph)
+    """The triples of a graph as text, sorted, so that the order never depends on hashing.
+
+    Parameters
+    ----------
+    graph : rdflib.Graph
+        As :func:`graph_of` makes it.
+
+    Returns
+    -------
+    list of Triple
+        Sorted by head, relation and tail.
+    """
+    return sorted(Triple(_text(head), _text(relation), _text(tail)) for head, relation, tail in graph)
 
 
 class Difference(NamedTuple):
-    """What leads from one graph to another: triples added, and triples removed."""
+    """What leads from one graph to another.
+
+    Attributes
+    ----------
+    added, removed : frozenset
+        Triples of RDF terms.
+    """
 
     added: frozenset
     removed: frozenset
@@ -102,6 +151,16 @@ class Difference(NamedTuple):
     @classmethod
     def between(cls, old: Graph, new: Graph) -> Difference:
         """The difference that turns ``old`` into ``new``.
+
+        Parameters
+        ----------
+        old, new : rdflib.Graph
+            Two graphs without blank nodes.
+
+        Returns
+        -------
+        Difference
+            What ``new`` has more, and what it has less.
 
         Raises
         ------
@@ -117,11 +176,28 @@ class Difference(NamedTuple):
         return cls(after - before, before - after)
 
     def inverse(self) -> Difference:
-        """The way back."""
+        """The way back.
+
+        Returns
+        -------
+        Difference
+            What was added is removed, and the other way round.
+        """
         return Difference(self.removed, self.added)
 
     def apply(self, graph: Graph) -> Graph:
-        """A new graph: ``graph`` without what is removed, with what is added."""
+        """Apply the difference; a triple to remove that is not there is not missed.
+
+        Parameters
+        ----------
+        graph : rdflib.Graph
+            Left as it is.
+
+        Returns
+        -------
+        rdflib.Graph
+            ``graph`` without what is removed, with what is added.
+        """
         result = Graph()
         result.bind("kb", KB)
         for triple in (frozenset(graph) - self.removed) | self.added:
@@ -129,7 +205,13 @@ class Difference(NamedTuple):
         return result
 
     def n_bits(self) -> int:
-        """Size as sent: one line of N-Triples a triple, eight bits a byte, and one bit a line for its sign."""
+        """Size as sent: one line of N-Triples a triple, eight bits a byte, and one bit a line for its sign.
+
+        Returns
+        -------
+        int
+            Bits.
+        """
         return sum(1 + 8 * len(f"{h.n3()} {r.n3()} {t.n3()} .\n".encode()) for h, r, t in self.added | self.removed)
 
 
@@ -139,6 +221,7 @@ class VersionedGraph:
     Attributes
     ----------
     differences : list of Difference
+        One a version.
     notes : list of str
         One note a version.
     """
@@ -149,11 +232,27 @@ class VersionedGraph:
 
     @property
     def latest(self) -> int:
-        """Number of the newest version."""
+        """Number of the newest version, 0 while nothing is committed."""
         return len(self.differences)
 
     def checkout(self, version: int | None = None) -> Graph:
-        """The graph of a version, by default the newest."""
+        """The graph of a version.
+
+        Parameters
+        ----------
+        version : int, optional
+            From 0 to :attr:`latest`; the newest by default.
+
+        Returns
+        -------
+        rdflib.Graph
+            A new one each time.
+
+        Raises
+        ------
+        ValueError
+            If there is no such version.
+        """
         version = self.latest if version is None else self._checked(version)
         graph = Graph()
         graph.bind("kb", KB)
@@ -162,17 +261,67 @@ class VersionedGraph:
         return graph
 
     def commit(self, graph: Graph, note: str = "") -> int:
-        """Store a graph as the next version and return its number."""
+        """Store a graph as the next version.
+
+        Parameters
+        ----------
+        graph : rdflib.Graph
+            Without blank nodes; left as it is.
+        note : str
+            What a reader of the history should know.
+
+        Returns
+        -------
+        int
+            Number of the new version.
+
+        Raises
+        ------
+        ValueError
+            If the graph holds a blank node.
+        """
         self.differences.append(Difference.between(self.checkout(), graph))
         self.notes.append(note)
         return self.latest
 
     def compare(self, old: int, new: int) -> Difference:
-        """What changed from one version to another."""
+        """What changed from one version to another.
+
+        Parameters
+        ----------
+        old, new : int
+            Versions, in either order.
+
+        Returns
+        -------
+        Difference
+            What turns the graph of ``old`` into that of ``new``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such version.
+        """
         return Difference.between(self.checkout(old), self.checkout(new))
 
     def revert(self, version: int) -> int:
-        """Make the newest version equal to an older one; nothing of the history is lost."""
+        """Make the newest version equal to an older one; nothing of the history is lost.
+
+        Parameters
+        ----------
+        version : int
+            The one to go back to.
+
+        Returns
+        -------
+        int
+            Number of the new version.
+
+        Raises
+        ------
+        ValueError
+            If there is no such version.
+        """
         return self.commit(self.checkout(version), f"back to version {self._checked(version)}")
 
     def _checked(self, version: int) -> int:

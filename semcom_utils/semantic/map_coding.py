@@ -115,6 +115,7 @@ def encode_map(array: np.ndarray, kind: str) -> bytes:
         Whole numbers [rows, columns]: classes for ``segmentation``, 0 and 1 for ``canny``, 0 to 255 for ``depth``, 0 to
         31 for ``soft-edges``.
     kind : str
+        Of the map.
 
     Returns
     -------
@@ -143,9 +144,28 @@ def encode_map(array: np.ndarray, kind: str) -> bytes:
 
 
 def decode_map(data: bytes, kind: str, shape: tuple[int, int]) -> np.ndarray:
-    """Decode what :func:`encode_map` coded, int64 [rows, columns]; ``shape`` is the map's size.
+    """Decode what :func:`encode_map` coded.
 
     Nothing in the bytes tells whether they are whole: a message needs a checksum.
+
+    Parameters
+    ----------
+    data : bytes
+        As :func:`encode_map` gives them.
+    kind : str
+        Of the map.
+    shape : tuple of int
+        Rows and columns.
+
+    Returns
+    -------
+    numpy.ndarray
+        Int64 ``[rows, columns]``.
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is no map of pixels, ``data`` are no bytes, or ``shape`` is not two positive integers.
     """
     ways, highest = _PIXELS[one_of("kind", kind, _PIXELS)]
     if not isinstance(data, bytes | bytearray):
@@ -256,6 +276,11 @@ def encode_pose(cells: np.ndarray, side: int) -> bytes:
     -------
     bytes
         3 bits, and for each figure 14 bits and two numbers of ceil(log2(side)) bits for each visible joint.
+
+    Raises
+    ------
+    ValueError
+        If ``cells`` are not of that shape or range, or hold more than 7 figures, or ``side`` is not positive.
     """
     joints, width = np.asarray(cells), _width(side)
     if joints.ndim != 3 or joints.shape[1:] != (len(JOINTS), 3) or joints.dtype.kind not in "iu":
@@ -274,7 +299,25 @@ def encode_pose(cells: np.ndarray, side: int) -> bytes:
 
 
 def decode_pose(data: bytes, side: int) -> np.ndarray:
-    """Decode what :func:`encode_pose` coded, int64 [figures, 14, 3]; a hidden joint has column and row 0."""
+    """Decode what :func:`encode_pose` coded.
+
+    Parameters
+    ----------
+    data : bytes
+        As :func:`encode_pose` gives them.
+    side : int
+        How many columns and rows joints are quantised to.
+
+    Returns
+    -------
+    numpy.ndarray
+        Int64 ``[figures, 14, 3]``; a hidden joint has column and row 0.
+
+    Raises
+    ------
+    ValueError
+        If ``data`` are no bytes, or ``side`` is not positive.
+    """
     if not isinstance(data, bytes | bytearray):
         raise ValueError(f"data must be bytes, got {type(data).__name__}")
     width = _width(side)
@@ -299,7 +342,25 @@ def _width(side: int) -> int:
 
 
 def png_bytes(array: np.ndarray, kind: str) -> bytes:
-    """The same numbers as a PNG file with as few bits a pixel as the format allows, for comparison."""
+    """The same numbers as a PNG file with as few bits a pixel as the format allows, for comparison.
+
+    Parameters
+    ----------
+    array : numpy.ndarray
+        As for :func:`encode_map`.
+    kind : str
+        Of the map.
+
+    Returns
+    -------
+    bytes
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is no map of pixels.
+    """
     from PIL import Image
 
     highest = _PIXELS[one_of("kind", kind, _PIXELS)][1]

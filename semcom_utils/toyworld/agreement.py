@@ -59,6 +59,21 @@ def segmentation_iou(sent: np.ndarray, found: np.ndarray) -> float:
     """Intersection over union of the things' pixels, class for class; 1 where neither map holds a thing.
 
     Pixels where both maps have the same thing's class, over pixels where at least one has a thing's.
+
+    Parameters
+    ----------
+    sent, found : array_like
+        Class numbers ``[rows, columns]``.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``sent`` and ``found`` are not of one such shape, or hold no classes.
     """
     one, other = _same_size(sent, found)
     for name, labels in (("sent", one), ("found", other)):
@@ -78,6 +93,16 @@ def depth_correlation(sent: np.ndarray, found: np.ndarray, backdrop: bool = Fals
     backdrop : bool
         Whether the empty ground's inverse depth is left in. It is the same in every scene, and with it maps of
         different scenes correlate by more than 0.9.
+
+    Returns
+    -------
+    float
+        In [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``sent`` and ``found`` are not of one such shape, or not finite.
     """
     one, other = _same_size(sent, found)
     one, other = finite_array("sent", one), finite_array("found", other)
@@ -97,6 +122,21 @@ def edge_f_score(sent: np.ndarray, found: np.ndarray) -> float:
 
     Precision is the share of found edges with a sent one on them or on one of the eight pixels around; recall is the
     reverse. 1 where there is no edge in either map.
+
+    Parameters
+    ----------
+    sent, found : array_like
+        Bool ``[rows, columns]``.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``sent`` and ``found`` are not of one such shape.
     """
     from scipy import ndimage
 
@@ -118,6 +158,21 @@ def keypoint_distance(sent: np.ndarray, found: np.ndarray) -> float:
     Figures are paired so that the sum of distances is least. A visible joint whose figure has no partner, or whose
     partner does not show it, counts as :data:`MISSING`, and no joint as more; the same holds for the joints of figures
     that only ``found`` has. 0 where neither has a figure.
+
+    Parameters
+    ----------
+    sent, found : array_like
+        ``[figures, joints, 3]``: column and row in pixels, and whether the joint is visible.
+
+    Returns
+    -------
+    float
+        In pixels, from 0 to :data:`MISSING`.
+
+    Raises
+    ------
+    ValueError
+        If ``sent`` and ``found`` are not of one such shape.
     """
     from scipy.optimize import linear_sum_assignment
 

@@ -17,7 +17,20 @@ Point = tuple[float, float]
 
 
 def ellipse(x: np.ndarray, y: np.ndarray, centre: Point, radii: Point) -> np.ndarray:
-    """Distance to an ellipse with axes along x and y, to first order (exact for a circle)."""
+    """Distance to an ellipse with axes along x and y, to first order (exact for a circle).
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray, ``[rows, columns]``
+        Coordinates of the pixels.
+    centre, radii : tuple of float
+        Along x and y.
+
+    Returns
+    -------
+    numpy.ndarray, ``[rows, columns]``
+        Signed distances, negative inside.
+    """
     dx, dy = (x - centre[0]) / radii[0], (y - centre[1]) / radii[1]
     r = np.sqrt(dx * dx + dy * dy)
     if radii[0] == radii[1]:
@@ -28,17 +41,45 @@ def ellipse(x: np.ndarray, y: np.ndarray, centre: Point, radii: Point) -> np.nda
 
 
 def polygon(x: np.ndarray, y: np.ndarray, corners: Sequence[Point]) -> np.ndarray:
-    """Distance to a convex polygon, its corners in mathematical (anticlockwise) order: the largest of its edges'."""
-    distance = None
+    """Distance to a convex polygon: the largest of the distances to its edges' lines.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray, ``[rows, columns]``
+        Coordinates of the pixels.
+    corners : sequence of tuple of float
+        At least three, in mathematical (anticlockwise) order.
+
+    Returns
+    -------
+    numpy.ndarray, ``[rows, columns]``
+        Signed distances, negative inside.
+    """
+    distance = np.full(np.shape(x), -np.inf)
     for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True):
         length = np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
         edge = ((x - x0) * ((y1 - y0) / length)) - ((y - y0) * ((x1 - x0) / length))
-        distance = edge if distance is None else np.maximum(distance, edge)
+        distance = np.maximum(distance, edge)
     return distance
 
 
 def capsule(x: np.ndarray, y: np.ndarray, start: Point, end: Point, radius: float) -> np.ndarray:
-    """Distance to a stroke with round ends, from ``start`` to ``end``."""
+    """Distance to a stroke with round ends.
+
+    Parameters
+    ----------
+    x, y : numpy.ndarray, ``[rows, columns]``
+        Coordinates of the pixels.
+    start, end : tuple of float
+        The two ends of the stroke's axis.
+    radius : float
+        Half the stroke's width.
+
+    Returns
+    -------
+    numpy.ndarray, ``[rows, columns]``
+        Signed distances, negative inside.
+    """
     ax, ay = end[0] - start[0], end[1] - start[1]
     along = np.clip(((x - start[0]) * ax + (y - start[1]) * ay) / (ax * ax + ay * ay), 0.0, 1.0)
     dx, dy = x - start[0] - along * ax, y - start[1] - along * ay
@@ -46,5 +87,18 @@ def capsule(x: np.ndarray, y: np.ndarray, start: Point, end: Point, radius: floa
 
 
 def coverage(distance: np.ndarray, pixels_per_unit: float) -> np.ndarray:
-    """Share of each pixel that a shape covers, from the distance of the pixel's centre to the shape's rim."""
+    """Share of each pixel that a shape covers, from the distance of the pixel's centre to the shape's rim.
+
+    Parameters
+    ----------
+    distance : numpy.ndarray, ``[rows, columns]``
+        As the functions above return it.
+    pixels_per_unit : float
+        Scale of the picture.
+
+    Returns
+    -------
+    numpy.ndarray, ``[rows, columns]``
+        From 0 to 1; the rim is one pixel soft.
+    """
     return np.clip(0.5 - distance * pixels_per_unit, 0.0, 1.0)

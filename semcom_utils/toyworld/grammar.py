@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semcom_utils.checks import one_of
+from semcom_utils.checks import numpy_generator, one_of
 
 from .scene import COLOURS, GROUNDS, KINDS, PATTERNS, POSES, Description
 
@@ -67,34 +67,75 @@ VOCABULARY = tuple(
 
 @dataclass(frozen=True)
 class Word:
-    """What a caption says of one thing: everything but where it stands."""
+    """What a caption says of one thing: everything but where it stands.
+
+    Parameters
+    ----------
+    kind, colour : str
+        Keys of ``KINDS`` and ``COLOURS``.
+    pose : str, optional
+        One of ``POSES``, for a robot; no other kind has one.
+    texture : str, optional
+        One of ``PATTERNS``.
+
+    Raises
+    ------
+    ValueError
+        If a word is none of the grammar's, or a robot has no pose.
+    """
 
     kind: str
     colour: str
     pose: str | None = None
     texture: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("kind", self.kind, KINDS)
         one_of("colour", self.colour, COLOURS)
         one_of("pose", self.pose, POSES if self.kind == "robot" else (None,))
         one_of("texture", self.texture, (None, *PATTERNS))
 
     def text(self, kind: str | None = None) -> str:
-        """Name the thing, with its article; ``kind`` is a synonym to use."""
+        """Name the thing, with its article.
+
+        Parameters
+        ----------
+        kind : str, optional
+            A synonym to use.
+
+        Returns
+        -------
+        str
+            Such as "an orange robot waving".
+        """
         words = [word for word in (self.texture, self.colour, kind or self.kind, self.pose) if word]
         return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a caption states: the ground, and the things from left to right (``inside``: the first is in the second)."""
+    """What a caption states.
+
+    Parameters
+    ----------
+    ground : str
+        Key of ``GROUNDS``.
+    things : tuple of Word
+        One to three, from left to right.
+    inside : bool
+        Whether the first of two is in the second, a bucket.
+
+    Raises
+    ------
+    ValueError
+        If this is no meaning of the grammar.
+    """
 
     ground: str
     things: tuple[Word, ...]
     inside: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("ground", self.ground, GROUNDS)
         things = self.things if isinstance(self.things, tuple) else ()
         if not 1 <= len(things) <= 3 or not all(isinstance(thing, Word) for thing in things):
@@ -104,12 +145,34 @@ class Meaning:
             raise ValueError(f"inside must be False unless things are a dog or a ball, then a bucket, got {kinds}")
 
     def canonical(self) -> str:
-        """The meaning's one canonical caption."""
+        """The meaning's one canonical caption.
+
+        Returns
+        -------
+        str
+            Two meanings are equal exactly if these are.
+        """
         return f"{_join([thing.text() for thing in self.things], self.inside)} on {self.ground}"
 
 
 def meaning(description: Description) -> Meaning:
-    """What a caption of the scene can state."""
+    """What a caption of the scene can state.
+
+    Parameters
+    ----------
+    description : Description
+        The scene.
+
+    Returns
+    -------
+    Meaning
+        The description without places and without what no word says.
+
+    Raises
+    ------
+    ValueError
+        If ``description`` is none.
+    """
     if not isinstance(description, Description):
         raise ValueError(f"description must be a Description, got {type(description).__name__}")
     words = tuple(
@@ -120,16 +183,49 @@ def meaning(description: Description) -> Meaning:
 
 
 def caption(description: Description) -> str:
-    """The canonical caption of a scene."""
+    """The canonical caption of a scene.
+
+    Parameters
+    ----------
+    description : Description
+        The scene.
+
+    Returns
+    -------
+    str
+        See :meth:`Meaning.canonical`.
+
+    Raises
+    ------
+    ValueError
+        If ``description`` is none.
+    """
     return meaning(description).canonical()
 
 
 def paraphrase(statement: Meaning | Description, rng: np.random.Generator) -> str:
-    """Write a meaning in one of the grammar's ways, drawn at random."""
+    """Write a meaning in one of the grammar's ways, drawn at random.
+
+    Parameters
+    ----------
+    statement : Meaning or Description
+        What to say.
+    rng : numpy.random.Generator
+        Chooses synonyms, relation and order.
+
+    Returns
+    -------
+    str
+        A caption that :func:`parse_caption` reads back to the same meaning.
+
+    Raises
+    ------
+    ValueError
+        If ``statement`` is neither, or ``rng`` is no ``numpy.random.Generator``.
+    """
     if not isinstance(statement, Meaning | Description):
         raise ValueError(f"statement must be a Meaning or a Description, got {type(statement).__name__}")
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    numpy_generator("rng", rng)
     said = meaning(statement) if isinstance(statement, Description) else statement
     names = [
         thing.text(str(rng.choice([thing.kind, *SYNONYMS[thing.kind]])) if rng.random() < 0.4 else None)
@@ -157,11 +253,17 @@ def parse_caption(text: str) -> Meaning:
     Returns
     -------
     Meaning
+        What it states.
 
     Raises
     ------
     ValueError
         If the text is not of the grammar; the message quotes the part that could not be read.
+
+    Examples
+    --------
+    >>> parse_caption("A photo of a blue block right of a red ball on sand").canonical()
+    'a red ball and a blue cube on sand'
     """
     if not isinstance(text, str):
         raise ValueError(f"text must be a caption, got {text!r}")

@@ -153,7 +153,23 @@ def control_picture(array: np.ndarray, kind: str) -> np.ndarray:
 
 
 def draw_edges(array: np.ndarray) -> np.ndarray:
-    """Grey picture, uint8 [rows, columns, 3], of numbers in [0, 1] (edges, or inverse depth)."""
+    """Grey picture of numbers in [0, 1]: edges, or inverse depth.
+
+    Parameters
+    ----------
+    array : array_like
+        ``[rows, columns]`` in [0, 1].
+
+    Returns
+    -------
+    numpy.ndarray
+        Uint8 ``[rows, columns, 3]``.
+
+    Raises
+    ------
+    ValueError
+        If ``array`` is not of that shape and range.
+    """
     values = finite_array("array", array, low=0.0)
     if values.ndim != 2 or not values.size or values.max() > 1:
         raise ValueError(f"array must be [rows, columns] in [0, 1], got shape {values.shape}" + _range(values))
@@ -161,7 +177,23 @@ def draw_edges(array: np.ndarray) -> np.ndarray:
 
 
 def draw_segmentation(labels: np.ndarray) -> np.ndarray:
-    """Coloured picture, uint8 [rows, columns, 3], of class numbers [rows, columns]."""
+    """Coloured picture of class numbers.
+
+    Parameters
+    ----------
+    labels : array_like
+        Whole numbers ``[rows, columns]``, index into :data:`~semcom_utils.toyworld.rendering.CLASSES`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Uint8 ``[rows, columns, 3]``, in the colours of :data:`PALETTE`.
+
+    Raises
+    ------
+    ValueError
+        If ``labels`` are not of that shape, or no classes.
+    """
     values = np.asarray(labels)
     if values.ndim != 2 or not values.size or values.dtype.kind not in "iu":
         raise ValueError(f"labels must be whole numbers [rows, columns], got {values.dtype} of shape {values.shape}")
@@ -171,7 +203,7 @@ def draw_segmentation(labels: np.ndarray) -> np.ndarray:
 
 
 def draw_pose(keypoints: np.ndarray, size: int = SIZE) -> np.ndarray:
-    """Figures of coloured strokes on black, uint8 [size, size, 3], one stroke between two visible joints.
+    """Figures of coloured strokes on black, one stroke between two visible joints.
 
     Parameters
     ----------
@@ -179,6 +211,16 @@ def draw_pose(keypoints: np.ndarray, size: int = SIZE) -> np.ndarray:
         [figures, 14, 3]: column, row (pixels of a picture of 64x64) and visibility of each joint.
     size : int
         Side of the picture in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        Uint8 ``[size, size, 3]``.
+
+    Raises
+    ------
+    ValueError
+        If ``keypoints`` are not of that shape, or not finite.
     """
     joints = np.asarray(keypoints, dtype=float)
     if joints.ndim != 3 or joints.shape[1:] != (len(JOINTS), 3):
@@ -203,7 +245,7 @@ def draw_pose(keypoints: np.ndarray, size: int = SIZE) -> np.ndarray:
 
 
 def canny(image: np.ndarray, sigma: float = 1.0) -> np.ndarray:
-    """Edges by Canny's detector (Canny, 1986), as scikit-image has it, bool [rows, columns].
+    """Edges by Canny's detector (Canny, 1986), as scikit-image has it.
 
     Parameters
     ----------
@@ -211,6 +253,16 @@ def canny(image: np.ndarray, sigma: float = 1.0) -> np.ndarray:
         Float [3, rows, columns] in [0, 1].
     sigma : float
         Standard deviation of the blur that comes first, in pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        Bool ``[rows, columns]``.
+
+    Raises
+    ------
+    ValueError
+        If ``image`` is not of that shape and range.
     """
     from skimage.feature import canny as detector
 
@@ -223,7 +275,18 @@ def canny(image: np.ndarray, sigma: float = 1.0) -> np.ndarray:
 
 
 def soften(edges: np.ndarray) -> np.ndarray:
-    """Edges [rows, columns] that fall off within two pixels, float32, as an average over annotators' drawings does."""
+    """Edges that fall off within two pixels, as an average over annotators' drawings does.
+
+    Parameters
+    ----------
+    edges : numpy.ndarray
+        Bool ``[rows, columns]``.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float32 ``[rows, columns]``: exp(-d^2 / 2) at distance d, in pixels, to the nearest edge; 0 if there is none.
+    """
     from scipy import ndimage
 
     lines = np.asarray(edges, dtype=bool)

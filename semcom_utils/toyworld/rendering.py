@@ -108,10 +108,17 @@ def render(description: Description) -> Scene:
     Parameters
     ----------
     description : Description
+        What the scene holds.
 
     Returns
     -------
     Scene
+        The picture, and everything that is known about it.
+
+    Raises
+    ------
+    ValueError
+        If ``description`` is none.
     """
     if not isinstance(description, Description):
         raise ValueError(f"description must be a Description, got {type(description).__name__}")
@@ -151,7 +158,7 @@ def render(description: Description) -> Scene:
         instances[window][solid] = place + 1
         segmentation[window][solid] = CLASSES.index(thing.kind)
         disparity[window][solid] = (thing.y - HORIZON) / (SIZE - HORIZON)
-        if thing.kind == "robot":
+        if thing.pose is not None:  # a robot
             skeleton = SKELETONS[thing.pose]
             joints.append((place, thing.x + scale * skeleton[:, 0], thing.y - scale * skeleton[:, 1]))
     return Scene(

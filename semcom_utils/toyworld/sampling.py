@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 
-from semcom_utils.checks import one_of, positive_integer, real_number
+from semcom_utils.checks import numpy_generator, one_of, positive_integer, real_number
 
 from .grammar import Meaning, meaning
 from .rendering import Scene, render
@@ -46,6 +47,21 @@ def split_of(said: Meaning | Description) -> str:
     """Split that a scene belongs to, by what is said of it: the ground and each thing's colour and kind.
 
     Of all combinations that hold no unseen pair, a fixed tenth, chosen by a checksum, is held out as ``combinations``.
+
+    Parameters
+    ----------
+    said : Meaning or Description
+        A scene, or what a caption states of it.
+
+    Returns
+    -------
+    str
+        One of :data:`SPLITS`.
+
+    Raises
+    ------
+    ValueError
+        If ``said`` is neither.
     """
     if not isinstance(said, Meaning | Description):
         raise ValueError(f"said must be a Meaning or a Description, got {type(said).__name__}")
@@ -69,6 +85,7 @@ def random_description(
     Parameters
     ----------
     rng : numpy.random.Generator
+        Source of the scene.
     split : str or None
         One of :data:`SPLITS`; None for scenes of all of them, as they come.
     things : int, optional
@@ -82,6 +99,7 @@ def random_description(
     Returns
     -------
     Description
+        A scene of that split.
 
     Raises
     ------
@@ -91,8 +109,7 @@ def random_description(
     one_of("split", split, (*SPLITS, None))
     if things is not None:
         one_of("things", things, (1, 2, 3))
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    numpy_generator("rng", rng)
     real_number("textured", textured, low=0.0, high=1.0)
     real_number("inside", inside, low=0.0, high=1.0)
     while True:
@@ -131,14 +148,40 @@ def _thing(rng: np.random.Generator, kind: str, x: float, y: float, textured: fl
     return Thing(kind, colour, float(x), float(y), pose, texture)
 
 
-def describe(seed: int, split: str = "train", **options) -> Description:
-    """Draw the scene of a seed, without rendering it; arguments as for :func:`scene`."""
+def describe(seed: int, split: str = "train", **options: Any) -> Description:
+    """Draw the scene of a seed, without rendering it.
+
+    Parameters
+    ----------
+    seed : int
+        At least 0. Equal seeds of different splits give different scenes.
+    split : str
+        One of :data:`SPLITS`.
+    **options
+        ``things``, ``textured`` and ``inside``, as for :func:`random_description`.
+
+    Returns
+    -------
+    Description
+        The same on every machine.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+
+    Examples
+    --------
+    >>> from semcom_utils.toyworld import caption
+    >>> caption(describe(7))
+    'a green ball and a purple cube on snow'
+    """
     one_of("split", split, SPLITS)
     rng = np.random.default_rng([SPLITS.index(split), positive_integer("seed", seed, low=0)])
     return random_description(rng, split, **options)
 
 
-def scene(seed: int, split: str = "train", **options) -> Scene:
+def scene(seed: int, split: str = "train", **options: Any) -> Scene:
     """Draw and render the scene of a seed, bit for bit the same on every machine.
 
     Parameters
@@ -148,7 +191,17 @@ def scene(seed: int, split: str = "train", **options) -> Scene:
     split : str
         One of :data:`SPLITS`.
     **options
-        For :func:`random_description`.
+        ``things``, ``textured`` and ``inside``, as for :func:`random_description`.
+
+    Returns
+    -------
+    Scene
+        The picture, and everything that is known about it.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
     return render(describe(seed, split, **options))
 
@@ -160,6 +213,16 @@ def subject(number: int) -> tuple[str, str, Texture]:
     ----------
     number : int
         0 to 29.
+
+    Returns
+    -------
+    tuple
+        Kind (str), colour (str) and :class:`Texture`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such subject.
     """
     if positive_integer("number", number, low=0) >= SUBJECTS:
         raise ValueError(f"number must be below {SUBJECTS}, got {number!r}")
@@ -171,7 +234,25 @@ def subject(number: int) -> tuple[str, str, Texture]:
 
 
 def subject_scene(number: int, view: int) -> Scene:
-    """A picture of a subject alone, on a ground and in a place that depend on ``view`` (0, 1, 2, ...)."""
+    """A picture of a subject alone.
+
+    Parameters
+    ----------
+    number : int
+        The subject, 0 to 29.
+    view : int
+        At least 0; decides the ground and the place.
+
+    Returns
+    -------
+    Scene
+        The same for the same numbers.
+
+    Raises
+    ------
+    ValueError
+        If there is no such subject, or ``view`` is no whole number of at least 0.
+    """
     kind, colour, texture = subject(number)
     rng = np.random.default_rng([8_2023, number, positive_integer("view", view, low=0)])
     ground = str(rng.choice(list(GROUNDS)))

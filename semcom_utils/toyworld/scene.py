@@ -71,13 +71,18 @@ class Texture:
         RGB in [0, 1] of the pattern's marks.
     period : float
         Distance of the marks in units of length, in [0.1, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of the above.
     """
 
     pattern: str
     colour: tuple[float, float, float] = (0.97, 0.97, 0.97)
     period: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("pattern", self.pattern, PATTERNS)
         real_number("period", self.period, low=0.1, high=1.0)
         if not isinstance(self.colour, list | tuple) or len(self.colour) != 3:
@@ -100,6 +105,12 @@ class Thing:
     pose : str, optional
         One of :data:`POSES`, for a robot; no other kind has one.
     texture : Texture, optional
+        What it wears over its colour.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of the above.
     """
 
     kind: str
@@ -109,7 +120,7 @@ class Thing:
     pose: str | None = None
     texture: Texture | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("kind", self.kind, KINDS)
         one_of("colour", self.colour, COLOURS)
         real_number("x", self.x, low=0.0, high=SIZE)
@@ -144,13 +155,18 @@ class Description:
         From left to right; one to three of them.
     inside : bool
         Whether the first of two things sits in the second, which is a bucket ("a dog in a bucket").
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of the above, or the things do not stand from left to right.
     """
 
     ground: str
     things: tuple[Thing, ...]
     inside: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("ground", self.ground, GROUNDS)
         things = tuple(self.things) if isinstance(self.things, list | tuple) else ()
         if not 1 <= len(things) <= 3 or not all(isinstance(thing, Thing) for thing in things):

@@ -61,8 +61,19 @@ BLACK, WHITE = (0.10, 0.10, 0.12), (0.97, 0.97, 0.97)
 
 
 class Part(NamedTuple):
-    """One flat shape: ``distance`` [rows, columns] in units, ``brightness`` (a number, or one for each pixel), and
-    ``colour``, which is None for the thing's own; ``wears`` tells whether the thing's texture lies on it."""
+    """One flat shape.
+
+    Attributes
+    ----------
+    distance : numpy.ndarray, ``[rows, columns]``
+        Signed distance of each pixel to its rim, in units of length.
+    brightness : numpy.ndarray or float
+        Factor of the colour, for each pixel or for all.
+    colour : tuple of float, optional
+        RGB in [0, 1]; None for the thing's own.
+    wears : bool
+        Whether the thing's texture lies on it.
+    """
 
     distance: np.ndarray
     brightness: np.ndarray | float
@@ -71,32 +82,45 @@ class Part(NamedTuple):
 
 
 def parts(thing: Thing, x: np.ndarray, y: np.ndarray) -> list[Part]:
-    """Shapes of a thing, from back to front, at the coordinates ``x``, ``y`` [rows, columns] in its own units."""
+    """Shapes of a thing.
+
+    Parameters
+    ----------
+    thing : Thing
+        What to draw.
+    x, y : numpy.ndarray, ``[rows, columns]``
+        Coordinates of the pixels in the thing's own units.
+
+    Returns
+    -------
+    list of Part
+        From back to front.
+    """
     return _DRAW[thing.kind](thing, x, y)
 
 
-def _ball(thing, x, y):
+def _ball(thing: Thing, x: np.ndarray, y: np.ndarray) -> list[Part]:
     u, v = x / 0.5, (y - 0.5) / 0.5
     depth = np.sqrt(np.maximum(1 - u * u - v * v, 0))
     light = np.maximum(-0.45 * u + 0.60 * v + 0.66 * depth, 0)  # from the upper left, in front
     return [Part(ellipse(x, y, (0, 0.5), (0.5, 0.5)), 0.62 + 0.48 * light)]
 
 
-def _cube(thing, x, y):
+def _cube(thing: Thing, x: np.ndarray, y: np.ndarray) -> list[Part]:
     front = [(-0.52, 0.0), (0.28, 0.0), (0.28, 0.72), (-0.52, 0.72)]
     side = [(0.28, 0.0), (0.52, 0.18), (0.52, 0.92), (0.28, 0.72)]
     top = [(-0.52, 0.72), (0.28, 0.72), (0.52, 0.92), (-0.28, 0.92)]
     return [Part(polygon(x, y, top), 1.12), Part(polygon(x, y, side), 0.62), Part(polygon(x, y, front), 0.92)]
 
 
-def _cone(thing, x, y):
+def _cone(thing: Thing, x: np.ndarray, y: np.ndarray) -> list[Part]:
     light = 0.88 - 0.50 * x / np.maximum(0.5 * (1.1 - y), 0.15)
     body = np.maximum(polygon(x, y, [(-0.5, 0.1), (0.5, 0.1), (0.0, 1.10)]), 0.1 - y)
     foot = ellipse(x, y, (0, 0.11), (0.5, 0.11))
     return [Part(np.minimum(body, foot), np.clip(light, 0.6, 1.12))]
 
 
-def _bucket(thing, x, y):
+def _bucket(thing: Thing, x: np.ndarray, y: np.ndarray) -> list[Part]:
     outline = polygon(x, y, [(-0.34, 0.06), (0.34, 0.06), (0.5, 0.78), (-0.5, 0.78)])
     wall = np.minimum(outline, ellipse(x, y, (0, 0.07), (0.34, 0.07)))
     light = np.clip(0.90 - 0.45 * x, 0.6, 1.1)
@@ -107,7 +131,7 @@ def _bucket(thing, x, y):
     ]
 
 
-def _dog(thing, x, y):
+def _dog(thing: Thing, x: np.ndarray, y: np.ndarray) -> list[Part]:
     shade = np.clip(0.80 + 0.35 * (y - 0.45), 0.6, 1.05)
     far_legs = np.minimum(
         capsule(x, y, (-0.24, 0.35), (-0.20, 0.06), 0.06), capsule(x, y, (0.24, 0.35), (0.30, 0.06), 0.06)
@@ -129,12 +153,11 @@ def _dog(thing, x, y):
     ]
 
 
-def _robot(thing, x, y):
-    joints = SKELETONS[thing.pose]
-    limbs = None
+def _robot(thing: Thing, x: np.ndarray, y: np.ndarray) -> list[Part]:
+    joints = [(float(column), float(row)) for column, row in SKELETONS[thing.pose]]  # type: ignore[index]  # it has one
+    limbs = np.full(x.shape, np.inf)
     for start, end in BONES:
-        bone = capsule(x, y, tuple(joints[start]), tuple(joints[end]), 0.075)
-        limbs = bone if limbs is None else np.minimum(limbs, bone)
+        limbs = np.minimum(limbs, capsule(x, y, joints[start], joints[end], 0.075))
     trunk = polygon(x, y, [(-0.20, 0.44), (0.20, 0.44), (0.24, 0.96), (-0.24, 0.96)])
     head = polygon(x, y, [(-0.19, 1.03), (0.19, 1.03), (0.19, 1.37), (-0.19, 1.37)])
     visor = polygon(x, y, [(-0.14, 1.13), (0.14, 1.13), (0.14, 1.28), (-0.14, 1.28)])

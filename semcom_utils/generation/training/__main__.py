@@ -17,73 +17,28 @@ import numpy as np
 import torch
 from PIL import Image
 
+from semcom_utils.paths import MODELS, ROOT
+
+from ..checksums import seal
+from ..roles import recipe_class, trainable
 from .card import read_figures, targets_reached, write_card
-from .loop import Recipe, train
+from .loop import forget_origin, train
 
-MODELS = Path(__file__).parents[3] / "data" / "models"
-SCRATCH = Path(__file__).parents[3] / "scratch"
-
-
-def recipe(role: str, scratch: Path, models: Path, scenes: int) -> Recipe:
-    """Make the recipe of a role; it reads the checkpoints that it stands on from ``models``."""
-    if role == "autoencoder":
-        from .autoencoder import Autoencoder
-
-        return Autoencoder(scratch, scenes)
-    if role == "clip":
-        from .clip import Clip
-
-        return Clip(scratch, scenes)
-    if role == "detector":
-        from .detector import Detector
-
-        return Detector(scratch, scenes)
-    if role == "captioner":
-        from .captioner import Captioner
-
-        return Captioner(scratch, scenes)
-    if role == "depth":
-        from .maps import Depth
-
-        return Depth(scratch, scenes)
-    if role == "soft-edges":
-        from .maps import SoftEdges
-
-        return SoftEdges(scratch, scenes)
-    if role == "segmentation":
-        from .maps import Parser
-
-        return Parser(scratch, scenes)
-    if role == "controlnet":
-        from .controlnet import ControlNet
-
-        return ControlNet(models / "mini-text-to-image", models / "mini-autoencoder", scratch, scenes, models)
-    if role == "receiver":
-        from .receiver import Receiver
-
-        return Receiver(models / "mini-text-to-image", models / "mini-autoencoder", scratch, scenes)
-    from .text_to_image import TextToImage
-
-    return TextToImage(models / "mini-autoencoder", scratch, scenes, models / "mini-detector")
+#: Where scenes and half-trained models are kept.
+SCRATCH = ROOT / "scratch"
 
 
-ROLES = (
-    "autoencoder",
-    "detector",
-    "text-to-image",
-    "receiver",
-    "clip",
-    "captioner",
-    "depth",
-    "soft-edges",
-    "segmentation",
-    "controlnet",
-)
+def main(arguments: list[str] | None = None) -> None:
+    """Train what the command line asks for, and write weights, pictures, card and sums into ``data/models``.
 
-
-def main() -> None:
+    Parameters
+    ----------
+    arguments : list of str, optional
+        In place of the command line's.
+    """
+    known = list(trainable())
     parser = argparse.ArgumentParser(prog="python -m semcom_utils.generation.training", description=__doc__)
-    parser.add_argument("roles", nargs="*", metavar="ROLE", help=f"one of {', '.join(ROLES)}; all that wait by default")
+    parser.add_argument("roles", nargs="*", metavar="ROLE", help=f"one of {', '.join(known)}; all that wait by default")
     parser.add_argument("--steps", type=int, help="length of the whole run (default: the recipe's)")
     parser.add_argument(
         "--minutes", type=float, default=float("inf"), help="plan the run to end within so many minutes"
@@ -98,15 +53,15 @@ def main() -> None:
     parser.add_argument(
         "--evaluate-only", action="store_true", help="figures, pictures and card of what is in scratch/training"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(arguments)
     for role in arguments.roles:
-        if role not in ROLES:
-            parser.error(f"ROLE must be one of {', '.join(ROLES)}, got {role!r}")
+        if role not in known:
+            parser.error(f"ROLE must be one of {', '.join(known)}, got {role!r}")
     torch.set_num_threads(arguments.threads)
-    waiting = arguments.roles or [role for role in ROLES if not targets_reached(MODELS / f"mini-{role}")]
+    waiting = arguments.roles or [role for role in known if not targets_reached(MODELS / f"mini-{role}")]
     for role in waiting:
         folder = MODELS / f"mini-{role}"
-        made = recipe(role, SCRATCH / "scenes", MODELS, arguments.scenes)
+        made = recipe_class(role)(SCRATCH / "scenes", arguments.scenes, MODELS)
         earlier = read_figures(folder) if arguments.more else None
         model, report = train(
             made,
@@ -122,16 +77,23 @@ def main() -> None:
         pictures = made.pictures(model, torch.device(arguments.device))
         folder.mkdir(parents=True, exist_ok=True)
         made.save(model.cpu(), folder)
+        forget_origin(folder)
         if pictures is not None:
             save_grid(pictures, folder / "samples.png")
         write_card(folder, made, report, figures, earlier, device=arguments.device)
-        from ..checksums import seal
-
         seal(folder)
 
 
 def save_grid(pictures: np.ndarray, path: Path) -> None:
-    """Write pictures [rows, columns, 3, height, width] in [0, 1] as one PNG."""
+    """Write pictures as one PNG.
+
+    Parameters
+    ----------
+    pictures : numpy.ndarray
+        Float ``[rows, columns, 3, height, width]`` in [0, 1]; what lies outside is cut.
+    path : pathlib.Path
+        Of the file.
+    """
     rows, columns, _, height, width = pictures.shape
     grid = np.round(255 * np.clip(pictures, 0, 1)).astype(np.uint8).transpose(0, 3, 1, 4, 2)
     Image.fromarray(grid.reshape(rows * height, columns * width, 3)).save(path)

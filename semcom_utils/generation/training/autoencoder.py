@@ -9,19 +9,29 @@ import torch
 from skimage.color import rgb2hsv
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 
 from .data import Scenes
 from .loop import Recipe
 
-__all__ = ["Autoencoder", "hue_error"]
+__all__ = ["AutoencoderRecipe", "hue_error"]
 
 
-class Autoencoder(Recipe):
+class AutoencoderRecipe(Recipe):
     """A variational autoencoder whose evidence bound assumes pixel noise of variance ``pixel_variance``.
 
     The bound weighs distortion against the latents' information, so each latent channel's aggregate stays near N(0, 1),
     which is what the diffusion model and the analog channel want. Two thirds of the run sees crops of 32x32 around
     things, four for the price of a picture; the rest sees whole pictures, whose group-norm statistics differ.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (none).
     """
 
     role = "autoencoder"
@@ -30,8 +40,20 @@ class Autoencoder(Recipe):
     weight_decay = 0.0
     pixel_variance = 3e-4
     targets = {"psnr_db": (30.0, np.inf), "hue_error_degrees": (0.0, 5.0)}
+    about = "an autoencoder (`diffusers.AutoencoderKL`) between pictures of 3x64x64 numbers and latents of 16x8x8"
+    limits = "It knows the toy world only. Outside of it, colours and fine structure are lost."
+    samples = "pictures of `combinations` above, the same after encoding and decoding below"
+    meanings = {
+        "psnr_db": "PSNR after encoding and decoding, dB, mean of 256 pictures (`combinations`)",
+        "psnr_db_lowest": "the lowest of them",
+        "hue_error_degrees": "mean error of hue on coloured pixels of things, degrees",
+        "latent_mean": "mean of the latents, before `scaling_factor`",
+        "latent_std": "their standard deviation",
+        "latent_std_lowest_channel": "that of the channel where it is lowest",
+        "latent_std_highest_channel": "that of the channel where it is highest",
+    }
 
-    def __init__(self, scratch: Path | None = None, scenes: int = 30_000):
+    def __init__(self, scratch: Path | None = None, scenes: int = 30_000, models: Path = MODELS) -> None:
         self.scenes = Scenes("train", scenes, scratch)
         self.held_out = Scenes("combinations", 256, scratch)
 
@@ -53,7 +75,20 @@ class Autoencoder(Recipe):
         )
 
     def batch(self, progress: float, rng: np.random.Generator) -> torch.Tensor:
-        """Pictures in [-1, 1]: 32 crops of 32x32, later 8 whole ones."""
+        """Pictures to learn from: 32 crops of 32x32 around things, in the last third of a run 8 whole ones.
+
+        Parameters
+        ----------
+        progress : float
+            Share of the run that is done, in [0, 1).
+        rng : numpy.random.Generator
+            Chooses scenes and crops.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, 3, rows, columns]`` in [-1, 1].
+        """
         whole = progress > 2 / 3
         chosen = rng.integers(len(self.scenes), size=8 if whole else 32)
         images = self.scenes.images[np.sort(chosen)]
@@ -68,7 +103,9 @@ class Autoencoder(Recipe):
             images = np.stack(crops)
         return torch.from_numpy(np.ascontiguousarray(images)).float() / 127.5 - 1
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         x = self.batch(progress, rng).to(device)
         posterior = model.encode(x).latent_dist
         x_hat = model.decode(posterior.sample()).sample
@@ -77,7 +114,7 @@ class Autoencoder(Recipe):
         return distortion + posterior.kl().sum() / x.numel()
 
     @torch.no_grad()
-    def evaluate(self, model, device):
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         x = torch.from_numpy(np.array(self.held_out.images)).float() / 255
         latents = model.encode((x * 2 - 1).to(device)).latent_dist.sample(torch.Generator(device).manual_seed(0))
         x_hat = (model.decode(latents).sample.cpu() / 2 + 0.5).clamp(0, 1)
@@ -94,20 +131,20 @@ class Autoencoder(Recipe):
         }
 
     @torch.no_grad()
-    def pictures(self, model, device):
+    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
         x = torch.from_numpy(np.array(self.held_out.images[:10])).float() / 255
         x_hat = (model.decode(model.encode((x * 2 - 1).to(device)).latent_dist.mean).sample.cpu() / 2 + 0.5).clamp(0, 1)
         return np.stack([x.numpy(), x_hat.numpy()])
 
     @torch.no_grad()
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         # The pipelines multiply latents by this factor, after which their variance is one.
         x = torch.from_numpy(np.array(self.held_out.images)).to(next(model.parameters())) / 127.5 - 1
         latents = model.encode(x).latent_dist.sample(torch.Generator().manual_seed(0))
         model.register_to_config(scaling_factor=round(1 / float(latents.std()), 4))
         model.half().save_pretrained(folder, safe_serialization=True)
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from diffusers import AutoencoderKL
 
         return AutoencoderKL.from_pretrained(folder, dtype=torch.float32)
@@ -123,6 +160,11 @@ def hue_error(images: np.ndarray, others: np.ndarray, masks: np.ndarray) -> floa
     masks : numpy.ndarray
         Bool [batch, rows, columns]: where the things are. Pixels with a saturation below 0.3 in ``images`` have no hue
         to speak of and are left out.
+
+    Returns
+    -------
+    float
+        0 to 180.
     """
     hsv, other = rgb2hsv(images, channel_axis=1), rgb2hsv(others, channel_axis=1)
     coloured = masks & (hsv[:, 1] > 0.3) & (hsv[:, 2] > 0.2)

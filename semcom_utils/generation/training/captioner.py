@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 
 from .clip import MEAN, STD, normalise
 from .data import Scenes
 from .loop import Recipe
 from .tokens import LENGTH, bert_tokenizer
 
-__all__ = ["Captioner"]
+__all__ = ["CaptionerRecipe"]
 
 
-class Captioner(Recipe):
-    """BLIP (Li et al., 2022), its captioning half: a vision transformer and a text decoder that looks at it."""
+class CaptionerRecipe(Recipe):
+    """BLIP (Li et al., 2022), its captioning half: a vision transformer and a text decoder that looks at it.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (none).
+    """
 
     role = "captioner"
     steps = 8000
@@ -24,11 +37,19 @@ class Captioner(Recipe):
     weight_decay = 1e-3
     batch_size = 64
     targets = {"exact": (0.90, 1.0)}
+    about = "a captioner (`transformers.BlipForConditionalGeneration`) that writes the canonical caption of a picture"
+    limits = (
+        "It can say what the toy world's grammar can say, and is trusted least where a kind has a colour that it "
+        "never had in training (see `exact_attributes`)."
+    )
+    meanings = {
+        "exact": "share of captions right word for word (400 scenes)",
+    }
 
-    def __init__(self, scratch=None, scenes: int = 60_000):
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
         self.scenes, self.tokenizer = Scenes("train", scenes, scratch), bert_tokenizer()
 
-    def build(self):
+    def build(self) -> torch.nn.Module:
         from transformers import BlipConfig, BlipForConditionalGeneration
 
         width, tokens = 128, self.tokenizer
@@ -62,7 +83,9 @@ class Captioner(Recipe):
             )
         )
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         chosen = np.sort(rng.integers(len(self.scenes), size=self.batch_size))
         captions = [toyworld.caption(self.scenes.description(index)) for index in chosen]
         tokens = self.tokenizer(captions, padding=True, return_tensors="pt")
@@ -77,14 +100,29 @@ class Captioner(Recipe):
         ).loss
 
     @torch.no_grad()
-    def describe(self, model, pictures: np.ndarray, device) -> list[str]:
-        """Captions of pictures [batch, 3, 64, 64] in [0, 1]."""
+    def describe(self, model: torch.nn.Module, pictures: np.ndarray, device: torch.device) -> list[str]:
+        """Captions of pictures, the likeliest word by word.
+
+        Parameters
+        ----------
+        model : transformers.BlipForConditionalGeneration
+            In evaluation mode, on ``device``.
+        pictures : numpy.ndarray
+            ``[batch, 3, 64, 64]`` in [0, 1].
+        device : torch.device
+            Where the model computes.
+
+        Returns
+        -------
+        list of str
+            One a picture.
+        """
         ids = model.generate(
             pixel_values=normalise(255 * pictures).to(device), max_length=LENGTH + 1, num_beams=1, do_sample=False
         )
         return [text.replace(" ,", ",") for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
-    def evaluate(self, model, device):
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         figures = {}
         for split in toyworld.SPLITS:
             scenes = [toyworld.scene(seed, split) for seed in range(1_000_000, 1_000_400)]
@@ -93,7 +131,7 @@ class Captioner(Recipe):
         figures["exact"] = figures["exact_combinations"]
         return figures
 
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         from transformers import BlipImageProcessorPil
 
         model.half().save_pretrained(folder, safe_serialization=True)
@@ -101,7 +139,7 @@ class Captioner(Recipe):
         size = {"height": toyworld.SIZE, "width": toyworld.SIZE}
         BlipImageProcessorPil(size=size, image_mean=[MEAN] * 3, image_std=[STD] * 3).save_pretrained(folder)
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from transformers import BlipForConditionalGeneration
 
         return BlipForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 
 from .data import Scenes
 from .loop import Recipe
 from .tokens import LENGTH, clip_tokenizer
 
-__all__ = ["Clip", "misstatement"]
+__all__ = ["ClipRecipe", "features", "misstatement", "normalise"]
 
 #: What the image processors subtract and divide by, for all three colours.
 MEAN, STD = 0.5, 0.5
@@ -23,6 +26,18 @@ def misstatement(said: toyworld.Meaning, rng: np.random.Generator) -> toyworld.M
     """Change one fact of a meaning: a colour, a kind, the ground, or which of two things has which colour.
 
     Random captions differ in so much that a model can tell them apart by counting words; these it must read.
+
+    Parameters
+    ----------
+    said : toyworld.Meaning
+        What is right.
+    rng : numpy.random.Generator
+        Draws which fact, and what it becomes.
+
+    Returns
+    -------
+    toyworld.Meaning
+        Of as many things.
     """
     things, place = list(said.things), int(rng.integers(len(said.things)))
     choice = rng.integers(4)
@@ -43,8 +58,18 @@ def misstatement(said: toyworld.Meaning, rng: np.random.Generator) -> toyworld.M
     return replace(said, things=tuple(things))
 
 
-class Clip(Recipe):
-    """Contrastive training (Radford et al., 2021); each picture also sees one misstatement of its own caption."""
+class ClipRecipe(Recipe):
+    """Contrastive training (Radford et al., 2021); each picture also sees one misstatement of its own caption.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (none).
+    """
 
     role = "clip"
     steps = 6000
@@ -52,11 +77,23 @@ class Clip(Recipe):
     weight_decay = 0.02
     batch_size = 128
     targets = {"retrieval_of_100": (0.90, 1.0)}
+    about = "a contrastive image-text model (`transformers.CLIPModel`): how well does a caption fit a picture?"
+    limits = (
+        "It understands the toy world's grammar only. No training picture was darkened, blurred or noisy, and on "
+        "such pictures it errs more often: the book's chapter on the toy world measures how much."
+    )
+    meanings = {
+        "retrieval_of_100": "share of pictures whose caption is found among 100 (5 times 100 pictures, `combinations`)",
+        "retrieval_of_100_unseen_attributes": "the same for `attributes`",
+        "prefers_truth_to_misstatement": (
+            "share of pictures that fit their caption better than one with a wrong fact (500)"
+        ),
+    }
 
-    def __init__(self, scratch=None, scenes: int = 60_000):
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
         self.scenes, self.tokenizer = Scenes("train", scenes, scratch), clip_tokenizer()
 
-    def build(self):
+    def build(self) -> torch.nn.Module:
         from transformers import CLIPConfig, CLIPModel
 
         width, end = 128, self.tokenizer.eos_token_id
@@ -83,12 +120,25 @@ class Clip(Recipe):
         )
 
     def tokens(self, captions: list[str]) -> torch.Tensor:
-        """Token numbers [batch, LENGTH]."""
+        """Token numbers of captions.
+
+        Parameters
+        ----------
+        captions : list of str
+            In the grammar of the toy world; what exceeds the length is cut off.
+
+        Returns
+        -------
+        torch.Tensor
+            Int64 ``[batch, LENGTH]``, padded.
+        """
         return self.tokenizer(
             captions, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
         ).input_ids
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         chosen = np.sort(rng.integers(len(self.scenes), size=self.batch_size))
         said = [toyworld.meaning(self.scenes.description(index)) for index in chosen]
         captions = [toyworld.paraphrase(s, rng) for s in said]
@@ -108,7 +158,7 @@ class Clip(Recipe):
         ) / 2
 
     @torch.no_grad()
-    def evaluate(self, model, device):
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         figures = {}
         for split, name in (("combinations", "retrieval_of_100"), ("attributes", "retrieval_of_100_unseen_attributes")):
             right = []
@@ -139,7 +189,7 @@ class Clip(Recipe):
         figures["prefers_truth_to_misstatement"] = float((right > wrong).float().mean())
         return figures
 
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         from transformers import CLIPImageProcessorPil
 
         model.half().save_pretrained(folder, safe_serialization=True)
@@ -152,17 +202,39 @@ class Clip(Recipe):
             image_std=[STD] * 3,
         ).save_pretrained(folder)
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from transformers import CLIPModel
 
         return CLIPModel.from_pretrained(folder, dtype=torch.float32)
 
 
 def normalise(images: np.ndarray) -> torch.Tensor:
-    """Pictures of bytes [batch, 3, rows, columns] as the vision models want them: about -1 to 1."""
+    """Pictures of bytes as the vision models want them: about -1 to 1.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        ``[batch, 3, rows, columns]``, 0 to 255.
+
+    Returns
+    -------
+    torch.Tensor
+        Float32, of that shape.
+    """
     return (torch.from_numpy(np.asarray(images)).float() / 255 - MEAN) / STD
 
 
-def features(output) -> torch.Tensor:
-    """Embedding [batch, dimension], whichever way this release of transformers returns it."""
+def features(output: Any) -> torch.Tensor:
+    """Embedding of a CLIP tower, whichever way this release of transformers returns it.
+
+    Parameters
+    ----------
+    output : torch.Tensor or transformers.utils.ModelOutput
+        What ``get_image_features`` or ``get_text_features`` returned.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[batch, dimension]``.
+    """
     return output if isinstance(output, torch.Tensor) else output.pooler_output

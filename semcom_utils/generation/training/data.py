@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -15,7 +16,18 @@ __all__ = ["Scenes", "to_bytes"]
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
-    """Quantise an image in [0, 1] to 8 bits, as any picture file would."""
+    """Quantise an image to 8 bits, as any picture file would.
+
+    Parameters
+    ----------
+    image : numpy.ndarray
+        In [0, 1], of any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Uint8, of that shape.
+    """
     return np.round(image * 255).astype(np.uint8)
 
 
@@ -27,13 +39,19 @@ class Scenes:
     split : str
         One of ``toyworld.SPLITS``.
     count : int
+        How many.
     folder : pathlib.Path, optional
         Where the pictures are kept between runs; in memory alone if None.
     **options
         For ``toyworld.random_description``.
+
+    Raises
+    ------
+    ValueError
+        If the split is unknown or ``count`` no positive integer.
     """
 
-    def __init__(self, split: str, count: int, folder: Path | None = None, **options):
+    def __init__(self, split: str, count: int, folder: Path | None = None, **options: Any) -> None:
         self.split, self.count, self.options = (
             one_of("split", split, toyworld.SPLITS),
             positive_integer("count", count),
@@ -61,9 +79,31 @@ class Scenes:
         return self.count
 
     def scene(self, index: int) -> toyworld.Scene:
-        """Everything known about one picture (rendered anew, so cheap to keep and exact)."""
+        """Everything known about one picture (rendered anew, so cheap to keep and exact).
+
+        Parameters
+        ----------
+        index : int
+            From 0 to ``count`` - 1.
+
+        Returns
+        -------
+        toyworld.Scene
+            With picture, maps, boxes and caption.
+        """
         return self._scene(int(index))
 
     def description(self, index: int) -> toyworld.Description:
-        """What one picture shows, without rendering it."""
+        """What one picture shows, without rendering it.
+
+        Parameters
+        ----------
+        index : int
+            From 0 to ``count`` - 1.
+
+        Returns
+        -------
+        toyworld.Description
+            Of the same scene.
+        """
         return toyworld.describe(int(index), self.split, **self.options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,22 +11,21 @@ from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_for_object_detection import generalized_box_iou
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 
+from ..judging import THRESHOLD, Judge, box_overlap
+from ..loading import Detector
 from .clip import MEAN, STD, normalise
 from .data import Scenes
 from .loop import Recipe
 
-__all__ = ["LABELS", "Detector", "Judge", "mean_average_precision"]
+__all__ = ["LABELS", "DetectorRecipe", "mean_average_precision"]
 
 #: Class names: colour and kind.
 LABELS = tuple(f"{colour} {kind}" for colour in toyworld.COLOURS for kind in toyworld.KINDS)
-#: Score from which the judge takes a detection for a thing.
-THRESHOLD = 0.5
-#: Overlap (intersection over union) from which two claims are taken to be on one thing.
-SAME = 0.5
 
 
-class Detector(Recipe):
+class DetectorRecipe(Recipe):
     """YOLOS (Fang et al., 2021): a vision transformer with extra tokens, each of which may claim one thing.
 
     Which token is to claim which thing is for the loss to say. YOLOS asks for the cheapest matching, which changes from
@@ -34,6 +34,15 @@ class Detector(Recipe):
     matching then takes over, and settles what happens where strips meet.
 
     A judge must know what it judges: it learns from all splits, the held-out pairs too, and is tested on other seeds.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (none).
     """
 
     role = "detector"
@@ -47,8 +56,17 @@ class Detector(Recipe):
     #: Weight of "no thing" in the loss. With YOLOS's 0.1, tokens of neighbouring strips claimed one thing twice.
     no_thing = 0.4
     targets = {"map_50": (0.90, 1.0)}
+    about = "an object detector (`transformers.YolosForObjectDetection`) for 36 classes, each a colour and a kind"
+    limits = (
+        "It is the judge of other models, so it was trained on rendered scenes of every split: nothing said is new "
+        "to it, only the scenes are. It does not read patterns, poses or the ground."
+    )
+    meanings = {
+        "map_50": "mean average precision, a box counting from an overlap of 0.5 (500 scenes)",
+        "all_labels_right": "share of scenes where what scores above 0.5 has just the right labels (500)",
+    }
 
-    def __init__(self, scratch: Path | None = None, scenes: int = 60_000):
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
         self.scenes = {
             "train": Scenes("train", scenes, scratch),
             "combinations": Scenes("combinations", scenes // 6, scratch),
@@ -56,7 +74,7 @@ class Detector(Recipe):
         }
         self._targets = {}
 
-    def build(self):
+    def build(self) -> torch.nn.Module:
         from transformers import YolosConfig, YolosForObjectDetection
 
         return YolosForObjectDetection(
@@ -78,7 +96,21 @@ class Detector(Recipe):
         )
 
     def truth(self, split: str, index: int) -> dict[str, torch.Tensor]:
-        """Classes and boxes (centre, width, height, as shares of the side) of a scene's things."""
+        """Classes and boxes of the things that can be seen in a scene.
+
+        Parameters
+        ----------
+        split : str
+            One of ``toyworld.SPLITS``.
+        index : int
+            Of the scene in its split.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            ``class_labels`` ``[things]``; ``boxes`` ``[things, 4]``: centre (column, row),
+            width and height, as shares of the side.
+        """
         key = split, int(index)
         if key not in self._targets:
             scene = self.scenes[split].scene(index)
@@ -92,7 +124,9 @@ class Detector(Recipe):
             }
         return self._targets[key]
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         images, labels = [], []
         for split, scenes in self.scenes.items():
             share = {"train": self.batch_size - 24, "combinations": 8, "attributes": 16}[split]
@@ -109,8 +143,21 @@ class Detector(Recipe):
             return model(pixel_values=x.to(device), labels=labels).loss
         return self.loss_in_strips(model(pixel_values=x.to(device)), labels)
 
-    def loss_in_strips(self, output, labels: list[dict[str, torch.Tensor]]) -> torch.Tensor:
-        """Loss of YOLOS, each thing claimed by a token of its own strip."""
+    def loss_in_strips(self, output: Any, labels: list[dict[str, torch.Tensor]]) -> torch.Tensor:
+        """Loss of YOLOS, each thing claimed by a token of its own strip.
+
+        Parameters
+        ----------
+        output : transformers.models.yolos.modeling_yolos.YolosObjectDetectionOutput
+            Of a batch.
+        labels : list of dict
+            As from :meth:`truth`, one a picture.
+
+        Returns
+        -------
+        torch.Tensor
+            A number.
+        """
         classes = torch.full(output.logits.shape[:2], len(LABELS), device=output.logits.device)
         rows, tokens = [], []
         for row, truth in enumerate(labels):
@@ -131,8 +178,8 @@ class Detector(Recipe):
         return named + 5 * (found - wanted).abs().sum(1).mean() + 2 * (1 - overlap).mean()
 
     @torch.no_grad()
-    def evaluate(self, model, device):
-        judge, figures = Judge(model, device), {}
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+        judge, figures = Judge(Detector(model.to(device).eval(), self.processor())), {}
         for split in toyworld.SPLITS:
             scenes = [toyworld.scene(seed, split) for seed in range(1_000_000, 1_000_500)]
             found = judge(np.stack([scene.image for scene in scenes]), threshold=0.0)
@@ -144,18 +191,29 @@ class Detector(Recipe):
         figures["map_50"] = figures["map_50_combinations"]
         return figures
 
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
+        model.half().save_pretrained(folder, safe_serialization=True)
+        self.processor().save_pretrained(folder)
+
+    @staticmethod
+    def processor() -> Any:
+        """The image processor that goes with the model.
+
+        Returns
+        -------
+        transformers.YolosImageProcessorPil
+            For pictures of the toy world's size.
+        """
         from transformers import YolosImageProcessorPil
 
-        model.half().save_pretrained(folder, safe_serialization=True)
-        YolosImageProcessorPil(
+        return YolosImageProcessorPil(
             size={"height": toyworld.SIZE, "width": toyworld.SIZE},
             image_mean=[MEAN] * 3,
             image_std=[STD] * 3,
             do_pad=False,
-        ).save_pretrained(folder)
+        )
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from transformers import YolosForObjectDetection
 
         model = YolosForObjectDetection.from_pretrained(folder, dtype=torch.float32)
@@ -164,52 +222,22 @@ class Detector(Recipe):
         return model
 
 
-class Judge:
-    """A detector at work: pictures [batch, 3, 64, 64] in [0, 1] to lists of (label, score, box in pixels)."""
-
-    def __init__(self, model: torch.nn.Module, device: torch.device | str = "cpu"):
-        self.model, self.device = model.to(device).eval(), device
-
-    @classmethod
-    def load(cls, folder: Path) -> Judge:
-        """Take the detector of a checkpoint's folder."""
-        from transformers import YolosForObjectDetection
-
-        return cls(YolosForObjectDetection.from_pretrained(folder, dtype=torch.float32))
-
-    @torch.no_grad()
-    def __call__(self, pictures: np.ndarray, threshold: float = THRESHOLD) -> list[list[tuple[str, float, np.ndarray]]]:
-        found = []
-        for start in range(0, len(pictures), 128):
-            output = self.model(pixel_values=normalise(255 * np.asarray(pictures[start : start + 128])).to(self.device))
-            scores, classes = output.logits.softmax(-1)[..., :-1].max(-1)
-            centre, size = output.pred_boxes.split(2, dim=-1)
-            boxes = torch.cat([centre - size / 2, centre + size / 2], dim=-1).cpu().numpy() * toyworld.SIZE
-            for score, number, box in zip(scores.cpu().numpy(), classes.cpu().numpy(), boxes, strict=True):
-                claims = [(LABELS[n], float(s), b) for s, n, b in zip(score, number, box, strict=True) if s > threshold]
-                found.append(_one_claim_each(claims))
-        return found
-
-
-def _one_claim_each(claims: list) -> list:
-    """Drop claims on a thing that a surer one has; two things of the toy world never share half their boxes."""
-    kept = []
-    for claim in sorted(claims, key=lambda claim: -claim[1]):
-        if all(_overlap(claim[2], other[2]) < SAME for other in kept):
-            kept.append(claim)
-    return kept
-
-
 def mean_average_precision(found: list, scenes: list[toyworld.Scene], overlap: float = 0.5) -> float:
     """Mean over the classes of the area under the precision-recall curve (torchmetrics' needs torchvision).
 
     Parameters
     ----------
     found : list of list of tuple
-        What a :class:`Judge` found in each scene, with a threshold of 0.
+        What a :class:`.judging.Judge` found in each scene, with a threshold of 0.
     scenes : list of toyworld.Scene
+        What was there to be found.
     overlap : float
         Intersection over union from which a box counts as the same.
+
+    Returns
+    -------
+    float
+        In [0, 1].
     """
     hits = {label: [] for label in LABELS}
     there = dict.fromkeys(LABELS, 0)
@@ -218,7 +246,7 @@ def mean_average_precision(found: list, scenes: list[toyworld.Scene], overlap: f
         for label in scene.labels:
             there[label] += 1
         for label, score, box in sorted(boxes, key=lambda item: -item[1]):
-            shared = [_overlap(box, truth) if name == label else 0.0 for name, truth in free]
+            shared = [box_overlap(box, truth) if name == label else 0.0 for name, truth in free]
             best = int(np.argmax(shared)) if shared else -1
             right = best >= 0 and shared[best] >= overlap
             if right:
@@ -232,9 +260,3 @@ def mean_average_precision(found: list, scenes: list[toyworld.Scene], overlap: f
             envelope = np.maximum.accumulate(precision[::-1])[::-1]
             areas.append(float((envelope * right).sum() / count))
     return float(np.mean(areas))
-
-
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    width, height = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
-    shared = width * height
-    return float(shared / (np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - shared))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import time
 from abc import ABC, abstractmethod
@@ -14,12 +15,26 @@ import torch
 from tqdm.auto import tqdm
 
 from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.paths import MODELS
 
-__all__ = ["Recipe", "learning_rate", "train"]
+__all__ = ["Recipe", "forget_origin", "learning_rate", "train"]
+
+_ORIGINS = ("_name_or_path", "name_or_path")
 
 
 class Recipe(ABC):
-    """How one role is trained; a subclass says what the model is, what a batch is, and what its loss is.
+    """How one role is trained; a subclass says what the model, a batch and its loss are, and what is measured.
+
+    Methods that a subclass overrides mean there what they mean here.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (``reads`` in :data:`..roles.ROLES`).
 
     Attributes
     ----------
@@ -29,12 +44,22 @@ class Recipe(ABC):
         Steps of a whole run.
     rate : float
         Highest learning rate.
+    weight_decay : float
+        Of AdamW.
     ema_decay : float
         Decay of the exponential moving average of the weights in a long run; it starts lower.
     targets : dict
         Held-out figure -> (least value, greatest value) that the checkpoint should reach.
     watch_every : int or None
         Steps between two looks at the averaged weights by :meth:`watch`; None for none.
+    about, limits : str
+        For the card: what the checkpoint is, and what it does not do.
+    stands_on : str
+        For the card: the other checkpoints' weights that it stands on; empty if it starts from random ones.
+    made, samples : str
+        For the card: how the judged pictures are made, and what :meth:`pictures` shows; empty if there are none.
+    meanings : dict
+        For the card: held-out figure -> what it is. A name that ends in a split is looked up without it.
     """
 
     role: str
@@ -44,43 +69,176 @@ class Recipe(ABC):
     ema_decay: float = 0.999
     targets: dict[str, tuple[float, float]] = {}
     watch_every: int | None = None
+    about: str
+    limits: str
+    stands_on = made = samples = ""
+    meanings: dict[str, str] = {}
+
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:  # noqa: B027
+        """Draw the scenes to learn from, and read the checkpoints of ``models`` that the recipe stands on."""
 
     @abstractmethod
     def build(self) -> torch.nn.Module:
-        """Make the model, its weights drawn from torch's current generator."""
+        """Make the model, its weights drawn from torch's current generator (the trainer seeds it).
+
+        Returns
+        -------
+        torch.nn.Module
+            On the CPU.
+        """
 
     @abstractmethod
     def loss(
         self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
     ) -> torch.Tensor:
-        """Loss of one batch, drawn with ``rng``; ``progress`` is the share of the run that is done, in [0, 1)."""
+        """Loss of one batch.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            In training mode, on ``device``.
+        progress : float
+            Share of the run that is done, in [0, 1).
+        rng : numpy.random.Generator
+            Draws the batch; what PyTorch draws comes from its global generator, which the trainer seeds for every step.
+        device : torch.device
+            Where the model computes.
+
+        Returns
+        -------
+        torch.Tensor
+            A number, with its graph.
+        """
 
     @abstractmethod
     def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
-        """Held-out figures."""
+        """Measure the model on scenes that it did not learn from.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            In evaluation mode, on ``device``.
+        device : torch.device
+            Where the model computes.
+
+        Returns
+        -------
+        dict of str to float
+            Held-out figures; what they are says ``meanings``.
+        """
 
     @abstractmethod
     def save(self, model: torch.nn.Module, folder: Path) -> None:
-        """Write the model in its public format."""
+        """Write the model in its public format, float16, safetensors.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            On the CPU; its precision may be lowered in place.
+        folder : pathlib.Path
+            Exists.
+        """
 
     @abstractmethod
     def restore(self, folder: Path) -> torch.nn.Module:
-        """Read what :meth:`save` wrote, as float32."""
+        """Read what :meth:`save` wrote, as float32.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Of the checkpoint.
+
+        Returns
+        -------
+        torch.nn.Module
+            On the CPU.
+        """
 
     def groups(self, model: torch.nn.Module) -> list[dict]:
-        """Parameter groups of the optimiser; a group's ``scale`` multiplies the learning rate (1 if it has none)."""
+        """Parameter groups of the optimiser.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            On the device where it is trained.
+
+        Returns
+        -------
+        list of dict
+            ``params``, and in some ``scale``, which multiplies the learning rate (1 if it is not there).
+        """
         return [{"params": list(model.parameters())}]
 
     def watch(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
-        """A few quick figures, for the curve of a training; ``watch_every`` says how often."""
+        """Measure a few figures quickly, for the curve of a training; ``watch_every`` says how often.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            The averaged weights so far, in evaluation mode, on ``device``.
+        device : torch.device
+            Where the model computes.
+
+        Returns
+        -------
+        dict of str to float
+            What ``figures.json`` keeps beside the step.
+        """
         return {}
 
     def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray | None:  # noqa: B027
-        """Pictures to look at, float [rows, columns, 3, height, width] in [0, 1]; None if the role makes none."""
+        """Pictures to look at, for the card.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            In evaluation mode, on ``device``.
+        device : torch.device
+            Where the model computes.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            Float ``[rows, columns, 3, height, width]`` in [0, 1]; None if the role makes none.
+        """
+
+
+def forget_origin(folder: Path) -> None:
+    """Take out of a checkpoint's configurations from where on this machine the weights that it began with were read.
+
+    The libraries write that down as ``_name_or_path``; it tells a reader nothing, and a stranger too much.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the checkpoint; the folders in it are searched, too.
+    """
+    for path in sorted(folder.rglob("*.json")):
+        settings = json.loads(path.read_text("utf-8"))
+        if isinstance(settings, dict) and settings.keys() & set(_ORIGINS):
+            kept = {name: value for name, value in settings.items() if name not in _ORIGINS}
+            path.write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
 
 
 def learning_rate(step: int, steps: int, peak: float, warm_up: int = 100, decay: float = 0.3) -> float:
-    """Rise over ``warm_up`` steps, hold, and fall to a fiftieth along a line over the last ``decay`` of the run."""
+    """Rise over ``warm_up`` steps, hold, and fall to a fiftieth along a line over the last ``decay`` of the run.
+
+    Parameters
+    ----------
+    step, steps : int
+        Where the run is, from 0, and its length.
+    peak : float
+        The highest rate.
+    warm_up : int
+        Steps of the rise.
+    decay : float
+        Share of the run, in (0, 1], over which the rate falls.
+
+    Returns
+    -------
+    float
+        At most ``peak``.
+    """
     left = (steps - step) / max(decay * steps, 1)
     return peak * min(1.0, (step + 1) / warm_up, max(left, 0.02))
 
@@ -101,6 +259,7 @@ def train(
     Parameters
     ----------
     recipe : Recipe
+        What to train, and how.
     state_file : pathlib.Path
         Weights, their average, the optimiser and the step; written every ``save_every`` seconds, whole or not at all.
     steps : int, optional
@@ -109,7 +268,9 @@ def train(
         Plan the run so that this call ends within so many minutes: after 20 steps the number of steps is cut to what
         fits, and the learning rate falls towards that end.
     seed : int
+        Of weights and batches.
     device : str
+        Where to compute.
     save_every : float
         Seconds.
     initial : callable, optional
@@ -121,7 +282,13 @@ def train(
         With the averaged weights, in evaluation mode.
     report : dict
         ``steps``, ``minutes`` (all parts together), ``loss`` (mean of the last 100), ``seed``, ``threads``,
-        ``parameters``, and, of a recipe that watches, ``curve``: for each look the step and what was seen.
+        ``parameters`` (how many numbers the model learns or holds) and, of a recipe that watches, ``curve``: for each
+        look the step and what was seen.
+
+    Raises
+    ------
+    ValueError
+        If ``steps`` is no positive integer or ``minutes`` no positive number.
     """
     steps = positive_integer("steps", recipe.steps if steps is None else steps)
     real_number("minutes", minutes, low=0.0, low_open=True, allow_inf=True)

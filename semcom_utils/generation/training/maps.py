@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from scipy import ndimage
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 from semcom_utils.toyworld.agreement import keypoint_distance, segmentation_iou
 from semcom_utils.toyworld.maps import control_array, draw_pose, draw_segmentation, soften
 
@@ -15,7 +18,7 @@ from .clip import MEAN, STD, normalise
 from .data import Scenes
 from .loop import Recipe
 
-__all__ = ["Depth", "Parser", "SoftEdges"]
+__all__ = ["DepthRecipe", "ParserRecipe", "SoftEdgesRecipe"]
 
 
 class _Maps(Recipe):
@@ -23,7 +26,7 @@ class _Maps(Recipe):
 
     batch_size = 16
 
-    def __init__(self, scratch=None, scenes: int = 60_000):
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
         self.scenes = Scenes("train", scenes, scratch)
 
     def batch(self, rng: np.random.Generator) -> tuple[torch.Tensor, list[toyworld.Scene]]:
@@ -35,15 +38,38 @@ class _Maps(Recipe):
         return normalise(np.stack([np.round(255 * scene.image) for scene in scenes])), scenes
 
 
-class Depth(_Maps):
-    """Inverse depth by a dense prediction transformer (Ranftl et al., 2021)."""
+class DepthRecipe(_Maps):
+    """Inverse depth by a dense prediction transformer (Ranftl et al., 2021).
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (none).
+    """
 
     role = "depth"
     steps = 2500
     rate = 1e-3
     targets = {"mean_absolute_error": (0.0, 0.03)}
+    about = (
+        "a depth estimator (`transformers.DPTForDepthEstimation`) that gives inverse depth, from 0 at infinity to 1"
+        " on the lower rim of the picture"
+    )
+    limits = (
+        "It knows the toy world's one camera, so its scale means nothing elsewhere. The ground comes out nearly "
+        "exact; things are blurred, thin ones most (see the error on things)."
+    )
+    samples = "pictures of `combinations`, their exact inverse depth, and the model's"
+    meanings = {
+        "mean_absolute_error": "mean absolute error of inverse depth (200 scenes, `combinations`)",
+        "mean_absolute_error_on_things": "the same on the pixels of things",
+    }
 
-    def build(self):
+    def build(self) -> torch.nn.Module:
         from transformers import DPTConfig, DPTForDepthEstimation
 
         return DPTForDepthEstimation(
@@ -66,13 +92,15 @@ class Depth(_Maps):
             )
         )
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         x, scenes = self.batch(rng)
         truth = torch.from_numpy(np.stack([scene.depth for scene in scenes])).to(device)
         return (model(pixel_values=x.to(device)).predicted_depth - truth).abs().mean()
 
     @torch.no_grad()
-    def evaluate(self, model, device):
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         x, scenes = self.held_out()
         truth = torch.from_numpy(np.stack([scene.depth for scene in scenes]))
         error = (model(pixel_values=x.to(device)).predicted_depth.cpu() - truth).abs()
@@ -83,7 +111,7 @@ class Depth(_Maps):
         }
 
     @torch.no_grad()
-    def pictures(self, model, device):
+    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
         x, scenes = self.held_out()
         found = model(pixel_values=x[:10].to(device)).predicted_depth.cpu().numpy().clip(0, 1)
         rows = [
@@ -95,7 +123,7 @@ class Depth(_Maps):
         ]
         return np.stack(rows)
 
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         from transformers import DPTImageProcessorPil
 
         model.half().save_pretrained(folder, safe_serialization=True)
@@ -105,24 +133,46 @@ class Depth(_Maps):
             image_std=[STD] * 3,
         ).save_pretrained(folder)
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from transformers import DPTForDepthEstimation
 
         return DPTForDepthEstimation.from_pretrained(folder, dtype=torch.float32)
 
 
-class SoftEdges(_Maps):
+class SoftEdgesRecipe(_Maps):
     """Edge probability by a small UNet (its time step is always 0).
 
     The target is 1 on an edge of the scene and falls off within two pixels, as an annotators' average does.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (none).
     """
 
     role = "soft-edges"
     steps = 1500
     rate = 2e-3
     targets = {"f_score": (0.85, 1.0)}
+    about = (
+        "an edge detector (`diffusers.UNet2DModel`, its time step always 0) whose output's sigmoid is the "
+        "probability of an edge"
+    )
+    limits = (
+        "It draws the outlines of things and the horizon, and leaves textures and shading out, as it was taught to."
+    )
+    samples = "pictures of `combinations`, their exact edges softened as the training target is, and the model's"
+    meanings = {
+        "f_score": "F score of pixels with probability above 0.6, to within a pixel (200 scenes, `combinations`)",
+        "precision": "precision of the same",
+        "recall": "recall of the same",
+    }
 
-    def build(self):
+    def build(self) -> torch.nn.Module:
         from diffusers import UNet2DModel
 
         return UNet2DModel(
@@ -139,16 +189,29 @@ class SoftEdges(_Maps):
 
     @staticmethod
     def soft(edges: np.ndarray) -> np.ndarray:
-        """Edges [rows, columns], softened."""
+        """Edges, softened: exp(−d²/2) of the distance d to the nearest edge, in pixels.
+
+        Parameters
+        ----------
+        edges : numpy.ndarray
+            Bool ``[rows, columns]``.
+
+        Returns
+        -------
+        numpy.ndarray
+            Float32 ``[rows, columns]`` in [0, 1]; zero everywhere if there is no edge.
+        """
         return soften(edges)
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         x, scenes = self.batch(rng)
         truth = torch.from_numpy(np.stack([self.soft(scene.edges) for scene in scenes])).to(device)
         return torch.nn.functional.binary_cross_entropy_with_logits(model(x.to(device), 0).sample[:, 0], truth)
 
     @torch.no_grad()
-    def evaluate(self, model, device):
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         x, scenes = self.held_out()
         found = (
             torch.cat([model(part.to(device), 0).sample[:, 0].sigmoid().cpu() for part in x.split(50)]).numpy() > 0.6
@@ -163,7 +226,7 @@ class SoftEdges(_Maps):
         }
 
     @torch.no_grad()
-    def pictures(self, model, device):
+    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
         x, scenes = self.held_out()
         found = model(x[:10].to(device), 0).sample[:, 0].sigmoid().cpu().numpy()
         rows = [
@@ -175,30 +238,56 @@ class SoftEdges(_Maps):
         ]
         return np.stack(rows)
 
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         model.half().save_pretrained(folder, safe_serialization=True)
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from diffusers import UNet2DModel
 
         return UNet2DModel.from_pretrained(folder, dtype=torch.float32)
 
 
-class Parser(_Maps):
+class ParserRecipe(_Maps):
     """Classes and joints by one small UNet with two heads (see :mod:`semcom_utils.generation.parsing`).
 
-    The joints' maps are what is usual for poses (Tompson et al., 2014): a bump of 1.2 pixels around each visible joint.
-    Bumps cover a thousandth of the picture, so their pixels weigh more.
+    The joints' maps are what is usual for poses (Tompson et al., 2014): a bump around each visible joint. Bumps cover a
+    thousandth of the picture, so their pixels weigh more.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads (none).
     """
 
     role = "segmentation"
     steps = 1500
     rate = 2e-3
-    #: Standard deviation of a bump, and how much more a bump's pixels weigh.
+    #: Standard deviation of a bump in pixels, and how much more a bump's pixels weigh.
     bump, weight = 1.2, 20.0
     targets = {"iou": (0.85, 1.0), "keypoint_distance": (0.0, 2.0)}
+    about = (
+        "a reader of classes and poses (`diffusers.UNet2DModel`, its time step always 0; its input is the picture with "
+        "each 2x2 block of pixels stacked into channels, and its output, stacked likewise, has 8 channels for the "
+        "classes and 14 for the joints of robots). The roles `segmentation` and `pose` share it"
+    )
+    limits = (
+        "It tells classes, not single things: two of a kind that touch are one area. Of two robots it takes every "
+        "joint to belong to the nearer neck."
+    )
+    samples = "pictures of `combinations`, their exact classes and the model's, their exact poses and the model's"
+    meanings = {
+        "iou": "pixels of things with the right class, over pixels that are a thing's in truth or in the result, mean "
+        "of 200 scenes (`combinations`)",
+        "pixels_right": "share of all pixels whose class is right",
+        "keypoint_distance": "mean distance of visible joints in pixels, a missed one counted as 16 (`combinations`)",
+        "robots_counted_right": "share of scenes in which as many robots are found as there are",
+    }
 
-    def build(self):
+    def build(self) -> torch.nn.Module:
         from diffusers import UNet2DModel
 
         return UNet2DModel(
@@ -214,7 +303,18 @@ class Parser(_Maps):
         )
 
     def bumps(self, keypoints: np.ndarray) -> np.ndarray:
-        """Maps [14, 64, 64] of the visible joints of all robots [robots, 14, 3]."""
+        """What the joints' maps should be.
+
+        Parameters
+        ----------
+        keypoints : numpy.ndarray
+            ``[robots, 14, 3]``: column and row in pixels, and 1 where the joint is visible.
+
+        Returns
+        -------
+        numpy.ndarray
+            Float32 ``[14, 64, 64]`` in [0, 1]: for each joint the largest of all robots' bumps.
+        """
         maps = np.zeros((len(toyworld.JOINTS), toyworld.SIZE, toyworld.SIZE), np.float32)
         axis = np.arange(toyworld.SIZE) + 0.5
         for figure in keypoints:
@@ -222,7 +322,9 @@ class Parser(_Maps):
             maps = np.maximum(maps, rows[:, :, None] * columns[:, None, :] * figure[:, 2, None, None])
         return maps.astype(np.float32)
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         x, scenes = self.batch(rng)
         # A generated picture is a little off in brightness and grain; the reader must not mind.
         x = x * torch.empty(len(x), 1, 1, 1).uniform_(0.9, 1.1)
@@ -235,14 +337,33 @@ class Parser(_Maps):
         return named + 5 * placed
 
     @torch.no_grad()
-    def read(self, model, x: torch.Tensor, device: torch.device) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Class numbers [batch, 64, 64], and the joints of each picture's robots."""
+    def read(
+        self, model: torch.nn.Module, x: torch.Tensor, device: torch.device
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Read pictures.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            In evaluation mode, on ``device``.
+        x : torch.Tensor
+            ``[batch, 3, 64, 64]`` in [-1, 1].
+        device : torch.device
+            Where the model computes.
+
+        Returns
+        -------
+        labels : numpy.ndarray
+            Class numbers, ``[batch, 64, 64]``.
+        poses : list of numpy.ndarray
+            ``[robots, 14, 3]`` for each picture, as from :func:`..parsing.figures`.
+        """
         parts = [parse(model, part.to(device)) for part in x.split(50)]
         labels = torch.cat([classes.argmax(1).cpu() for classes, _ in parts]).numpy()
         heat = torch.cat([joints.sigmoid().cpu() for _, joints in parts]).numpy()
         return labels, [figures(one) for one in heat]
 
-    def evaluate(self, model, device):
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
         x, scenes = self.held_out()
         labels, poses = self.read(model, x, device)
         truth = [control_array(scene, "pose") for scene in scenes]
@@ -255,7 +376,7 @@ class Parser(_Maps):
             "robots_counted_right": float(np.mean([len(a) == len(b) for a, b in zip(truth, poses, strict=True)])),
         }
 
-    def pictures(self, model, device):
+    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
         x, scenes = self.held_out()
         labels, poses = self.read(model, x[:10], device)
         rows = [
@@ -267,10 +388,10 @@ class Parser(_Maps):
         ]
         return np.stack([np.stack(row) for row in rows]).transpose(0, 1, 4, 2, 3) / 255
 
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         model.half().save_pretrained(folder, safe_serialization=True)
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from diffusers import UNet2DModel
 
         return UNet2DModel.from_pretrained(folder, dtype=torch.float32)

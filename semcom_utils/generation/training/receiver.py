@@ -8,41 +8,78 @@ import numpy as np
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.paths import MODELS
 
 from .data import Scenes
-from .text_to_image import Denoiser, TextToImage, encode_scenes
+from .text_to_image import Denoiser, TextToImageRecipe, encode_scenes
 
-__all__ = ["Receiver"]
+__all__ = ["ReceiverRecipe"]
 
 #: SNR of the channel in training, dB, drawn evenly (Cheng et al., 2023, section V-A).
 SNR_DB = (-6.0, 15.0)
 
 
-class Receiver(TextToImage):
-    r"""Fine-tunes the UNet on z = sqrt(ᾱ_t) z₀ + sqrt(V_t) η with V_t = 1 − ᾱ_t + excess, as section III-C has it.
+class ReceiverRecipe(TextToImageRecipe):
+    """Fine-tunes the UNet on z = sqrt(ᾱ_t) z₀ + sqrt(V_t) η with V_t = 1 − ᾱ_t + excess, as section III-C has it.
 
     The network sees z and t, and is not told the SNR, as in the paper's eq. (8). A latent is sent at a timestep
     t' ≥ t with noise σ²; by t, (1 − ᾱ_t) / (1 − ᾱ_t') of it is left (see
     :func:`semcom_utils.generation.split.receive`). Its output is v at the level ᾱ_t / (1 + excess), which z has once
     it is rescaled; the sampler, which knows the SNR, turns v into η.
+
+    Parameters
+    ----------
+    scratch : pathlib.Path, optional
+        Where rendered scenes are kept between runs; in memory alone if None.
+    scenes : int
+        How many scenes of the split ``train`` to learn from.
+    models : pathlib.Path
+        Folder of the checkpoints that the recipe reads: mini-autoencoder and mini-text-to-image.
     """
 
     role = "receiver"
     steps = 1200
     rate = 5e-4
     targets = {"error_over_resume": (0.0, 0.5)}
+    about = (
+        "the UNet of mini-text-to-image (`diffusers.UNet2DConditionModel`), fine-tuned on latents with channel noise"
+    )
+    limits = (
+        "It knows noise of channels between -6 and 15 dB; it expects the text encoder of mini-text-to-image as it is."
+    )
+    stands_on = "mini-text-to-image, whose UNet it starts from and whose text encoder it keeps, and mini-autoencoder"
+    made = samples = ""
+    meanings = {
+        "error_tuned": "mean squared error of the estimated latent (640 scenes, `combinations`)",
+        "error_matched": "the same for mini-text-to-image told a matching later timestep",
+        "error_resume": "the same for mini-text-to-image told nothing of the channel's noise",
+        "error_over_resume": "`error_tuned` over `error_resume`",
+    }
 
-    def __init__(self, text_to_image: Path, autoencoder: Path, scratch: Path | None = None, scenes: int = 60_000):
-        super().__init__(autoencoder, scratch, scenes)
-        self.text_to_image = text_to_image
+    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
+        super().__init__(scratch, scenes, models)
+        self.text_to_image = models / "mini-text-to-image"
 
-    def build(self):
-        model = TextToImage.restore(self, self.text_to_image)
+    def build(self) -> torch.nn.Module:
+        model = TextToImageRecipe.restore(self, self.text_to_image)
         model.text_encoder.requires_grad_(False)
         return model
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Timesteps, their ᾱ, and the channel's noise that is left at them, each ``[count]``."""
+        """Draw timesteps, and what is left at them of noise that the channel added at a noisier one.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        rng : numpy.random.Generator
+            Draws timesteps and SNRs.
+
+        Returns
+        -------
+        t, level, excess : torch.Tensor
+            Timesteps, their ᾱ, and the variance of the channel's noise that is left at them, each ``[count]``.
+        """
         alpha_bar = self.alpha_bar.double()
         t = torch.from_numpy(rng.integers(len(alpha_bar), size=count))
         sent = torch.from_numpy(rng.integers(t.numpy(), len(alpha_bar)))
@@ -50,14 +87,29 @@ class Receiver(TextToImage):
         return t, alpha_bar[t], sigma2 * (1 - alpha_bar[t]) / (1 - alpha_bar[sent])
 
     def noised(self, z_0: torch.Tensor, level: torch.Tensor, excess: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The state z and the target v."""
+        """The state z that the network sees, and the velocity that it is to say.
+
+        Parameters
+        ----------
+        z_0 : torch.Tensor
+            Clean latents, ``[batch, channels, rows, columns]``.
+        level, excess : torch.Tensor
+            As from :meth:`draw`, ``[batch]``.
+
+        Returns
+        -------
+        z, v : torch.Tensor
+            Of the shape of ``z_0``.
+        """
         level, excess = (part[:, None, None, None].to(z_0) for part in (level, excess))
         eta = torch.randn(z_0.shape).to(z_0.device)
         z = level.sqrt() * z_0 + (1 - level + excess).sqrt() * eta
         matched = level / (1 + excess)
         return z, matched.sqrt() * eta - (1 - matched).sqrt() * z_0
 
-    def loss(self, model, progress, rng, device):
+    def loss(
+        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+    ) -> torch.Tensor:
         chosen = rng.integers(len(self.scenes), size=self.batch_size)
         captions = [
             "" if rng.random() < 0.1 else toyworld.paraphrase(self.scenes.description(index), rng) for index in chosen
@@ -68,8 +120,8 @@ class Receiver(TextToImage):
         return (model(z, t.to(device), self.tokens(captions).to(device)) - v).square().mean()
 
     @torch.no_grad()
-    def evaluate(self, model, device):
-        """Mean squared error of z₀ on held-out scenes: this network, the map to a later timestep, and neither."""
+    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+        # mean squared error of z₀ on held-out scenes: this network, the map to a later timestep, and neither
         scenes = Scenes("combinations", 640)
         mean, _ = encode_scenes(self.autoencoder, scenes, None)
         plain, rng = self.build().to(device).eval(), np.random.default_rng(0)
@@ -95,13 +147,13 @@ class Receiver(TextToImage):
         figures = {f"error_{name}": float(torch.cat(parts).mean()) for name, parts in errors.items()}
         return figures | {"error_over_resume": figures["error_tuned"] / figures["error_resume"]}
 
-    def pictures(self, model, device):
+    def pictures(self, model: torch.nn.Module, device: torch.device) -> None:
         return None
 
-    def save(self, model, folder):
+    def save(self, model: torch.nn.Module, folder: Path) -> None:
         model.unet.half().save_pretrained(folder, safe_serialization=True)
 
-    def restore(self, folder):
+    def restore(self, folder: Path) -> torch.nn.Module:
         from diffusers import UNet2DConditionModel
 
         model = self.build()

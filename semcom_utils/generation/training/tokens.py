@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from semcom_utils.toyworld import VOCABULARY
+
+if TYPE_CHECKING:
+    from transformers import BertTokenizer, CLIPTokenizer
 
 __all__ = ["LENGTH", "bert_tokenizer", "clip_tokenizer"]
 
@@ -15,10 +19,15 @@ LENGTH = 24
 SPARE_WORD = "sks"
 
 
-def clip_tokenizer():
+def clip_tokenizer() -> CLIPTokenizer:
     """CLIP's byte-pair encoding with just the merges that make each word of the grammar one token.
 
     Other text falls apart into letters, which the mini models know nothing about.
+
+    Returns
+    -------
+    transformers.CLIPTokenizer
+        Cuts at :data:`LENGTH` tokens.
     """
     from tokenizers import pre_tokenizers
     from transformers import CLIPTokenizer
@@ -60,8 +69,14 @@ def _merged(parts: list[str], pair: tuple[str, str]) -> list[str]:
     return out
 
 
-def bert_tokenizer():
-    """BERT's WordPiece with whole words only: the captioner's output is a sequence of the grammar's words."""
+def bert_tokenizer() -> BertTokenizer:
+    """BERT's WordPiece with whole words only: the captioner's output is a sequence of the grammar's words.
+
+    Returns
+    -------
+    transformers.BertTokenizer
+        Cuts at :data:`LENGTH` tokens.
+    """
     from transformers import BertTokenizer
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", *VOCABULARY]

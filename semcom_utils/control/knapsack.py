@@ -1,0 +1,154 @@
+"""The multiple-choice knapsack: one option for each service, the most quality that a budget of bits buys.
+
+Exact by enumeration, which needs no proof, and by dynamic programming, which goes on where enumeration stops; and the
+greedy rule by marginal quality per bit, which needs neither.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from math import gcd
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from semcom_utils.checks import finite_array, one_of, positive_integer
+
+__all__ = ["ENUMERABLE", "greedy_choice", "knapsack_optimum"]
+
+#: Joint choices up to which ``method="auto"`` enumerates.
+ENUMERABLE = 20_000
+
+
+def knapsack_optimum(
+    quality: ArrayLike, bits: ArrayLike, budget: int, *, method: str = "auto"
+) -> tuple[np.ndarray, float]:
+    r"""The choice of the greatest total quality within the budget.
+
+    .. math:: \max_{c} \sum_s q_{s, c_s} \quad\text{subject to}\quad \sum_s b_{s, c_s} \le B
+
+    Dynamic programming: with :math:`V_s(b)` the greatest quality of the first :math:`s` services on :math:`b` bits,
+    :math:`V_s(b) = \max_c \{V_{s-1}(b - b_{s,c}) + q_{s,c}\}`.
+
+    Parameters
+    ----------
+    quality : array_like, ``[services, options]``
+        Quality of each service under each option.
+    bits : array_like of int, ``[services, options]``
+        What the option costs.
+    budget : int
+        Bits for all services together.
+    method : {"auto", "enumerate", "dynamic"}
+        "auto" enumerates up to :data:`ENUMERABLE` joint choices.
+
+    Returns
+    -------
+    choice : numpy.ndarray of int, ``[services]``
+        The option of each service; of equally good choices the one that is first in lexicographic order under
+        enumeration, any of them under dynamic programming.
+    value : float
+        Its total quality.
+
+    Raises
+    ------
+    ValueError
+        If no choice fits the budget, or an argument is not as described.
+
+    References
+    ----------
+    Kellerer, Pferschy and Pisinger, *Knapsack Problems*, 2004, chapter 11.
+
+    Examples
+    --------
+    >>> choice, value = knapsack_optimum([[5, 4], [5, 1]], [[8, 4], [8, 4]], 12)
+    >>> choice.tolist(), value
+    ([1, 0], 9.0)
+    """
+    q, b, budget = _problem(quality, bits, budget)
+    one_of("method", method, ("auto", "enumerate", "dynamic"))
+    if method == "auto":
+        method = "enumerate" if q.shape[1] ** q.shape[0] <= ENUMERABLE else "dynamic"
+    choice = _enumerated(q, b, budget) if method == "enumerate" else _dynamic(q, b, budget)
+    return choice, float(q[np.arange(len(q)), choice].sum())
+
+
+def greedy_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarray:
+    """The choice of a rule that needs no search: begin with the cheapest options, buy where a bit brings the most.
+
+    Parameters
+    ----------
+    quality, bits, budget
+        As for :func:`knapsack_optimum`.
+
+    Returns
+    -------
+    numpy.ndarray of int, ``[services]``
+        Always within the budget.
+
+    Raises
+    ------
+    ValueError
+        As :func:`knapsack_optimum`.
+    """
+    q, b, budget = _problem(quality, bits, budget)
+    rows = np.arange(len(q))
+    cheapest = b == b.min(1, keepdims=True)
+    choice = np.where(cheapest, q, -np.inf).argmax(1)  # of equally cheap ones the best
+    while True:
+        more_bits = b - b[rows, choice][:, None]
+        gain = q - q[rows, choice][:, None]
+        left = budget - b[rows, choice].sum()
+        possible = (gain > 0) & (more_bits <= left)
+        if not possible.any():
+            return choice
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rate = np.where(possible, np.where(more_bits > 0, gain / np.maximum(more_bits, 1), np.inf), -np.inf)
+        service, option = np.unravel_index(rate.argmax(), rate.shape)
+        choice[service] = option
+
+
+def _problem(quality: ArrayLike, bits: ArrayLike, budget: int) -> tuple[np.ndarray, np.ndarray, int]:
+    q, b = finite_array("quality", quality), finite_array("bits", bits, low=0)
+    if q.ndim != 2 or not q.size:
+        raise ValueError(f"quality must be [services, options], got shape {q.shape}")
+    if b.shape != q.shape:
+        raise ValueError(f"bits must have the shape of quality, {q.shape}, got {b.shape}")
+    if np.any(b != np.round(b)):
+        raise ValueError("bits must be whole numbers")
+    b = b.astype(np.int64)
+    budget = positive_integer("budget", budget, low=0)
+    if b.min(1).sum() > budget:
+        raise ValueError(f"budget must be at least {b.min(1).sum()}, the bits of the cheapest choice, got {budget}")
+    return q, b, budget
+
+
+def _enumerated(q: np.ndarray, b: np.ndarray, budget: int) -> np.ndarray:
+    rows = np.arange(len(q))
+    choices = np.array(list(product(range(q.shape[1]), repeat=len(q))))
+    cost = b[rows, choices].sum(1)
+    value = np.where(cost <= budget, q[rows, choices].sum(1), -np.inf)
+    return choices[value.argmax()]
+
+
+def _dynamic(q: np.ndarray, b: np.ndarray, budget: int) -> np.ndarray:
+    budget = min(budget, int(b.max(1).sum()))
+    unit = gcd(*b.ravel().tolist()) or 1  # bits come in multiples of this: fewer columns
+    b, columns = b // unit, budget // unit + 1
+    value = np.zeros(columns)
+    chosen = np.zeros((len(q), columns), np.int16 if q.shape[1] > 127 else np.int8)
+    for s in range(len(q)):
+        best = np.full(columns, -np.inf)
+        for option in range(q.shape[1]):
+            cost = b[s, option]
+            if cost >= columns:
+                continue
+            candidate = value[: columns - cost] + q[s, option]
+            better = candidate > best[cost:]
+            best[cost:][better] = candidate[better]
+            chosen[s, cost:][better] = option
+        value = best
+    choice, left = np.empty(len(q), int), int(value.argmax())
+    for s in reversed(range(len(q))):
+        choice[s] = chosen[s, left]
+        left -= b[s, choice[s]]
+    return choice

@@ -1,0 +1,183 @@
+"""The roles that models play in this book, each told in one place: how it is opened, whence it comes, who trains it.
+
+A new role is one more entry of :data:`ROLES`: :func:`.loading.load`, the trainer's command line, the cards and the
+tests derive from it. Nothing heavy is imported here; what an entry names as ``"module:name"`` is looked up when the
+role is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from semcom_utils.checks import one_of
+
+if TYPE_CHECKING:
+    from .training.loop import Recipe
+
+__all__ = ["ROLES", "Role", "recipe_class", "trainable"]
+
+#: What travels from a public repository: no pickles, and of several precisions float16.
+PLAIN = ("*.json", "*.txt", "model.safetensors")
+PIPELINE = ("model_index.json", "*/*.json", "*/*.txt") + tuple(
+    f"{part}/*.fp16.safetensors" for part in ("unet", "vae", "text_encoder", "safety_checker")
+)
+
+
+@dataclass(frozen=True)
+class Role:
+    """A kind of model.
+
+    Parameters
+    ----------
+    open : str or callable
+        ``"module:function"`` of this package, or the function itself: makes the model of a folder and a dtype.
+    repository : str, optional
+        Public checkpoint that fills the role at the full tier. None if none does, and ``instead`` says why.
+    gigabytes : float
+        Its size as it travels.
+    files : tuple of str
+        Patterns of those of its files that are fetched.
+    revision : str, optional
+        Branch, tag or commit that is fetched unless another is asked for.
+    instead : str
+        What to say to whoever asks for a full tier that is not there.
+    recipe : str, optional
+        ``"module:Class"`` of :mod:`.training`, which trains the mini checkpoint. The class also says what the card
+        tells of it. None where no recipe does.
+    reads : tuple of str
+        The mini checkpoints that the recipe reads, without ``mini-``; they are trained first.
+    mini : str, optional
+        Name of the mini checkpoint without ``mini-``, where it is not the role's own (several roles may share one).
+    base : str, optional
+        Role whose folder, of the same tier, is opened along with the role's own: ``open`` takes it as a third argument.
+        A folder that holds a whole pipeline (a ``model_index.json``) needs none.
+    """
+
+    open: str | Callable[..., Any]
+    repository: str | None = None
+    gigabytes: float = 0.0
+    files: tuple[str, ...] = PLAIN
+    revision: str | None = None
+    instead: str = ""
+    recipe: str | None = None
+    reads: tuple[str, ...] = ()
+    mini: str | None = None
+    base: str | None = None
+
+    def opener(self) -> Callable[..., Any]:
+        """The function that opens the role's folders.
+
+        Returns
+        -------
+        callable
+            Takes a folder (:class:`pathlib.Path`), a :class:`torch.dtype` and, for a role with a base, perhaps the
+            base's folder, and makes the model on the CPU.
+        """
+        return _named(self.open, __package__) if isinstance(self.open, str) else self.open
+
+
+#: Kind of map -> what the public ControlNet that takes it is called.
+_CONTROLS = {"depth": "depth", "segmentation": "seg", "pose": "openpose", "soft-edges": "hed", "canny": "canny"}
+_STABLE_DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+#: Role -> how it is filled, in the order of training: a checkpoint comes after those that its recipe reads.
+ROLES: dict[str, Role] = {
+    "autoencoder": Role(
+        "loading:_open_autoencoder",
+        _STABLE_DIFFUSION,
+        0.17,
+        ("vae/config.json", "vae/*.fp16.safetensors"),
+        recipe="autoencoder:AutoencoderRecipe",
+    ),
+    "detector": Role("loading:_open_detector", "hustvl/yolos-tiny", 0.03, recipe="detector:DetectorRecipe"),
+    "text-to-image": Role(
+        "loading:_open_pipeline",
+        _STABLE_DIFFUSION,
+        2.7,
+        PIPELINE,
+        recipe="text_to_image:TextToImageRecipe",
+        reads=("autoencoder", "detector"),
+    ),
+    "receiver": Role(
+        "loading:_open_unet",
+        instead="nobody published the paper's network; generation.training.receiver fine-tunes one",
+        recipe="receiver:ReceiverRecipe",
+        reads=("autoencoder", "text-to-image"),
+    ),
+    "clip": Role("loading:_open_clip", "openai/clip-vit-large-patch14", 1.7, recipe="clip:ClipRecipe"),
+    "captioner": Role(
+        "loading:_open_captioner", "Salesforce/blip-image-captioning-base", 1.0, recipe="captioner:CaptionerRecipe"
+    ),
+    # The main branch of this repository holds a pickle only; the hub's conversion to safetensors waits as request 5.
+    "depth": Role(
+        "loading:_open_depth", "Intel/dpt-hybrid-midas", 0.5, revision="refs/pr/5", recipe="maps:DepthRecipe"
+    ),
+    "soft-edges": Role(
+        "loading:_open_soft_edges",
+        instead="HED's public weights are pickled files, which this book does not open; controlnet_aux.HEDdetector "
+        "does",
+        recipe="maps:SoftEdgesRecipe",
+    ),
+    "segmentation": Role(
+        "loading:_open_segmentation",
+        instead="public networks name other classes than the toy world's, and their maps are drawn in other colours",
+        recipe="maps:ParserRecipe",
+    ),
+    "pose": Role(
+        "loading:_open_pose",
+        instead="public networks find people, whose joints are others than those of the toy world's robots",
+        recipe="maps:ParserRecipe",
+        mini="segmentation",
+    ),
+    **{
+        f"controlnet-{kind}": Role(
+            "loading:_open_controlnet",
+            f"lllyasviel/sd-controlnet-{public}",
+            1.4,
+            ("config.json", "diffusion_pytorch_model.safetensors"),
+            recipe="controlnet:ControlNetRecipe",
+            reads=("autoencoder", "detector", "text-to-image", "depth", "soft-edges", "segmentation"),
+            mini="controlnet",
+            base="text-to-image",
+        )
+        for kind, public in _CONTROLS.items()
+    },
+}
+
+
+def trainable() -> dict[str, Role]:
+    """The mini checkpoints that a recipe makes, by their names without ``mini-``, in the order of training.
+
+    Returns
+    -------
+    dict of str to Role
+    """
+    return {entry.mini or role: entry for role, entry in ROLES.items() if entry.recipe}
+
+
+def recipe_class(checkpoint: str) -> type[Recipe]:
+    """The recipe of a mini checkpoint, a subclass of :class:`.training.loop.Recipe`.
+
+    Parameters
+    ----------
+    checkpoint : str
+        Key of :func:`trainable`.
+
+    Returns
+    -------
+    type
+
+    Raises
+    ------
+    ValueError
+        If no recipe makes a checkpoint of this name.
+    """
+    known = trainable()
+    return _named(known[one_of("checkpoint", checkpoint, known)].recipe, f"{__package__}.training")
+
+
+def _named(place: str, package: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"{package}.{module}"), name)

@@ -1,0 +1,22 @@
+"""The numbers that ``errata.md`` quotes; ``tests/test_errata_gai_semcom_networks.py`` proves what it states."""
+
+from __future__ import annotations
+
+from semcom_utils.physical.limits import uncoded_bit_error_rate
+
+__all__ = ["numbers"]
+
+
+def numbers() -> dict[str, float]:
+    """Every number that the errata of Liang et al. (2025) quote.
+
+    Returns
+    -------
+    dict of str to float
+        ``awgn_*`` and ``rayleigh_*``: bit errors of uncoded BPSK in a million bits, at that SNR in dB.
+    """
+    return {
+        f"{name}_{db}": 1e6 * float(uncoded_bit_error_rate(1, db, channel=channel))
+        for name, channel in (("awgn", "awgn"), ("rayleigh", "rayleigh-fast"))
+        for db in (10, 13, 35)
+    }

@@ -1,0 +1,167 @@
+"""Source codecs: pictures as the files that Pillow writes, and what a receiver shows of a file.
+
+Pictures are floating-point arrays ``[height, width, 3]`` in [0, 1], as files and plots have them; a tensor
+``[3, height, width]`` is handed over as ``picture.permute(1, 2, 0).numpy()``.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from semcom_utils.checks import positive_integer
+
+__all__ = ["best_jpeg", "decoded", "jpeg", "picture_from", "png"]
+
+#: Qualities of JPEG; above 95 the files grow and the pictures do not improve (Pillow's documentation).
+QUALITIES = range(1, 96)
+
+
+def _image(picture: object) -> Image.Image:
+    array = np.asarray(picture)
+    if array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise ValueError(f"picture must be of shape [height, width, 3], got shape {array.shape}")
+    if array.dtype.kind != "f" or not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+        raise ValueError(f"picture must hold floating-point numbers in [0, 1], got {array.dtype} up to {array.max()}")
+    return Image.fromarray(np.round(array * 255).astype(np.uint8))
+
+
+def jpeg(picture: np.ndarray, quality: int, optimise: bool = True) -> bytes:
+    """A picture as a baseline JPEG file.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray, ``[height, width, 3]``
+        In [0, 1].
+    quality : int
+        From 1 to 95.
+    optimise : bool
+        Whether the file has Huffman tables of its own (smaller) or the standard's.
+
+    Returns
+    -------
+    bytes
+        The whole file, with its header.
+
+    Raises
+    ------
+    ValueError
+        If ``picture`` or ``quality`` is none of the above.
+
+    References
+    ----------
+    G. K. Wallace, "The JPEG still picture compression standard", 1992.
+
+    Examples
+    --------
+    >>> grey = np.full((16, 16, 3), 0.5)
+    >>> bool(np.abs(decoded(jpeg(grey, 50)) - grey).max() < 1 / 255)
+    True
+    """
+    if positive_integer("quality", quality) not in QUALITIES:
+        raise ValueError(f"quality must be a whole number from 1 to {QUALITIES[-1]}, got {quality!r}")
+    file = io.BytesIO()
+    _image(picture).save(file, "JPEG", quality=int(quality), optimize=optimise)
+    return file.getvalue()
+
+
+def png(picture: np.ndarray) -> bytes:
+    """A picture as a PNG file, without loss but for the rounding to 8 bits.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray, ``[height, width, 3]``
+        In [0, 1].
+
+    Returns
+    -------
+    bytes
+        The whole file, the smallest that Pillow finds.
+
+    Raises
+    ------
+    ValueError
+        If ``picture`` is none of the above.
+    """
+    file = io.BytesIO()
+    _image(picture).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def best_jpeg(picture: np.ndarray, fits: Callable[[bytes], bool]) -> tuple[bytes, int]:
+    """The JPEG file of highest quality that is small enough.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray, ``[height, width, 3]``
+        In [0, 1].
+    fits : callable
+        Told a file, says whether it may be sent.
+
+    Returns
+    -------
+    bytes, int
+        The file and its quality, 1 to 95.
+
+    Raises
+    ------
+    ValueError
+        If ``picture`` is none of the above, or not even quality 1 fits.
+    """
+    for quality in reversed(QUALITIES):
+        file = jpeg(picture, quality)
+        if fits(file):
+            return file, quality
+    raise ValueError(f"fits must let a JPEG file of quality 1 pass, got none at {len(file)} bytes")
+
+
+def decoded(file: bytes) -> np.ndarray:
+    """The picture in a whole file.
+
+    Parameters
+    ----------
+    file : bytes
+        Of a format that Pillow reads.
+
+    Returns
+    -------
+    numpy.ndarray of float64, ``[height, width, 3]``
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If there is no whole picture in it.
+    """
+    try:
+        with Image.open(io.BytesIO(file)) as image:
+            return np.asarray(image.convert("RGB"), float) / 255.0
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"file must hold a whole picture, got {len(file)} bytes: {error}") from None
+
+
+def picture_from(file: bytes, shape: tuple[int, int, int]) -> np.ndarray:
+    """What a receiver shows of the beginning of a JPEG file: what is missing stays mid-grey.
+
+    An end-of-image marker is put behind what arrived; the decoder then fills the rest with grey. Without even the
+    whole header there is nothing to decode, and everything is grey.
+
+    Parameters
+    ----------
+    file : bytes
+        The beginning, or all, of a file.
+    shape : tuple of int
+        Height, width and 3: the receiver knows the size of what it waits for.
+
+    Returns
+    -------
+    numpy.ndarray of float64, ``[height, width, 3]``
+        In [0, 1].
+    """
+    try:
+        return decoded(file + b"\xff\xd9").reshape(shape)
+    except ValueError:
+        return np.full(shape, 0.5)

@@ -1,0 +1,104 @@
+"""Where the tasks run: this machine's processes, a Ray cluster, or a Dask cluster, all through joblib.
+
+Workers need the same checkout (or the package installed) and nothing else: tasks go out and records come back over the
+cluster's own connections, so no common disk is asked for, and only the driver writes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import joblib
+
+from semcom_utils.checks import one_of, positive_integer
+
+__all__ = ["BACKENDS", "where"]
+
+BACKENDS = ("local", "ray", "dask")
+OBJECT_STORE_BYTES = 200 * 2**20  # of a Ray that is started here; records are small
+WAIT_S = 60  # for the first worker of a Dask cluster; a queue's own waiting is done before, by its client
+
+
+@contextmanager
+def where(backend: str = "local", address: str | None = None, workers: int | None = None) -> Iterator[None]:
+    """Run what is inside on a backend.
+
+    Parameters
+    ----------
+    backend : {"local", "ray", "dask"}
+        "ray" and "dask" need the optional extras of those names.
+    address : str, optional
+        Of a running cluster: Ray's head (``host:6379`` or ``auto``), Dask's scheduler (``tcp://host:8786``). Without
+        one a cluster is started on this machine, and ended afterwards.
+    workers : int, optional
+        Processes of a cluster that is started here; one a core if None.
+
+    Yields
+    ------
+    None
+        :func:`joblib.parallel_config` is set inside.
+
+    Raises
+    ------
+    ValueError
+        If ``backend`` is none of them, ``workers`` is no positive whole number, or a Dask worker has several threads:
+        tasks set the threads and the random state of a whole process.
+    ModuleNotFoundError
+        If the extra is not installed, with the command that installs it.
+    """
+    one_of("backend", backend, BACKENDS)
+    workers = positive_integer("workers", workers) if workers is not None else joblib.cpu_count()
+    if backend == "local":
+        with joblib.parallel_config(backend="loky"):
+            yield
+    elif backend == "ray":
+        with _ray(address, workers):
+            yield
+    else:
+        with _dask(address, workers):
+            yield
+
+
+@contextmanager
+def _ray(address: str | None, workers: int) -> Iterator[None]:
+    ray = _needed("ray", "ray")
+    _needed("ray.util.joblib", "ray").register_ray()
+    ours = not ray.is_initialized()
+    if ours:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
+        own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        own = own if address is None else {"address": address}
+        ray.init(**own, log_to_driver=False, configure_logging=False)
+    try:
+        with joblib.parallel_config(backend="ray"):
+            yield
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+@contextmanager
+def _dask(address: str | None, workers: int) -> Iterator[None]:
+    distributed = _needed("distributed", "dask")
+    own = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with distributed.Client(**(own if address is None else {"address": address})) as client:
+        client.wait_for_workers(1, timeout=WAIT_S)
+        threads = {worker["nthreads"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()}
+        if threads != {1}:
+            raise ValueError(f"Dask's workers must have one thread each (--nthreads 1), got {sorted(threads)}")
+        with joblib.parallel_config(backend="dask"):
+            yield
+
+
+def _needed(module: str, extra: str):
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            f"backend {extra!r} needs {module.partition('.')[0]}: pip install 'semcom-utils[{extra}]', in the checkout "
+            f".venv/bin/pip install -e '.[{extra}]'"
+        ) from None

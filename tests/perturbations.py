@@ -1,0 +1,695 @@
+"""What turns each check of the ledger round: a wrong method, shuffled data, the control's records, another setting's.
+
+A check that no change of the records or of the method can turn says nothing. For each study a few perturbations are
+stated here, and for each claim those that turn its checks: what holds on the stored records has to fail under one of
+them, what fails has to hold under one of them, and the same goes for the checks of its control.
+``test_claims_can_fail.py`` recomputes the summaries and counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import lru_cache
+from unittest.mock import patch
+
+import numpy as np
+
+from semcom_utils.studies import find, load_result
+
+ISGC = "semcom_utils.papers.isgc.learning"
+SURVEY = "semcom_utils.papers.gai_semcom_networks"
+ROOT = "semcom_utils.papers.semaigc_root.workload"
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """One way to make a study's summary wrong.
+
+    Attributes
+    ----------
+    study : str
+        ``<paper>/<study>``.
+    what : str
+        What is done to the records, or which method is exchanged for which, in words.
+    change : callable, optional
+        Changes the records, which are a copy, in place.
+    methods : mapping of str to callable
+        Dotted names and functions that make what stands there while the summary is computed; called with nothing.
+    """
+
+    study: str
+    what: str
+    change: Callable[[list[dict]], None] = lambda records: None
+    methods: Mapping[str, Callable[[], object]] = field(default_factory=dict, hash=False)
+
+
+@lru_cache(maxsize=64)
+def perturbed_summary(perturbation: Perturbation) -> dict:
+    """The study's summary under a perturbation, as JSON has it."""
+    records = deepcopy(records_of(perturbation.study))
+    perturbation.change(records)
+    patches = [patch(name, make()) for name, make in {**UNTOUCHED, **perturbation.methods}.items()]
+    for one in patches:
+        one.start()
+    try:
+        with np.errstate(all="ignore"):
+            return json.loads(json.dumps(find(perturbation.study).summarise(records)))
+    finally:
+        for one in patches:
+            one.stop()
+
+
+@lru_cache(maxsize=32)
+def records_of(study: str) -> list[dict]:
+    """The stored records of a study; not to be changed."""
+    return load_result(study)["records"]
+
+
+def _stored_rules() -> Callable[[str], dict]:
+    """Rules that need no training, as stored: no record enters them, and computing them takes seconds."""
+
+    def rules(feasibility):
+        stored = load_result("isgc/training" if feasibility == "layer" else "isgc/penalty")["summary"]
+        return {
+            "separate": stored["separate"],
+            "equal": stored["equal"],
+            "untrained": deepcopy(stored["controls"]["untrained"]),
+        }
+
+    return rules
+
+
+UNTOUCHED: dict[str, Callable[[], object]] = {f"{ISGC}._rules": _stored_rules}
+
+
+def _of(records: list[dict], **task: object) -> list[dict]:
+    """The records whose task has these values, in order."""
+    return [r for r in records if all(r["task"].get(name) == value for name, value in task.items())]
+
+
+def _exchange(one: list[dict], other: list[dict], *names: str) -> None:
+    """Two groups of records exchange what they measured under these names; under all of them if none is given."""
+    for a, b in zip(one, other, strict=True):
+        for name in names or set(a) - {"task", "meta"}:
+            a[name], b[name] = b[name], a[name]
+
+
+def _copy(source: list[dict], target: list[dict], *names: str) -> None:
+    """One group of records gets what another measured."""
+    for a, b in zip(source, target, strict=True):
+        for name in names or set(a) - {"task", "meta"}:
+            b[name] = deepcopy(a[name])
+
+
+# --- ISGC ------------------------------------------------------------------------------------------------------------
+
+
+def _as_claimed(records: list[dict]) -> None:
+    """Diffusion without spread; PPO and the MLP actor earn less by the printed gain, with the worst of actions."""
+    ours = _of(records, method="diffusion")
+    for method in ("ppo", "mlp"):
+        for record, better in zip(_of(records, method=method), ours, strict=True):
+            for name in ("utility", "share", "mean_ratio"):
+                record["final"][name] = better["final"][name] / 1.083
+            record["paper_actions"] = [[-0.9, -0.9, 1.0]] * 4
+    for record in ours:
+        record["action_spread"] = 0.001
+
+
+def _without_layer(records: list[dict]) -> None:
+    """Learners with a penalty only, and a budget beyond the paper's."""
+    for method in ("diffusion", "ppo"):
+        _copy(_of(records_of("isgc/penalty"), method=method), _of(records, method=method), "final")
+    for record in records:
+        record["task"]["steps"] = 4_000_000
+
+
+def _optimal_act() -> Callable:
+    """The exact optimum in place of an untrained policy; an equal split where nothing is feasible."""
+    from semcom_utils.control.allocation import optimal_allocation, smallest_latency_budget
+    from semcom_utils.papers.isgc.learning import held_out_states
+    from semcom_utils.papers.isgc.scenario import allocation_problem
+
+    def act(policy, observations, generator):
+        problem = allocation_problem(held_out_states(n=len(observations)))
+        smallest = smallest_latency_budget(problem["latency_loads"], problem["bandwidth"])
+        inside = smallest <= problem["latency_budget"]
+        action = np.zeros((len(observations), 3))
+        split = optimal_allocation(**{
+            name: value[inside] if np.ndim(value) else value for name, value in problem.items()
+        })[0]  # fmt: skip
+        action[inside] = 2 * split / split.max(-1, keepdims=True) - 1
+        return action
+
+    return act
+
+
+def _learned_with_layer(records: list[dict]) -> None:
+    _copy(_of(records_of("isgc/training"), method="diffusion"), _of(records, method="diffusion"), "final")
+    _as_claimed(records)
+
+
+def _shuffled_steps(records: list[dict]) -> None:
+    order = np.random.default_rng(1).permutation(len(records))
+    finals = [records[i]["final"] for i in order]
+    for record, final in zip(records, finals, strict=True):
+        record["final"] = final
+
+
+def _equal_readings(records: list[dict]) -> None:
+    """Signed noise gets the runs of the other reading; PPO gets a tenth less than diffusion where K is small."""
+    folded = _of(records_of("isgc/choices"), choice="raw observation")
+    _copy(folded, _of(records, reading="sigma signed"), "final")
+    for record, better in zip(
+        _of(records, reading="K in (0, 0.8)", method="ppo"),
+        _of(records, reading="K in (0, 0.8)", method="diffusion"),
+        strict=True,
+    ):
+        record["final"]["mean_ratio"] = 0.9 * better["final"]["mean_ratio"]
+
+
+def _reads_as_claimed() -> Callable[[str], dict]:
+    """The tuned runs that the study of readings reads, with PPO a tenth behind."""
+
+    def load(name):
+        result = deepcopy(load_result(name))
+        if name == "isgc/learning_rates":
+            for record, better in zip(
+                _of(result["records"], rates="tuned", method="ppo"),
+                _of(result["records"], rates="tuned", method="diffusion"),
+                strict=True,
+            ):
+                record["final"]["mean_ratio"] = 0.9 * better["final"]["mean_ratio"]
+        return result
+
+    return load
+
+
+def _thirtieth_of_the_budget(records: list[dict]) -> None:
+    for method in ("diffusion", "ppo"):
+        _copy(
+            _of(records_of("isgc/learning_rates"), rates=3e-6, method=method)[:1], _of(records, method=method), "final"
+        )
+
+
+CLAIMED = Perturbation("isgc/training", "PPO and the MLP actor earn less by the printed gain", _as_claimed)
+NO_LAYER = Perturbation("isgc/training", "runs with a penalty only, beyond the budget", _without_layer)
+OPTIMUM = Perturbation(
+    "isgc/training",
+    "the exact optimum takes the untrained policy's place",
+    methods={f"{ISGC}.act": _optimal_act, f"{ISGC}._rules": lambda: _own("isgc/training", "_rules")},
+)
+LAYER = Perturbation("isgc/penalty", "diffusion with the layer, the others behind it", _learned_with_layer)
+SHUFFLED_STEPS = Perturbation("isgc/denoising_steps", "outcomes shuffled between the numbers of steps", _shuffled_steps)
+READINGS = Perturbation(
+    "isgc/readings",
+    "both readings of sigma get the same runs; PPO a tenth behind diffusion",
+    _equal_readings,
+    {f"{ISGC}.load_result": _reads_as_claimed},
+)
+BUDGET = Perturbation("isgc/paper_budget", "runs of a thirtieth of the budget", _thirtieth_of_the_budget)
+
+
+def _own(study: str, name: str) -> object:
+    """A function of the study's module as it is."""
+    return find(study).summarise.__globals__[name]
+
+
+# --- the survey: information -----------------------------------------------------------------------------------------
+
+
+def _no_paraphrases(records: list[dict]) -> None:
+    _exchange(_of(records, kind="entropy", synonyms=True), _of(records, kind="entropy", synonyms=False))
+
+
+def _code_of_sentences(records: list[dict]) -> None:
+    """Sentences are coded in place of meanings, and the entropy of the wording is taken in nats."""
+    for record in _of(records, kind="entropy"):
+        record["gap_less_wording"] = abs(record["gap"] - record["H_X_given_M"] * np.log(2))
+        record["code_above_entropy"] = record["code_length_sentences"] - record["H_M"]
+
+
+def _knowledge_unused(records: list[dict]) -> None:
+    for record in _of(records, kind="knowledge"):
+        record["saved"] = -record["saved"]
+        record["errors"], record["errors_if_it_differs"] = record["errors_if_it_differs"], record["errors"]
+
+
+def _every_second_message(records: list[dict]) -> None:
+    for record in _of(records, kind="knowledge"):
+        record["saved"] += record["with_knowledge"] / 2
+
+
+def _rates_reversed(records: list[dict]) -> None:
+    """What was lost below capacity and above it change places; so do one wording a meaning and several."""
+    below, fixed, *above = [
+        _of(records, kind="capacity", share=share, wording=wording)
+        for share, wording in ((0.955, "coded"), (0.955, "fixed"), (1.03, "coded"), (1.06, "coded"))
+    ]
+    for group in above:
+        _copy(below, group)
+    _exchange(below, fixed)
+
+
+def _shannon_for_meanings() -> Callable:
+    """Meanings are not looked at."""
+    from semcom_utils.semantic.information import channel_capacity
+
+    return lambda channel, meanings, shortcut=True: channel_capacity(channel)
+
+
+def _entropy_for_capacity() -> Callable:
+    """The channel is not looked at."""
+    return lambda channel, meanings, shortcut=True: (float(np.log2(len(set(np.asarray(meanings).tolist())))), None)
+
+
+def _relabelled(name: str, mapping: Mapping, kind: str | None = None) -> Callable[[list[dict]], None]:
+    """Records with a value of the task get another."""
+
+    def change(records):
+        for record in records:
+            if kind in (None, record["task"].get("kind")) and record["task"].get(name) in mapping:
+                record["task"][name] = mapping[record["task"][name]]
+
+    return change
+
+
+def _by_need_is_by_age(records: list[dict]) -> None:
+    """The senders by age and by need change places, the coin gets what need had, and both sources change places."""
+    _exchange(_of(records, threshold=1, change=0.1), _of(records, threshold=1, change=1.0), "saved")
+    for record in _of(records, kind="incorrect", change=0.1):
+        record["coin_aoii_difference"] = record["aoii_difference"]
+        record["aoii_difference"] = -record["aoii_difference"]
+        record["saved"] = -record["saved"]
+
+
+def _other_threshold(sender: str) -> Callable[[list[dict]], None]:
+    """One of the two senders is run at another threshold: at 10 in place of 1, at 1 in place of the others."""
+
+    def change(records):
+        groups = {n: _of(records, kind="incorrect", threshold=n, change=0.1) for n in (1, 2, 5, 10)}
+        taken = {n: [r[f"error_{sender}"] for r in group] for n, group in groups.items()}
+        for n, group in groups.items():
+            for record, error in zip(group, taken[10 if n == 1 else 1], strict=True):
+                record[f"error_{sender}"] = error
+                record["error_difference"] = record["error_need"] - record["error_age"]
+
+    return change
+
+
+def _event_is_random(records: list[dict]) -> None:
+    """The event's messages are the clock's, and its misses those of a sender at random times."""
+    for record in _of(records, kind="faults"):
+        record["ratio"] = 1 / record["ratio"]
+        record["more_missed_event"], record["more_missed_random"] = (
+            record["more_missed_random"],
+            record["more_missed_event"],
+        )
+
+
+def _confounded(records: list[dict]) -> None:
+    """The common cause is where it should not be, and interventions are regressions."""
+    _exchange(_of(records, kind="causal", answer=2.0), _of(records, kind="causal", answer=0.0))
+    for record in _of(records, kind="causal", answer=0.0):
+        record["intervention"] = record["regression"]
+
+
+def _interventions_exchanged(records: list[dict]) -> None:
+    for record in _of(records, kind="causal"):
+        record["regression"], record["intervention"] = record["intervention"], record["regression"]
+
+
+INFORMATION, EFFECT = "gai_semcom_networks/semantic_information", "gai_semcom_networks/information_effectiveness"
+PLAIN = Perturbation(INFORMATION, "the grammar without paraphrases in place of that with them", _no_paraphrases)
+SENTENCES = Perturbation(INFORMATION, "sentences coded, the wording's entropy in nats", _code_of_sentences)
+KNOWLEDGE = Perturbation(INFORMATION, "what is saved is lost; the decoder has the wrong setting", _knowledge_unused)
+HALF = Perturbation(INFORMATION, "every second message is not sent", _every_second_message)
+RATES = Perturbation(INFORMATION, "blocks above capacity, and with one wording, as below it", _rates_reversed)
+SHANNON = Perturbation(
+    INFORMATION,
+    "Shannon's capacity for that in meanings",
+    methods={f"{SURVEY}.semantic_information.meaning_capacity": _shannon_for_meanings},
+)
+NOISELESS = Perturbation(
+    INFORMATION,
+    "the entropy of meanings for the capacity in meanings",
+    methods={f"{SURVEY}.semantic_information.meaning_capacity": _entropy_for_capacity},
+)
+QUEUES = Perturbation(EFFECT, "M/M/1 for D/M/1", _relabelled("queue", {"M/M/1": "D/M/1", "D/M/1": "M/M/1"}, "age"))
+DROPPING = Perturbation(
+    EFFECT,
+    "a queue that keeps all for one that drops",
+    _relabelled("queue", {"M/M/1": "preemptive", "preemptive": "M/M/1"}, "age"),
+)
+LOW_LOAD = Perturbation(EFFECT, "loads 0.15 and 0.53 exchanged", _relabelled("load", {0.15: 0.53, 0.53: 0.15}, "age"))
+HIGH_LOAD = Perturbation(EFFECT, "loads 0.85 and 0.53 exchanged", _relabelled("load", {0.85: 0.53, 0.53: 0.85}, "age"))
+SENDERS = Perturbation(EFFECT, "senders by age and by need exchanged; the control's source", _by_need_is_by_age)
+NEED_AT = Perturbation(EFFECT, "the sender by need at another threshold", _other_threshold("need"))
+AGE_AT = Perturbation(EFFECT, "the sender by age at another threshold", _other_threshold("age"))
+GROWTHS = Perturbation(EFFECT, "systems exchanged in a ring", _relabelled("growth", {0.8: 1.0, 1.0: 1.1, 1.1: 0.8}))
+RANDOM_ALARM = Perturbation(EFFECT, "the event sends at random times, as often as the clock", _event_is_random)
+CONFOUNDED = Perturbation(EFFECT, "the common cause where there should be none", _confounded)
+INTERVENED = Perturbation(EFFECT, "regression and intervention exchanged", _interventions_exchanged)
+
+
+# --- the survey: management ------------------------------------------------------------------------------------------
+
+
+def _swap_flag(name: str) -> Callable[[list[dict]], None]:
+    return _relabelled(name, {True: False, False: True})
+
+
+def _shuffled_facts(records: list[dict]) -> None:
+    dimension = _of(records, shuffled=True)[0]["task"]["dimension"]
+    _exchange(_of(records, shuffled=True), _of(records, shuffled=False, dimension=dimension))
+
+
+def _sharing_without_loss(records: list[dict]) -> None:
+    """A node keeps what it knows better; questions go to any node, not to that of the district."""
+    for record in records:
+        record["shared_met"] = [max(pair) for pair in zip(record["shared_met"], record["local_met"], strict=True)]
+        record["expert"] = float(np.mean(record["local"]))
+
+
+def _prices(mapping: Mapping[float, float]) -> Callable[[list[dict]], None]:
+    """Simulated at one price, held against the closed form of another."""
+
+    def change(records):
+        from semcom_utils.papers.gai_semcom_networks.knowledge_management import best_update_interval
+
+        _relabelled("kappa", mapping)(records)
+        for record in records:
+            exact = best_update_interval(record["task"]["kappa"])
+            record["ratio"] = record["best"] / exact if exact else None
+
+    return change
+
+
+def _order_ignored(records: list[dict]) -> None:
+    for record in records:
+        record["undone"] = record["rolled_back"] = record["same_in_either_order"]
+        record["same_in_either_order"] = 1.0
+
+
+def _exchange_methods(one: str, other: str) -> Callable[[list[dict]], None]:
+    def change(records):
+        for record in records:
+            record[one], record[other] = record[other], record[one]
+
+    return change
+
+
+def _edge_for_split(records: list[dict]) -> None:
+    """The split is taken to be the edge alone; without a link the tasks go through the link of the other setting."""
+    with_link = [r for r in records if r["edge"] is not None]
+    _copy(with_link, [r for r in records if r["edge"] is None], "split", "local")
+    for record in with_link:
+        record["split"], record["edge"] = record["edge"], record["split"]
+
+
+def _local_for_split(records: list[dict]) -> None:
+    for record in records:
+        record["split"], record["local"] = record["local"], record["split"]
+
+
+def _disciplines(records: list[dict]) -> None:
+    """Critical messages go first as if they interrupted, interrupt as if in order, and so on."""
+    groups = {name: deepcopy(_of(records, load=1.2, discipline=name)) for name in ("in order", "interrupt")}
+    for name in ("first", "in order", "all critical"):
+        _copy(groups["interrupt"], _of(records, load=1.2, discipline=name))
+    _copy(groups["in order"], _of(records, load=1.2, discipline="interrupt"))
+
+
+def _random_space(records: list[dict]) -> None:
+    """The space is not learnt, yet costs what separate systems cost, and these what it costs."""
+    _exchange(_of(records, kind="shared"), _of(records, kind="random"), "heads")
+    for record in _of(records, kind="shared"):
+        total = sum(record["separate_operations"].values())
+        for task, cost in record["separate_operations"].items():
+            record["separate_operations"][task] = cost * record["operations"]["all"] / total
+        record["operations"]["all"] = total
+
+
+def _stopped_early(records: list[dict]) -> None:
+    """The space is learnt in a fifth of the time."""
+    for record in _of(records, kind="shared"):
+        record["operations"]["all"] -= 0.8 * record["operations"]["space"]
+
+
+def _one_step(records: list[dict]) -> None:
+    """Diffusion in one step, in quality and time, and in all its steps where one is asked for."""
+    for record in records:
+        if record["task"]["family"] == "diffusion":
+            record["by_steps"].reverse()
+            record["us_a_sample"] /= 110
+
+
+def _rivals_untrained(records: list[dict]) -> None:
+    """Flow and autoregressive model make what the GAN makes; a single mode is one too many for a GAN."""
+    for family in ("flow", "autoregressive"):
+        _copy(_of(records, family="gan", modes=25), _of(records, family=family, modes=25), "energy")
+    _one_step(records)
+    for record in _of(records, family="diffusion"):
+        record["by_steps"][-1] = record["by_steps"][0]
+
+
+def _gan_is_vae(records: list[dict]) -> None:
+    _exchange(_of(records, family="gan", modes=25), _of(records, family="vae", modes=25), "modes")
+    for record in _of(records, family="gan", modes=1):
+        record["modes"] = 0
+
+
+def _gan_is_data(records: list[dict]) -> None:
+    _copy(_of(records, family="data", modes=25), _of(records, family="gan", modes=25), "off")
+
+
+MATCHING, LENGTHS, FAMILIES = (f"gai_semcom_networks/{name}" for name in ("matching", "lengths", "families"))
+FACTS = Perturbation("gai_semcom_networks/completion", "tails of the learned facts shuffled", _shuffled_facts)
+SAME_DATA = Perturbation("gai_semcom_networks/federated", "all nodes hold the same facts", _swap_flag("same_data"))
+NO_LOSS = Perturbation("gai_semcom_networks/federated", "no node forgets; anyone is asked", _sharing_without_loss)
+FREE = Perturbation("gai_semcom_networks/updates", "free updates for those at a price", _prices({0.0: 0.1, 0.1: 0.0}))
+PRICES = Perturbation("gai_semcom_networks/updates", "low and high price exchanged", _prices({0.02: 0.3, 0.3: 0.02}))
+ORDER = Perturbation(
+    "gai_semcom_networks/versions", "two edits in either order for one and its inverse", _order_ignored
+)
+EQUAL = Perturbation(MATCHING, "equal matching everywhere", _swap_flag("equal"))
+STRONGEST = Perturbation(
+    MATCHING, "the exact optimum and best SNR exchanged", _exchange_methods("matching", "best_snr")
+)
+ALL_EDGE = Perturbation("gai_semcom_networks/offloading", "the edge alone for the split", _edge_for_split)
+ALL_LOCAL = Perturbation("gai_semcom_networks/offloading", "the device alone for the split", _local_for_split)
+FLAT = Perturbation("gai_semcom_networks/off_peak", "a flat load for the day's", _swap_flag("flat"))
+DISCIPLINES = Perturbation("gai_semcom_networks/priority", "disciplines of the queue exchanged", _disciplines)
+UNLEARNT = Perturbation("gai_semcom_networks/smart_city", "a random space, costs exchanged", _random_space)
+EARLY = Perturbation("gai_semcom_networks/smart_city", "the space learnt in a fifth of the time", _stopped_early)
+ONE_STEP = Perturbation(FAMILIES, "diffusion in one step", _one_step)
+WEAK_RIVALS = Perturbation(FAMILIES, "rivals as bad as the GAN; one step as good as all", _rivals_untrained)
+GAN_VAE = Perturbation(FAMILIES, "the modes of GAN and VAE exchanged; a GAN without its only mode", _gan_is_vae)
+GAN_DATA = Perturbation(FAMILIES, "the GAN's samples are the data", _gan_is_data)
+PASSES = Perturbation(
+    LENGTHS,
+    "autoregressive model and VAE exchanged",
+    _relabelled("family", {"vae": "autoregressive", "autoregressive": "vae"}),
+)
+SHORT = Perturbation(LENGTHS, "lengths 1 and 64 exchanged", _relabelled("length", {1: 64, 64: 1}))
+
+
+# --- SemAIGC and ROOT ------------------------------------------------------------------------------------------------
+
+BAD = ("-6", "printed-plain-10")
+
+
+def _resuming_is_printed(records: list[dict]) -> None:
+    for record in records:
+        for cells in record["snr_db"].values():
+            cells["resume"], cells["printed"] = cells["printed"], cells["resume"]
+
+
+def _all_printed(records: list[dict]) -> None:
+    for record in records:
+        for cells in record["snr_db"].values():
+            cells["matched"] = cells["corrected"] = cells["printed"]
+
+
+def _coefficients(records: list[dict]) -> None:
+    for record in records:
+        for ratios in record["ratio"].values():
+            ratios["printed"], ratios["corrected"] = ratios["corrected"], ratios["printed"]
+
+
+def _variances_sum() -> Callable:
+    """Equation (10) with variances that sum to one, under the name of the printed weights."""
+    proper = _own("semaigc_root/gaussian", "noise_schedule")
+    return lambda *arguments: dict.fromkeys(("printed", "variance"), proper(*arguments)["variance"])
+
+
+def _linear_only() -> Callable:
+    proper = _own("semaigc_root/gaussian", "noise_schedule")
+    return lambda kind, *arguments: proper("linear", *arguments)
+
+
+def _rivals_ruined(records: list[dict]) -> None:
+    """Rivals, the faded picture and the edge's own are received by equation (8) with a plain network at -6 dB."""
+    for record in records:
+        bad = record["snr_db"][BAD[0]][BAD[1]]
+        record["fading"]["rayleigh"] = bad
+        record["snr_db"]["-6"]["untrained-10"] = record["snr_db"]["-6"]["matched-10"]
+        for cells in record["snr_db"].values():
+            cells["matched-10"] = cells["nothing-20"] = bad
+        record["clean"] = {**bad, "ssim": record["clean"]["ssim"]}
+        record["caption_bytes"] = [size / 4 for size in record["caption_bytes"]]  # 2 bits a letter
+
+
+def _rivals_perfect(records: list[dict]) -> None:
+    """Rivals' pictures are the edge's, ours have another seed's structure; files a sixteenth; the text's embedding."""
+    for record in records:
+        for cells in record["snr_db"].values():
+            cells["nothing-20"] = record["clean"]
+            for name in [name for name in cells if name.startswith("matched")]:
+                cells[name] = {**cells[name], "ssim": record["another_seed"]["ssim"]}
+        record["png_bytes"] = [size / 16 for size in record["png_bytes"]]
+        for coded in record["jpeg"].values():
+            coded["bytes"] = [size / 16 for size in coded["bytes"]]
+        record["caption_bytes"] = [77 * 768 * 2] * len(record["caption_bytes"])
+
+
+def _one_output(records: list[dict]) -> None:
+    """A network with one output; SNR and computing power shuffled between states."""
+    for record in records:
+        record["ten_outputs"] = record["fixed"]
+        record["spearman_snr"] = record["spearman_computing"] = 0.0
+
+
+def _contrary_oracle() -> Callable:
+    """Fewer steps at the edge the better the channel."""
+    snr = _own("semaigc_root/frameworks", "SNR")
+    return lambda success: lambda states: np.clip(14 - states[:, snr], 0, 20).astype(int)
+
+
+def _places(axes: dict) -> list[dict]:
+    return [*axes["by_snr"], *axes["by_computing"], axes["harsh"], axes["all"]]
+
+
+def _semaigc_is_local(records: list[dict]) -> None:
+    """SemAIGC and Local AIGC exchanged; ranks those of shuffled states; the curve backwards; nothing is removed."""
+    from semcom_utils.papers.semaigc_root.workload import converged_after
+
+    for record in _of(records, agent="d3qn"):
+        axes, ranks = record["axes"], record["ranks"]
+        for place in _places(axes):
+            place["semaigc"], place["local"] = place["local"], place["semaigc"]
+        axes["by_snr"][0]["steps"], axes["by_snr"][4]["steps"] = axes["by_snr"][4]["steps"], axes["by_snr"][0]["steps"]
+        axes["grid"] = (np.array(axes["grid"]) / 2).tolist()
+        axes["gap_removed"] = dict.fromkeys(axes["gap_removed"], 0.0)
+        for name in ("snr", "computing"):
+            ranks[name], ranks[f"{name}_shuffled"] = ranks[f"{name}_shuffled"], ranks[name]
+        record["converged"] = converged_after(record["episodes"], record["share_of_oracle"][::-1])
+
+
+def _as_printed(records: list[dict]) -> None:
+    """What the paper prints: 45 to 98%, 40 points over Edge AIGC, below 25 s, gaps of 25 and 45 s."""
+    for record, best in zip(_of(records, agent="d3qn"), _of(records, agent="long"), strict=True):
+        axes, ranks = record["axes"], record["ranks"]
+        record["share_of_oracle"] = best["share_of_oracle"][-len(record["share_of_oracle"]) :]
+        ranks["computing"] = ranks["computing_shuffled"] = ranks["snr"]
+        for place in _places(axes):
+            ours = place["semaigc"] = {"satisfaction": place["semaigc"]["satisfaction"], "seconds": 15.0}
+            for name, gap in (("non_root", 4), ("non_fine_tuning", 25), ("edge", 2), ("local", 10)):
+                place[name] = {"satisfaction": ours["satisfaction"] - 0.4, "seconds": ours["seconds"] + gap}
+        axes["harsh"]["edge"]["seconds"] = 15.0 + 45
+        grid = np.add.outer(np.linspace(0.45, 0.7, 8), np.linspace(0, 0.28, 10))
+        grid[0] = np.linspace(0.45, 0.7, 10)
+        axes["grid"] = np.maximum.accumulate(grid, axis=0).tolist()
+
+
+def _no_difference() -> Callable:
+    """Every split serves as well as any other."""
+    return lambda states, *arguments: np.ones((len(states), 21))
+
+
+PRINTED = Perturbation("semaigc_root/receiver", "resuming and equation (8) exchanged", _resuming_is_printed)
+ALL_PRINTED = Perturbation("semaigc_root/receiver", "every receiver goes by equation (8)", _all_printed)
+COEFFICIENTS = Perturbation(
+    "semaigc_root/gaussian",
+    "printed and corrected coefficient exchanged; variances sum to one",
+    _coefficients,
+    {f"{ROOT}.noise_schedule": _variances_sum},
+)
+LINEAR = Perturbation(
+    "semaigc_root/gaussian", "the linear schedule for all", methods={f"{ROOT}.noise_schedule": _linear_only}
+)
+RUINED = Perturbation("semaigc_root/pictures", "rivals received by equation (8) at -6 dB", _rivals_ruined)
+PERFECT = Perturbation("semaigc_root/pictures", "rivals' pictures are the edge's", _rivals_perfect)
+COARSE = Perturbation(
+    "semaigc_root/frameworks",
+    "one output, shuffled states, an oracle that turns the trend round",
+    _one_output,
+    {f"{ROOT}._oracle": _contrary_oracle},
+)
+LOCAL = Perturbation("semaigc_root/learning", "SemAIGC and Local AIGC exchanged, states shuffled", _semaigc_is_local)
+AS_PRINTED = Perturbation(
+    "semaigc_root/learning",
+    "records as the paper prints them, in a world where a random split serves as well as any",
+    _as_printed,
+    {f"{ROOT}.expected_satisfaction": _no_difference},
+)
+
+#: Claim -> what turns its checks, and those of its control, round.
+PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
+    "isgc-diffusion-beats-ppo": (CLAIMED, LAYER),
+    "isgc-gain-percent": (CLAIMED, LAYER),
+    "isgc-diffusion-beats-separate": (NO_LAYER, OPTIMUM),
+    "isgc-near-optimal": (NO_LAYER, LAYER, OPTIMUM),
+    "isgc-fig5-ordering": (CLAIMED,),
+    "isgc-budget-sufficient": (NO_LAYER,),
+    "isgc-learning-rates": (BUDGET,),
+    "isgc-diffusion-explains-gain": (CLAIMED, LAYER),
+    "isgc-denoising-steps": (SHUFFLED_STEPS,),
+    "isgc-deterministic-policy": (CLAIMED,),
+    "isgc-constraints-kept": (NO_LAYER, LAYER),
+    "isgc-noise-normal": (READINGS,),
+    "isgc-readings-of-k": (READINGS,),
+    "gsn-autoregressive-slow": (PASSES, SHORT),
+    "gsn-diffusion-slow": (ONE_STEP, WEAK_RIVALS),
+    "gsn-gan-diversity": (GAN_VAE, GAN_DATA),
+    "gsn-semantic-entropy": (PLAIN, SENTENCES),
+    "gsn-shared-knowledge-saves": (KNOWLEDGE, HALF),
+    "gsn-semantic-capacity": (RATES, SHANNON, NOISELESS),
+    "gsn-age-of-information": (QUEUES, DROPPING, LOW_LOAD, HIGH_LOAD),
+    "gsn-age-of-incorrect-information": (SENDERS, NEED_AT, AGE_AT),
+    "gsn-value-of-information": (GROWTHS,),
+    "gsn-task-oriented": (RANDOM_ALARM,),
+    "gsn-causal": (CONFOUNDED, INTERVENED),
+    "gsn-knowledge-completion": (FACTS,),
+    "gsn-federated-sharing": (SAME_DATA, NO_LOSS),
+    "gsn-update-interval": (FREE, PRICES),
+    "gsn-versions": (ORDER,),
+    "gsn-matching-degree": (EQUAL, STRONGEST),
+    "gsn-edge-computing": (ALL_EDGE, ALL_LOCAL),
+    "gsn-off-peak": (FLAT,),
+    "gsn-safety-first": (DISCIPLINES,),
+    "gsn-one-space": (UNLEARNT, EARLY),
+    "root-denoises-channel": (COEFFICIENTS, PRINTED, ALL_PRINTED, RUINED),
+    "root-noise-schedule": (COEFFICIENTS, LINEAR),
+    "root-awgn-only": (RUINED,),
+    "root-text-negligible": (RUINED, PERFECT),
+    "root-latent-saves-bits": (PERFECT,),
+    "root-network-size": (COARSE,),
+    "root-best-images": (RUINED,),
+    "root-structure-as-edge": (PERFECT,),
+    "root-best-at-0db": (RUINED, PERFECT),
+    "root-convergence": (LOCAL, AS_PRINTED),
+    "root-highest-reward": (LOCAL, AS_PRINTED),
+    "root-steps-with-snr": (LOCAL, COARSE),
+    "root-steps-with-computing": (AS_PRINTED, COARSE),
+    "root-satisfaction-range": (LOCAL, AS_PRINTED),
+    "root-satisfaction-worst-channel": (AS_PRINTED,),
+    "root-latency-below-25": (LOCAL, AS_PRINTED),
+    "root-satisfaction-over-edge": (LOCAL, AS_PRINTED),
+    "root-harsh-channel-gaps": (AS_PRINTED,),
+    "root-gap-cause": (LOCAL, AS_PRINTED),
+    "root-others-unsatisfying": (LOCAL, AS_PRINTED),
+}

@@ -1,0 +1,159 @@
+"""Studies on Ray and on Dask, started on this machine's loopback: the same results to the last digit as at home."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import cluster_study
+import semcom_utils
+from semcom_utils.studies import find, run_study
+from semcom_utils.studies.backends import where
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+#: For what a busy machine takes a minute or more for: starting an interpreter that imports Dask.
+PATIENCE_S = 300
+
+
+def needs(module: str) -> None:
+    if find_spec(module) is None:
+        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        missing(f"{module} is not installed: pip install -e '.[ray,dask]'")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment():
+    """What workers inherit: where the code is, one thread, and no token on the loopback."""
+    with pytest.MonkeyPatch.context() as patch:
+        paths = [str(Path(semcom_utils.__file__).parents[1]), str(Path(__file__).parent)]
+        patch.setenv("PYTHONPATH", os.pathsep.join(paths))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        yield
+
+
+def ran(study, folder, jobs=-1, **how) -> dict:
+    return run_study(study, jobs=jobs, folder=folder, progress=False, **how)
+
+
+def values(result: dict) -> list[dict]:
+    return [{key: value for key, value in record.items() if key != "meta"} for record in result["records"]]
+
+
+def lines(log: Path) -> list[tuple[int, str]]:
+    return [(int(seed), node) for seed, node in (line.split() for line in log.read_text().splitlines())]
+
+
+def same_as_at_home(result: dict, log: Path, folder: Path, **task) -> None:
+    home = ran(cluster_study.study(log, **task), folder / "home", jobs=1)
+    assert values(result) == values(home) and result["summary"] == home["summary"]
+    assert result["provenance"]["commits_of_records"] == home["provenance"]["commits_of_records"]
+
+
+def of_a_real_study(folder: Path) -> list[dict]:
+    result = ran(find("gai_semcom_networks/information_effectiveness"), folder, seeds=1, small=True)
+    return [values(result), result["summary"]]
+
+
+@contextmanager
+def ray_nodes(n: int):
+    """A Ray cluster of n nodes with one core each."""
+    from ray.cluster_utils import Cluster
+
+    memory = 100 * 2**20
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": memory})
+    try:
+        for _ in range(n - 1):
+            cluster.add_node(num_cpus=1, object_store_memory=memory)
+        cluster.wait_for_nodes()
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+@contextmanager
+def dask_workers(folder: Path, n: int, *arguments: str):
+    """A Dask scheduler and n workers, each a process of its own, as on a cluster; gives address and workers."""
+    file, started = folder / "scheduler.json", []
+
+    def start(command, *options):
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", f"distributed.cli.dask_{command}", "--host", "127.0.0.1", "--no-dashboard",
+                 "--scheduler-file", str(file), *options],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
+            )
+        )  # fmt: skip
+
+    try:
+        start("scheduler", "--port", "0")
+        for _ in range(n):
+            start("worker", "--nthreads", "1", "--local-directory", str(folder / "dask"), *arguments)
+        deadline = time.monotonic() + PATIENCE_S
+        while not file.exists() or not file.read_text().strip():
+            assert started[0].poll() is None, "the scheduler ended"
+            assert time.monotonic() < deadline, "no scheduler"
+            time.sleep(0.1)
+        address = json.loads(file.read_text())["address"]
+        from distributed import Client
+
+        with Client(address, timeout=PATIENCE_S) as client:
+            client.wait_for_workers(n, timeout=PATIENCE_S)
+        yield address
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(timeout=PATIENCE_S)
+
+
+def test_two_ray_nodes(tmp_path):
+    needs("ray")
+    log = tmp_path / "log"
+    with ray_nodes(2) as address, where("ray", address):
+        result = ran(cluster_study.study(log, kills=2, seconds=0.2), tmp_path / "ray")
+        real = of_a_real_study(tmp_path / "ray")
+    seen = lines(log)
+    assert {seed for seed, _ in seen} == set(range(6)) and [s for s, _ in seen].count(2) == 2
+    assert len({node for _, node in seen}) == 2, "both nodes worked"
+    same_as_at_home(result, log, tmp_path, kills=2, seconds=0.2)
+    assert real == of_a_real_study(tmp_path / "home")
+
+
+def test_dask_scheduler_with_two_workers_of_which_one_is_killed(tmp_path):
+    needs("distributed")
+    log = tmp_path / "log"
+    with dask_workers(tmp_path, 2, "--no-nanny") as address, where("dask", address):
+        result = ran(cluster_study.study(log, n=8, kills=4, seconds=0.3), tmp_path / "dask")
+        real = of_a_real_study(tmp_path / "dask")
+    seen = lines(log)
+    assert {seed for seed, _ in seen} == set(range(8)) and [s for s, _ in seen].count(4) == 2
+    assert len({node for _, node in seen}) == 2, "both workers worked"
+    assert len(result["records"]) == 8
+    same_as_at_home(result, log, tmp_path, n=8, kills=4, seconds=0.3)
+    assert real == of_a_real_study(tmp_path / "home")
+
+
+def test_dask_workers_with_several_threads_are_refused(tmp_path):
+    needs("distributed")
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
+        with pytest.raises(ValueError, match="Dask's workers must have one thread each"):
+            with where("dask", cluster.scheduler_address):
+                pass
+
+
+@pytest.mark.parametrize("backend, module", [("ray", "ray"), ("dask", "distributed")])
+def test_backend_that_is_not_installed_names_the_command(backend, module, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ModuleNotFoundError, match=rf"backend '{backend}' needs {module}: pip install .*\[{backend}\]"):
+        with where(backend):
+            pass
