@@ -1,4 +1,4 @@
-"""How a re-executed chapter is compared with the stored one: text exactly, decimals to a tolerance.
+"""How a re-executed chapter is compared with the stored one, and the fixtures that several test files share.
 
 Floating-point sums differ in their last bits between processors, and training amplifies that. So two outputs agree
 when the text between the decimals is the same and each decimal differs by at most 2 per cent, or by one unit of the
@@ -8,6 +8,8 @@ since a table pads 9.99 where it does not pad 10.01.
 
 import math
 import re
+
+import pytest
 
 RELATIVE = 0.02
 DECIMAL = re.compile(r"[ \t]*[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE][-+]\d))(?:[eE][-+]?\d+)?")
@@ -51,3 +53,14 @@ def pytest_configure(config):
             return Near(clean) if isinstance(clean, str) else clean
 
         IPyNbCell.sanitize = sanitize
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """PyTorch on one thread: two wait for each other without sleeping, for minutes beside another busy process."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

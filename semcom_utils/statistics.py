@@ -249,7 +249,7 @@ def slope_interval(y: ArrayLike, x: ArrayLike, *others: ArrayLike, level: float 
 
 
 def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
-    """Estimate of 2 E|X - Y| - E|X - X'| - E|Y - Y'|, unbiased: zero on average if X ~ Y.
+    r"""Estimate of :math:`2 E|X - Y| - E|X - X'| - E|Y - Y'|`, unbiased: zero on average if X ~ Y.
 
     Parameters
     ----------

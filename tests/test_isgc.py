@@ -177,3 +177,20 @@ def test_any_state_gives_rates_or_a_value_error(values):
     except ValueError:
         return
     assert c.shape == (3,)
+
+
+def test_the_optimum_of_the_same_states_is_solved_once(monkeypatch):
+    from semcom_utils.papers.isgc import scenario
+
+    solved, solve = [], scenario.optimal_allocation
+    monkeypatch.setattr(scenario, "optimal_allocation", lambda **problem: solved.append(1) or solve(**problem))
+    scenario._optimum.cache_clear()
+    states = sample_states(50, np.random.default_rng(11))
+    first = share_of_optimum(states, np.full((50, 3), 10 / 3))
+    assert share_of_optimum(states.copy(), np.full((50, 3), 10 / 3)) == first and len(solved) == 1
+    assert share_of_optimum(states, np.full((50, 3), 1.0))["share"] < first["share"] and len(solved) == 1
+    other = IsgcConstants(price=[2.0, 1.0, 1.0])  # a list will do
+    assert share_of_optimum(states, np.full((50, 3), 10 / 3), other)["optimum"] > first["optimum"] and len(solved) == 2
+    states[0, 0] = 1.5
+    share_of_optimum(states, np.full((50, 3), 10 / 3))
+    assert len(solved) == 3

@@ -1,6 +1,6 @@
 """A reference by a last name means the nearest thing of that name, or it is refused."""
 
-from plain_docstrings import candidates
+from plain_docstrings import candidates, described_attributes
 
 NAMES = [
     "p.a.Env", "p.a.Env.step", "p.a.Env.reset", "p.a.reward", "p.b.reward", "p.b.Env", "p.b.Env.step", "p.c.x.only",
@@ -38,3 +38,26 @@ def test_a_bare_name_is_no_member_of_a_class_elsewhere():
     assert candidates("load", NAMES, "p.c.x", "Thing") == ["p.c.x.Thing.load"]
     assert candidates("Thing.load", NAMES, "p.c") == ["p.c.x.Thing.load"]
     assert candidates("alone", NAMES, "p.a") == ["p.c.x.Thing.alone"]
+
+
+def test_attributes_that_a_class_describes():
+    docstring = """A thing.
+
+    Parameters
+    ----------
+    size : int
+        Of it.
+
+    Attributes
+    ----------
+    low, high : float
+        Its ends: the first is lower.
+    name : str
+
+    Raises
+    ------
+    ValueError
+        Never.
+    """
+    assert described_attributes(docstring) == {"low", "high", "name"}
+    assert described_attributes("A thing.") == described_attributes(None) == set()

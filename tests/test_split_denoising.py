@@ -246,3 +246,26 @@ X = torch.zeros(2, 2, dtype=torch.float64)
 def test_bad_input_is_named(call, name):
     with pytest.raises(ValueError, match=rf"^{name} must"):
         call()
+
+
+def test_what_a_reverse_step_leaves_is_what_a_simulation_of_it_leaves():
+    """z_{t-1} estimated from z_t with either coefficient, all noise Gaussian: the variance of the error."""
+    from semcom_utils.generation.split import reverse_step
+
+    alpha, before, previous, step = 0.9, 0.6, 0.2, 0.05
+    told = reverse_step(alpha, before, previous, step)
+    g = torch.Generator().manual_seed(0)
+    late, old = (torch.randn(1_000_000, generator=g, dtype=torch.float64) for _ in range(2))
+    old, late = old * (1 - before + previous) ** 0.5, late * (1 - alpha + step) ** 0.5  # z_0 is known: it drops out
+    z = alpha**0.5 * old + late
+    eta = z / (1 - alpha * before + alpha * previous + step) ** 0.5
+    for name in ("right", "printed"):
+        error = ((z - told[name] * eta) / alpha**0.5 - old).square().mean()
+        assert float(error) == pytest.approx(told[f"error_{name}"], rel=0.01)
+    assert told["error_printed"] > 1.05 * told["error_right"]
+    clean = reverse_step(alpha, before, 0.0, 0.0)
+    assert clean["printed"] == pytest.approx(clean["right"]) and clean["error_printed"] == pytest.approx(
+        clean["error_right"]
+    )
+    with pytest.raises(ValueError, match="^alpha_bar_prev must be"):
+        reverse_step(0.9, 1.5, 0.0, 0.0)

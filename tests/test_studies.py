@@ -15,19 +15,11 @@ import numpy as np
 import pytest
 
 from semcom_utils.statistics import highest, iqm, iqm_interval, lowest
-from semcom_utils.studies import (
-    Study,
-    load_result,
-    provenance,
-    run_study,
-    runner,
-    summarise_again,
-    task_key,
-    with_seeds,
-    with_small_tasks,
-)
+from semcom_utils.studies import Study, load_result, provenance, run_study, runner, task_key
 from semcom_utils.studies.__main__ import main
 from semcom_utils.studies.provenance import checkout_state, code_hash
+from semcom_utils.studies.runner import summarise_again
+from semcom_utils.studies.tasks import with_seeds, with_small_tasks
 
 PACKAGE = Path(provenance.__file__).parents[1]
 

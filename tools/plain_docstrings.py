@@ -3,12 +3,15 @@
 A docstring names a thing of the package by its last name, wherever its page documents it:
 ``:func:`optimal_allocation``` is found under ``semcom_utils.control.allocation``. Where several things have that name,
 the one nearest to the docstring is meant, in its class, its module, its package; if that leaves a choice the build
-fails and lists the candidates. A name that nothing documents is a warning, and so an error of the build, as ever. And a
-colon in a constant's comment is a colon.
+fails and lists the candidates. A name that nothing documents is a warning, and so an error of the build, as ever. An
+attribute that its class describes is not described again. And a colon in a constant's comment is a colon.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
 from collections.abc import Iterable
 
 from sphinx.util.logging import getLogger
@@ -75,7 +78,26 @@ def keep_prose(app, what, name, thing, options, lines):
         lines[:0] = ["..", ""]  # an empty comment
 
 
+def described_attributes(docstring: str | None) -> set[str]:
+    """Names in the section Attributes of a class's NumPy-style docstring; ``a, b : int`` names two."""
+    section = re.search(
+        r"^Attributes\n-+\n(.*?)(?=^\w[^\n]*\n-{3,}$|\Z)", inspect.cleandoc(docstring or ""), re.M | re.S
+    )
+    heads = re.findall(r"^(\w[^:\n]*)", section[1], re.M) if section else []
+    return {name.strip() for head in heads for name in head.split(",")}
+
+
+def describe_once(app, what, name, thing, skip, options):
+    """Leave a field out where the class describes it: Sphinx would document it twice, and warn."""
+    if what != "class" or skip:
+        return None
+    context = app.env.temp_data
+    owner = getattr(sys.modules.get(context.get("autodoc:module")), context.get("autodoc:class") or "", None)
+    return True if name in described_attributes(getattr(owner, "__doc__", None)) else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", describe_once)
     app.connect("missing-reference", find_by_last_name)
     app.connect("autodoc-process-docstring", keep_prose, priority=400)  # before napoleon, at 500
     return {"parallel_read_safe": True}

@@ -58,6 +58,10 @@ def errata_prose(paper: str) -> str | None:
     paper : str
         A key, such as ``"isgc"``.
 
+    Returns
+    -------
+    str or None
+
     Raises
     ------
     LedgerError
@@ -76,6 +80,10 @@ def fill(template: str | Path, numbers: dict[str, float]) -> str:
         The template's file.
     numbers : dict of str to float
         By name.
+
+    Returns
+    -------
+    str
 
     Raises
     ------
@@ -96,6 +104,10 @@ def fill(template: str | Path, numbers: dict[str, float]) -> str:
 
 def errata() -> str:
     """The text of the errata page (MyST): the frame with the errata of every paper, in the ledger's order.
+
+    Returns
+    -------
+    str
 
     Raises
     ------

@@ -34,7 +34,7 @@ class Recipe(ABC):
     scenes : int
         How many scenes of the split ``train`` to learn from.
     models : pathlib.Path
-        Folder of the checkpoints that the recipe reads (``reads`` in :data:`..roles.ROLES`).
+        Folder of the checkpoints that the recipe reads (``reads`` in :data:`~semcom_utils.generation.roles.ROLES`).
 
     Attributes
     ----------

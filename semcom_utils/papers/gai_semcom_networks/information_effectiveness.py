@@ -180,6 +180,7 @@ def two_state_run(task: dict) -> dict:
 
 # --- V: value of information -----------------------------------------------------------------------------------------
 
+#: Ages of a reading, in slots.
 AGES = np.arange(1, 9)
 
 

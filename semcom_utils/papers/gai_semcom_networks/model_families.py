@@ -33,7 +33,8 @@ __all__ = [
     "score_samples",
 ]
 
-SPREAD = 0.15  # standard deviation of a mode; neighbours are 1 apart
+#: Standard deviation of a mode; neighbours are 1 apart.
+SPREAD = 0.15
 #: Denoising steps at which the diffusion model is looked at; the last is its number elsewhere.
 STEPS = (1, 2, 5, 10, 20, 50, 100)
 LENGTHS = (1, 4, 16, 64)
