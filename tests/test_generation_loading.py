@@ -24,9 +24,8 @@ from semcom_utils.paths import MODELS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-MINI = sorted(
-    path.name.removeprefix("mini-") for path in MODELS.glob("mini-*") if path.name.removeprefix("mini-") in ROLES
-)
+MINI = sorted(role for role in ROLES if (MODELS / f"mini-{ROLES[role].mini or role}").is_dir())
+CONTROLS = [role for role in ROLES if role.startswith("controlnet-")]
 SIZE = {"height": 32, "width": 32}
 
 
@@ -98,6 +97,22 @@ def stable_diffusion(folder, *, safety_checker: bool, variant: str | None = None
     pipeline.save_pretrained(folder, safe_serialization=True, variant=variant)
 
 
+def controlnet(folder, *, parts):
+    """A tiny random ControlNet for the pipeline in `parts`, in the layout of the public ones; what is zero at the start
+    of a training is not, so its map matters."""
+    from diffusers import ControlNetModel, UNet2DConditionModel
+
+    torch.manual_seed(1)
+    model = ControlNetModel.from_unet(
+        UNet2DConditionModel.from_pretrained(parts / "unet"), conditioning_embedding_out_channels=(8, 8, 8, 8)
+    )
+    reader = model.controlnet_cond_embedding.conv_out
+    for block in [*model.controlnet_down_blocks, model.controlnet_mid_block, reader]:
+        torch.nn.init.normal_(block.weight)
+    model.save_pretrained(folder)
+    return model
+
+
 def tiny(role, folder):
     """Save a tiny random checkpoint of a role in its public format."""
     import transformers as tr
@@ -114,6 +129,12 @@ def tiny(role, folder):
         for path in folder.iterdir():
             if path.is_dir() or path.name == "model_index.json":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+    elif role in CONTROLS:  # a whole pipeline, as StableDiffusionControlNetPipeline saves it
+        stable_diffusion(folder, safety_checker=False)
+        controlnet(folder / "controlnet", parts=folder)
+        index = json.loads((folder / "model_index.json").read_text())
+        index |= {"_class_name": "StableDiffusionControlNetPipeline", "controlnet": ["diffusers", "ControlNetModel"]}
+        (folder / "model_index.json").write_text(json.dumps(index))
     elif role == "clip":
         tokenizer = clip_tokenizer()
         tr.CLIPModel(
@@ -184,8 +205,8 @@ def tiny(role, folder):
 
         UNet2DModel(
             sample_size=32,
-            in_channels=3,
-            out_channels=1,
+            in_channels=3 if role == "soft-edges" else 12,
+            out_channels=1 if role == "soft-edges" else 88,
             block_out_channels=(8, 8),
             layers_per_block=1,
             norm_num_groups=4,
@@ -215,6 +236,11 @@ def use(role, model, images):
     if role == "text-to-image":
         g = torch.Generator().manual_seed(1)
         return np.asarray(model("a red ball on grass", num_inference_steps=2, generator=g).images[0])
+    if role in CONTROLS:
+        side = model.unet.config.sample_size * model.vae_scale_factor
+        shown = Image.new("L", (side, side)) if images is None else Image.linear_gradient("L").resize((side, side))
+        g = torch.Generator().manual_seed(1)
+        return np.asarray(model("a red ball on grass", image=shown, num_inference_steps=2, generator=g).images[0])
     if role == "autoencoder":
         with torch.no_grad():
             return model.decode(model.encode(images * 2 - 1).latent_dist.mean).sample.numpy()
@@ -256,10 +282,15 @@ def test_the_full_tier_opens_a_public_folder(role, tmp_path):
             d.label in ("cat", "dog") and 0 <= d.score <= 1 for found in every for d in found
         )
         assert [d.score for d in every[0]] == sorted((d.score for d in every[0]), reverse=True)
+    elif role == "pose":
+        assert len(one) == 2 and all(joints.shape[1:] == (14, 3) for joints in one)
+        assert all((a == b).all() for a, b in zip(one, two, strict=True))
     elif role == "captioner":
         assert len(one) == 2 and all(isinstance(text, str) for text in one) and one == two
     else:
         np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
+    if role == "segmentation":
+        assert one.shape == (2, 32, 32) and one.dtype == torch.int64
     if role in ("depth", "soft-edges"):
         assert one.shape == (2, 32, 32) and one.dtype == torch.float32
     if role == "clip":
@@ -440,6 +471,8 @@ def test_bad_length_of_a_caption_is_refused(tmp_path):
         (("clip", "mini", "cuda:99"), "device"),
         (("clip", "mini", "xpu:99"), "device"),
         (("soft-edges", "full"), "tier"),
+        (("controlnet-sketch",), "role"),
+        (("pose", "full"), "tier"),
     ],
 )
 def test_bad_arguments_are_named(arguments, name):
@@ -525,6 +558,54 @@ def test_what_is_cached_needs_no_network(role, cache, tmp_path):
         tiny(role, tmp_path / "public")
     cache(role, tmp_path / "public")
     assert len(use(role, load(role, "full", device="cpu"), torch.rand(2, 3, 32, 32)))
+
+
+def test_a_public_controlnet_controls_the_public_model(cache, tmp_path):
+    """Two repositories, each fetched on its own: the network, and what it controls."""
+    stable_diffusion(tmp_path / "public", safety_checker=True, variant="fp16")
+    stable_diffusion(tmp_path / "plain", safety_checker=False)
+    controlnet(tmp_path / "control", parts=tmp_path / "plain")
+    cache("controlnet-depth", tmp_path / "control")
+    with pytest.raises(FileNotFoundError, match="hf download stable-diffusion-v1-5"):
+        load("controlnet-depth", "full", device="cpu")
+    cache("text-to-image", tmp_path / "public")
+    pipeline = load("controlnet-depth", "full", device="cpu")
+    assert pipeline.safety_checker is not None and type(pipeline).__name__ == "StableDiffusionControlNetPipeline"
+    assert use("controlnet-depth", pipeline, 1).shape == (32, 32, 3)
+    half = ROLES["controlnet-depth"].opener()(tmp_path / "control", torch.float16, tmp_path / "plain")
+    assert all(p.dtype == torch.float16 for p in parameters(half))
+    with pytest.raises(FileNotFoundError, match="hf download lllyasviel/sd-controlnet-canny"):
+        load("controlnet-canny", "full", device="cpu")
+
+
+def test_the_map_matters_and_a_silent_network_changes_nothing(tmp_path):
+    from diffusers import ControlNetModel, UNet2DConditionModel
+
+    tiny("controlnet-depth", tmp_path / "whole")
+    pipeline = load("controlnet-depth", "full", folder=tmp_path / "whole", device="cpu")
+    one, other = use("controlnet-depth", pipeline, 1), use("controlnet-depth", pipeline, None)
+    assert (one != other).any()
+    plain = use("text-to-image", load("text-to-image", "full", folder=tmp_path / "whole", device="cpu"), None)
+    assert (one != plain).any()
+    unet = UNet2DConditionModel.from_pretrained(tmp_path / "whole" / "unet")
+    silent = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 8, 8, 8))  # as training begins
+    silent.save_pretrained(tmp_path / "whole" / "controlnet")
+    pipeline = load("controlnet-depth", "full", folder=tmp_path / "whole", device="cpu")
+    np.testing.assert_array_equal(use("controlnet-depth", pipeline, 1), plain)
+
+
+def test_a_controlnet_for_another_model_is_refused(tmp_path):
+    stable_diffusion(tmp_path / "plain", safety_checker=False)
+    controlnet(tmp_path / "control", parts=tmp_path / "plain")
+    with pytest.raises(ValueError, match="folder must hold a ControlNet for a UNet with in_channels 16, got one for 4"):
+        load("controlnet-canny", folder=tmp_path / "control", device="cpu")
+
+
+@pytest.mark.parametrize("role", ["segmentation", "pose"])
+def test_a_picture_that_the_parser_cannot_halve_is_refused(role, tmp_path):
+    tiny(role, tmp_path)
+    with pytest.raises(ValueError, match="images must have rows and columns in multiples of 8"):
+        load(role, folder=tmp_path, device="cpu")(Image.new("RGB", (36, 32)))
 
 
 def test_half_a_repository_in_the_cache_is_not_taken_for_the_whole(cache, tmp_path):
@@ -639,18 +720,21 @@ def test_mini_checkpoints_are_sound(role, tmp_path):
     images = torch.from_numpy(np.stack([toyworld.scene(seed, "combinations").image for seed in range(2)]))
     result = use(role, load(role, device="cpu"), images)
     assert len(result) > 0
-    # The folder alone is enough: a copy elsewhere gives the same.
-    copied = shutil.copytree(MODELS / f"mini-{role}", tmp_path / "copied")
-    again = use(role, load(role, "full", folder=copied, device="cpu"), images)
+    # The folder alone is enough: a copy elsewhere gives the same. (A ControlNet's, with the model that it controls.)
+    copied = shutil.copytree(MODELS / f"mini-{ROLES[role].mini or role}", tmp_path / "copied")
+    again = use(role, load(role, "mini" if ROLES[role].base else "full", folder=copied, device="cpu"), images)
     if isinstance(result, np.ndarray | torch.Tensor):
         np.testing.assert_array_equal(np.asarray(result), np.asarray(again))
+    elif role == "pose":
+        assert all((a == b).all() for a, b in zip(result, again, strict=True))
     else:
         assert result == again
 
 
 def test_mini_checkpoints_are_small_and_have_cards():
-    assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) <= 40e6
+    assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) <= 56 * 2**20
     for role in MINI:
-        card = (MODELS / f"mini-{role}" / "README.md").read_text()
+        folder = MODELS / f"mini-{ROLES[role].mini or role}"
+        card = (folder / "README.md").read_text()
         assert "Held-out figures" in card and "Command" in card and "Limits" in card
-        assert list((MODELS / f"mini-{role}").rglob("*.safetensors"))
+        assert list(folder.rglob("*.safetensors"))

@@ -9,18 +9,22 @@ import torch
 from semcom_utils import toyworld
 from semcom_utils.generation.judging import SAME, Judge, box_overlap
 from semcom_utils.generation.loading import Detector
+from semcom_utils.generation.parsing import figures, parse
 from semcom_utils.generation.training.autoencoder import AutoencoderRecipe, hue_error
 from semcom_utils.generation.training.captioner import CaptionerRecipe
 from semcom_utils.generation.training.card import read_figures, targets_reached, write_card
 from semcom_utils.generation.training.clip import ClipRecipe, misstatement, normalise
+from semcom_utils.generation.training.controlnet import ControlMaps, ControlNetRecipe, silenced
 from semcom_utils.generation.training.data import Scenes
 from semcom_utils.generation.training.detector import LABELS, DetectorRecipe, mean_average_precision
 from semcom_utils.generation.training.loop import Recipe, learning_rate, train
-from semcom_utils.generation.training.maps import DepthRecipe, SoftEdgesRecipe
+from semcom_utils.generation.training.maps import DepthRecipe, ParserRecipe, SoftEdgesRecipe
 from semcom_utils.generation.training.receiver import ReceiverRecipe
 from semcom_utils.generation.training.text_to_image import TextToImageRecipe
 from semcom_utils.generation.training.tokens import LENGTH, SPARE_WORD, bert_tokenizer, clip_tokenizer
 from semcom_utils.paths import MODELS
+from semcom_utils.toyworld.agreement import keypoint_distance
+from semcom_utils.toyworld.maps import MAPS, control_array, control_picture
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -69,6 +73,44 @@ def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
     assert torch.equal(whole.weight, resumed.weight) and torch.equal(whole.bias, resumed.bias)
     assert report["steps"] == report_resumed["steps"] == 60
     assert report["loss"] == report_resumed["loss"]
+
+
+class Watched(Line):
+    """Looks every 20 steps, and learns its bias at half the rate."""
+
+    watch_every = 20
+
+    def groups(self, model):
+        return [{"params": [model.weight]}, {"params": [model.bias], "scale": 0.5}]
+
+    def watch(self, model, device):
+        torch.rand(3)  # whatever it draws, the training goes on as before
+        return {"error": float((model.weight - 1).abs().max())}
+
+
+def test_a_curve_is_kept_through_a_kill_and_does_not_disturb(tmp_path):
+    whole, report = train(Watched(), tmp_path / "whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        train(Watched(killed_at=37), tmp_path / "part.pt", save_every=0.0)
+    resumed, again = train(Watched(), tmp_path / "part.pt")
+    assert [point["step"] for point in report["curve"]] == [0, 20, 40, 60]
+    assert report["curve"] == again["curve"] and torch.equal(whole.weight, resumed.weight)
+    assert report["curve"][-1]["error"] < report["curve"][0]["error"]
+    blind = Watched()
+    blind.watch_every = None
+    unseen, plain = train(blind, tmp_path / "blind.pt")
+    assert torch.equal(whole.weight, unseen.weight) and "curve" not in plain
+
+
+def test_a_group_s_scale_multiplies_its_rate(tmp_path):
+    class Still(Watched):
+        def groups(self, model):
+            return [{"params": [model.weight]}, {"params": [model.bias], "scale": 0.0}]
+
+    torch.manual_seed(0)
+    start = Line().build()
+    model, _ = train(Still(), tmp_path / "still.pt", seed=0)
+    assert torch.equal(model.bias, start.bias) and not torch.equal(model.weight, start.weight)
 
 
 def test_another_seed_gives_other_weights(tmp_path):
@@ -193,7 +235,7 @@ def test_scenes_are_kept_and_read_back(tmp_path):
 
 @pytest.mark.parametrize(
     "make",
-    [AutoencoderRecipe, ClipRecipe, DetectorRecipe, CaptionerRecipe, DepthRecipe, SoftEdgesRecipe],
+    [AutoencoderRecipe, ClipRecipe, DetectorRecipe, CaptionerRecipe, DepthRecipe, SoftEdgesRecipe, ParserRecipe],
     ids=lambda make: make.role,
 )
 def test_a_recipe_learns_saves_and_restores(make, tmp_path):
@@ -221,7 +263,9 @@ def output(model, x):
         return model(pixel_values=x).pred_boxes
     if name == "BlipForConditionalGeneration":
         return model.vision_model(pixel_values=x).pooler_output
-    return model(pixel_values=x).predicted_depth if name == "DPTForDepthEstimation" else model(x, 0).sample
+    if name == "DPTForDepthEstimation":
+        return model(pixel_values=x).predicted_depth
+    return model(x, 0).sample if model.config.in_channels == 3 else torch.cat(parse(model, x), dim=1)
 
 
 def test_text_to_image_trains_on_latents_and_saves_a_pipeline(tmp_path):
@@ -283,6 +327,81 @@ def test_the_receiver_is_fine_tuned_from_the_pipeline_and_its_target_is_consiste
     matched, wide = (part[:, None, None, None].float() for part in (level / (1 + excess), 1 + excess))
     torch.testing.assert_close(matched.sqrt() * z / wide.sqrt() - (1 - matched).sqrt() * v, z_0, atol=1e-4, rtol=1e-4)
     assert float(z.square().mean((1, 2, 3)).sub(1 + excess).mean()) == pytest.approx(0, abs=0.1)
+
+
+def test_joints_are_read_from_the_maps_that_teach_them():
+    """The parser's targets, read as its output is: every robot is found, its joints to a tenth of a pixel."""
+    recipe, seen = ParserRecipe(scenes=1), 0
+    for seed in range(60):
+        truth = control_array(toyworld.scene(seed), "pose")
+        found = figures(recipe.bumps(truth))
+        necks = truth[truth[:, 1, 2] > 0]  # a robot whose neck is hidden is not found
+        assert len(found) == len(necks)
+        if len(necks) == len(truth) == 1:
+            assert keypoint_distance(truth, found) < 0.4
+            seen += 1
+    assert seen > 10
+
+
+@pytest.fixture(scope="module")
+def control(tmp_path_factory):
+    """A recipe on an untrained base model."""
+    tmp_path = tmp_path_factory.mktemp("control")
+    coder = AutoencoderRecipe(scenes=16)
+    torch.manual_seed(0)
+    coder.save(coder.build(), tmp_path / "mini-autoencoder")
+    first = TextToImageRecipe(scenes=16, models=tmp_path)
+    first.save(first.build(), tmp_path / "mini-text-to-image")
+    recipe = ControlNetRecipe(tmp_path / "kept", 16, tmp_path)
+    recipe.batch_size, recipe.watch_every = 4, None
+    return recipe
+
+
+def test_a_controlnet_learns_and_the_model_it_controls_is_locked(control, tmp_path):
+    before = {name: weights.clone() for name, weights in control.unet.state_dict().items()}
+    model, report = train(control, tmp_path / "state.pt", steps=3)
+    assert np.isfinite(report["loss"]) and report["parameters"] < sum(p.numel() for p in control.unet.parameters())
+    assert all(torch.equal(weights, before[name]) for name, weights in control.unet.state_dict().items())
+    assert all(float(block.weight.abs().max()) > 0 for block in model.controlnet_down_blocks)  # zero no more
+    assert sum(len(group["params"]) for group in control.groups(model)) == len(list(model.parameters()))
+    (tmp_path / "model").mkdir()
+    shown = torch.rand(2, 3, 64, 64)
+    z, t, y = torch.randn(2, 16, 8, 8), torch.tensor([3, 900]), torch.randn(2, 24, 128)
+    with torch.no_grad():
+        whole = model(z, t, y, controlnet_cond=shown).mid_block_res_sample
+        control.save(model, tmp_path / "model")
+        again = control.restore(tmp_path / "model")(z, t, y, controlnet_cond=shown).mid_block_res_sample
+    torch.testing.assert_close(again, whole, atol=1e-3, rtol=0.05)
+    assert str(tmp_path) not in (tmp_path / "model" / "config.json").read_text()
+
+
+def test_a_controlnet_starts_as_no_control(control):
+    torch.manual_seed(0)
+    model = control.build()
+    down, middle = model(
+        torch.randn(1, 16, 8, 8),
+        5,
+        torch.randn(1, 24, 128),
+        controlnet_cond=torch.rand(1, 3, 64, 64),
+        return_dict=False,
+    )
+    assert not any(part.any() for part in [*down, middle])
+    with torch.no_grad():
+        model.controlnet_mid_block.weight.fill_(1.0)
+    assert not silenced(model).controlnet_mid_block.weight.any() and model.controlnet_mid_block.weight.all()
+
+
+def test_stored_maps_are_the_scenes(control):
+    kept = ControlMaps(control.scenes)
+    np.testing.assert_array_equal(kept.stored, control.maps.stored)
+    for kind in MAPS:
+        (shown,) = kept.pictures(np.array([3]), np.array([kind]))
+        exact = control_picture(control_array(control.scenes.scene(3), kind), kind)
+        np.testing.assert_array_equal((255 * shown).round().numpy().transpose(1, 2, 0), exact)
+    robots = [bool(len(control.scenes.scene(k).keypoints)) for k in range(16)]
+    np.testing.assert_array_equal(kept.with_robot, np.flatnonzero(robots))
+    chosen, kinds, captions = control.draw(np.random.default_rng(0))
+    assert len(chosen) == len(kinds) == len(captions) == 4 and set(kinds) <= set(MAPS)
 
 
 def test_the_judge_reads_pictures_in_batches_and_names_a_thing_once():

@@ -7,7 +7,7 @@ both. Weights are read from safetensors only, never from a pickle, which may run
 
 One rule of devices: the mini tier computes on the CPU, where the book's numbers were made and where everything else in
 a chapter is; the full tier on the GPU, if there is one; and ``device=`` overrides either. What this package makes of a
-model (:class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`,
+model (:class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`, :class:`Segmentation`,
 :class:`.prompted.PromptedDenoiser`) takes its input from any device and gives the result back where the input was; for
 words and PIL images that is the CPU. The bare networks of the libraries (``text-to-image``, ``autoencoder``,
 ``receiver``) leave that to the caller: ``network(x.to(network.device, network.dtype))``.
@@ -36,6 +36,7 @@ from semcom_utils.paths import MODELS
 
 from .checksums import NAME, verify
 from .judging import THRESHOLD, Detection
+from .parsing import figures, parse
 from .roles import ROLES, Role
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
     "Clip",
     "Depth",
     "Detector",
+    "Pose",
+    "Segmentation",
     "SoftEdges",
     "load",
     "memory_plan",
@@ -87,14 +90,18 @@ def load(
     object
         ``text-to-image``: a ``diffusers.StableDiffusionPipeline`` (with the safety checker, if its folder holds one,
         which blackens pictures). ``autoencoder``: a ``diffusers.AutoencoderKL``. ``receiver``: a
-        ``diffusers.UNet2DConditionModel``.
-        Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`.
+        ``diffusers.UNet2DConditionModel``. ``controlnet-depth``, ``-segmentation``, ``-pose``, ``-soft-edges``,
+        ``-canny``: a ``diffusers.StableDiffusionControlNetPipeline`` with the tier's text-to-image model, or, if
+        ``folder`` holds a whole such pipeline, that one.
+        Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`,
+        :class:`Segmentation`, :class:`Pose`.
 
     Raises
     ------
     ValueError
         If an argument is none of its choices, ``revision`` is given where none is read (at the mini tier, or with a
-        folder), a mini checkpoint's files are not what its ``SHA256SUMS`` lists, or a folder holds no safetensors.
+        folder), a mini checkpoint's files are not what its ``SHA256SUMS`` lists, or a folder holds no safetensors, or a
+        ControlNet of another model.
     FileNotFoundError
         If a mini checkpoint is not there, or a public one is neither in the cache nor to be had; the message says
         which, how large it is, and how to get it.
@@ -109,6 +116,18 @@ def load(
             f"fetched from a public repository has revisions, got {revision!r}"
         )
     place = _device(device, tier)
+    folders = [_find(role, tier, folder, revision)]
+    if entry.base is not None and not (folders[0] / "model_index.json").exists():
+        folders.append(_find(entry.base, tier, None, None))
+    dtype = torch.float16 if place.type == "cuda" and tier == "full" else torch.float32
+    with _quiet():
+        model = entry.opener()(folders[0], dtype, *folders[1:])
+    return _place(model, place)
+
+
+def _find(role: str, tier: str, folder: str | Path | None, revision: str | None) -> Path:
+    """Folder of a role's checkpoint, its sums checked if it has any, or must have."""
+    entry = ROLES[role]
     if folder is not None:
         path = Path(folder).expanduser().resolve()
         if not path.is_dir():
@@ -127,10 +146,7 @@ def load(
         verify(path)
     if not any(path.rglob("*.safetensors")):
         raise ValueError(f"folder must hold weights in safetensors (pickled ones are not opened), {path} holds none")
-    dtype = torch.float16 if place.type == "cuda" and tier == "full" else torch.float32
-    with _quiet():
-        model = entry.opener()(path, dtype)
-    return _place(model, place)
+    return path
 
 
 def one_thread() -> None:
@@ -519,6 +535,54 @@ class SoftEdges:
         return found.sigmoid().float().to(_home(images))
 
 
+@dataclass(frozen=True)
+class _Parser:
+    model: Any
+
+    def _parse(self, images: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        x = torch.from_numpy(np.stack(_as_bytes(images))).permute(0, 3, 1, 2).float() / 127.5 - 1
+        if x.shape[2] % 8 or x.shape[3] % 8:
+            raise ValueError(f"images must have rows and columns in multiples of 8, got {tuple(x.shape[2:])}")
+        classes, joints = parse(self.model, x.to(self.model.device, self.model.dtype))
+        return classes.float(), joints.float()
+
+
+class Segmentation(_Parser):
+    """Class of every pixel: ``segmentation(images)``.
+
+    Parameters
+    ----------
+    model : diffusers.UNet2DModel
+        On whatever device; see :mod:`.parsing`.
+    """
+
+    @torch.no_grad()
+    def __call__(self, images: Any) -> torch.Tensor:
+        """Int64 [batch, rows, columns], index into ``toyworld.CLASSES``, where the pictures were.
+
+        Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes, or their sides no multiples of 8.
+        """
+        return self._parse(images)[0].argmax(1).to(_home(images))
+
+
+class Pose(_Parser):
+    """Joints of the robots in pictures: ``pose(images)``.
+
+    Parameters
+    ----------
+    model : diffusers.UNet2DModel
+        On whatever device; see :mod:`.parsing`.
+    """
+
+    @torch.no_grad()
+    def __call__(self, images: Any) -> list[np.ndarray]:
+        """For each picture, float [robots, 14, 3]: column and row in pixels, and whether the joint is visible.
+
+        Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes, or their sides no multiples of 8.
+        """
+        return [figures(one) for one in self._parse(images)[1].sigmoid().cpu().numpy()]
+
+
 def _diffusers(kind: Any, folder: Path, dtype: torch.dtype, weights: Path) -> Any:
     """Open with the float16 files if they are what is wanted, or all there is; ``weights`` is where to look."""
     plain = [path for path in weights.glob("*.safetensors") if not path.name.endswith(".fp16.safetensors")]
@@ -537,6 +601,25 @@ def _open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import StableDiffusionPipeline
 
     return _diffusers(StableDiffusionPipeline, folder, dtype, folder / "unet")
+
+
+def _open_controlnet(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Any:
+    """A ControlNet's folder with the one of the model that it controls, or the folder of both."""
+    from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
+
+    if base is None:
+        return _diffusers(StableDiffusionControlNetPipeline, folder, dtype, folder / "unet")
+    controlled = _open_pipeline(base, dtype)
+    controlnet = _diffusers(ControlNetModel, folder, dtype, folder)
+    for name in ("in_channels", "cross_attention_dim", "block_out_channels"):
+        ours, theirs = controlnet.config.get(name), controlled.unet.config.get(name)
+        if ours != theirs and (not isinstance(ours, list | tuple) or list(ours) != list(theirs)):
+            raise ValueError(f"folder must hold a ControlNet for a UNet with {name} {theirs}, got one for {ours}")
+    return StableDiffusionControlNetPipeline(
+        **controlled.components,
+        controlnet=controlnet,
+        requires_safety_checker=controlled.config.requires_safety_checker,
+    )
 
 
 def _open_unet(folder: Path, dtype: torch.dtype) -> Any:
@@ -590,6 +673,18 @@ def _open_soft_edges(folder: Path, dtype: torch.dtype) -> SoftEdges:
     from diffusers import UNet2DModel
 
     return SoftEdges(_diffusers(UNet2DModel, folder, dtype, folder))
+
+
+def _open_segmentation(folder: Path, dtype: torch.dtype) -> Segmentation:
+    from diffusers import UNet2DModel
+
+    return Segmentation(_diffusers(UNet2DModel, folder, dtype, folder))
+
+
+def _open_pose(folder: Path, dtype: torch.dtype) -> Pose:
+    from diffusers import UNet2DModel
+
+    return Pose(_diffusers(UNet2DModel, folder, dtype, folder))
 
 
 def _transformer(kind: Any, folder: Path, dtype: torch.dtype) -> Any:

@@ -51,6 +51,9 @@ class Role:
         The mini checkpoints that the recipe reads, without ``mini-``; they are trained first.
     mini : str, optional
         Name of the mini checkpoint without ``mini-``, where it is not the role's own (several roles may share one).
+    base : str, optional
+        Role whose folder, of the same tier, is opened along with the role's own: ``open`` takes it as a third argument.
+        A folder that holds a whole pipeline (a ``model_index.json``) needs none.
     """
 
     open: str | Callable[..., Any]
@@ -62,6 +65,7 @@ class Role:
     recipe: str | None = None
     reads: tuple[str, ...] = ()
     mini: str | None = None
+    base: str | None = None
 
     def opener(self) -> Callable[..., Any]:
         """The function that opens the role's folders.
@@ -69,11 +73,14 @@ class Role:
         Returns
         -------
         callable
-            Takes a folder (:class:`pathlib.Path`) and a :class:`torch.dtype`, and makes the model on the CPU.
+            Takes a folder (:class:`pathlib.Path`), a :class:`torch.dtype` and, for a role with a base, perhaps the
+            base's folder, and makes the model on the CPU.
         """
         return _named(self.open, __package__) if isinstance(self.open, str) else self.open
 
 
+#: Kind of map -> what the public ControlNet that takes it is called.
+_CONTROLS = {"depth": "depth", "segmentation": "seg", "pose": "openpose", "soft-edges": "hed", "canny": "canny"}
 _STABLE_DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 #: Role -> how it is filled, in the order of training: a checkpoint comes after those that its recipe reads.
 ROLES: dict[str, Role] = {
@@ -113,6 +120,30 @@ ROLES: dict[str, Role] = {
         "does",
         recipe="maps:SoftEdgesRecipe",
     ),
+    "segmentation": Role(
+        "loading:_open_segmentation",
+        instead="public networks name other classes than the toy world's, and their maps are drawn in other colours",
+        recipe="maps:ParserRecipe",
+    ),
+    "pose": Role(
+        "loading:_open_pose",
+        instead="public networks find people, whose joints are others than those of the toy world's robots",
+        recipe="maps:ParserRecipe",
+        mini="segmentation",
+    ),
+    **{
+        f"controlnet-{kind}": Role(
+            "loading:_open_controlnet",
+            f"lllyasviel/sd-controlnet-{public}",
+            1.4,
+            ("config.json", "diffusion_pytorch_model.safetensors"),
+            recipe="controlnet:ControlNetRecipe",
+            reads=("autoencoder", "detector", "text-to-image", "depth", "soft-edges", "segmentation"),
+            mini="controlnet",
+            base="text-to-image",
+        )
+        for kind, public in _CONTROLS.items()
+    },
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from semcom_utils.paths import MODELS
 
 from ..checksums import seal
-from ..roles import recipe_class
+from ..roles import ROLES, recipe_class
 from .loop import Recipe
 
 __all__ = ["card_text", "main", "read_figures", "targets_reached", "write_card"]
@@ -93,6 +93,7 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
     seen = [f"{count:,} of split `{split}` (seeds 0 to {count - 1:,})" for split, count in scenes.items()]
     splits = _splits(content, recipe)
     weights = sorted(folder.rglob("*.safetensors"))
+    opens = [name for name, entry in ROLES.items() if (entry.mini or name) == role] or [role]
     lines = [
         "---",
         "license: cc-by-4.0",
@@ -108,7 +109,7 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
         "```python",
         "from semcom_utils.generation import load",
         "",
-        f'model = load("{role}")',
+        *(f'model = load("{name}")' for name in opens),
         "```",
         "",
         "or with the class named above, from this folder.",

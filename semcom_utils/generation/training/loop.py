@@ -50,6 +50,8 @@ class Recipe(ABC):
         Decay of the exponential moving average of the weights in a long run; it starts lower.
     targets : dict
         Held-out figure -> (least value, greatest value) that the checkpoint should reach.
+    watch_every : int or None
+        Steps between two looks at the averaged weights by :meth:`watch`; None for none.
     about, limits : str
         For the card: what the checkpoint is, and what it does not do.
     stands_on : str
@@ -66,6 +68,7 @@ class Recipe(ABC):
     weight_decay: float = 1e-4
     ema_decay: float = 0.999
     targets: dict[str, tuple[float, float]] = {}
+    watch_every: int | None = None
     about: str
     limits: str
     stands_on = made = samples = ""
@@ -150,6 +153,38 @@ class Recipe(ABC):
         torch.nn.Module
             On the CPU.
         """
+
+    def groups(self, model: torch.nn.Module) -> list[dict]:
+        """Parameter groups of the optimiser.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            On the device where it is trained.
+
+        Returns
+        -------
+        list of dict
+            ``params``, and in some ``scale``, which multiplies the learning rate (1 if it is not there).
+        """
+        return [{"params": list(model.parameters())}]
+
+    def watch(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+        """Measure a few figures quickly, for the curve of a training; ``watch_every`` says how often.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            The averaged weights so far, in evaluation mode, on ``device``.
+        device : torch.device
+            Where the model computes.
+
+        Returns
+        -------
+        dict of str to float
+            What ``figures.json`` keeps beside the step.
+        """
+        return {}
 
     def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray | None:  # noqa: B027
         """Pictures to look at, for the card.
@@ -246,8 +281,9 @@ def train(
     model : torch.nn.Module
         With the averaged weights, in evaluation mode.
     report : dict
-        ``steps``, ``minutes`` (all parts together), ``loss`` (mean of the last 100), ``seed``, ``threads`` and
-        ``parameters`` (how many numbers the model learns or holds).
+        ``steps``, ``minutes`` (all parts together), ``loss`` (mean of the last 100), ``seed``, ``threads``,
+        ``parameters`` (how many numbers the model learns or holds) and, of a recipe that watches, ``curve``: for each
+        look the step and what was seen.
 
     Raises
     ------
@@ -263,15 +299,16 @@ def train(
         model = model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model).requires_grad_(False)
     optimiser = torch.optim.AdamW(
-        model.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay
+        recipe.groups(model), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay
     )
-    done, spent, losses = 0, 0.0, []
+    done, spent, losses, curve = 0, 0.0, [], []
     if state_file.exists():
         state = torch.load(state_file, map_location=place, weights_only=True)
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         done, spent, losses = state["step"], state["minutes"], state["losses"]
+        curve = state.get("curve", [])
     began, saved, planned = time.monotonic(), time.monotonic(), steps
 
     def store(step: int) -> None:
@@ -285,12 +322,19 @@ def train(
                 "step": step,
                 "minutes": spent + (time.monotonic() - began) / 60,
                 "losses": losses[-100:],
+                "curve": curve,
             },
             partial,
         )
         partial.replace(state_file)
 
+    def look(step: int) -> None:
+        average.eval()
+        curve.append({"step": step, **recipe.watch(average, place)})
+
     bar = tqdm(total=planned, initial=done, desc=recipe.role, mininterval=5)
+    if recipe.watch_every and not curve:
+        look(done)
     step, timed = done, None
     while step < planned:
         if step == done + 5:
@@ -300,7 +344,7 @@ def train(
             planned = min(steps, step + int((60 * minutes - (time.monotonic() - began)) / pace))
             bar.total = planned
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, planned, recipe.rate)
+            group["lr"] = learning_rate(step, planned, recipe.rate) * group.get("scale", 1.0)
         # A batch is a function of the seed and the step: a run that was killed and resumed sees the same ones.
         torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
         loss = recipe.loss(model, step / planned, np.random.default_rng([seed, step]), place)
@@ -317,6 +361,8 @@ def train(
         losses.append(loss.item())
         bar.update()
         bar.set_postfix(loss=f"{np.mean(losses[-100:]):.4f}", refresh=False)
+        if recipe.watch_every and (step % recipe.watch_every == 0 or step == planned):
+            look(step)
         if time.monotonic() - saved > save_every:
             store(step)
             saved = time.monotonic()
@@ -331,4 +377,5 @@ def train(
         "seed": seed,
         "threads": torch.get_num_threads(),
         "parameters": sum(p.numel() for p in model.parameters()),
+        **({"curve": curve} if curve else {}),
     }

@@ -329,10 +329,10 @@ def encode_scenes(autoencoder: torch.nn.Module, scenes: Scenes, scratch: Path | 
         with np.load(kept) as arrays:
             return arrays["mean"], arrays["std"]
     mean, std = (np.empty((len(scenes), CHANNELS, SIDE, SIDE), np.float16) for _ in range(2))
-    for start in tqdm(range(0, len(scenes), 256), desc="encoding", mininterval=5):
-        x = torch.from_numpy(np.array(scenes.images[start : start + 256])).to(first.device, first.dtype) / 127.5 - 1
+    for start in tqdm(range(0, len(scenes), 64), desc="encoding", mininterval=5):
+        x = torch.from_numpy(np.array(scenes.images[start : start + 64])).to(first.device, first.dtype) / 127.5 - 1
         posterior = autoencoder.encode(x.contiguous(memory_format=torch.channels_last)).latent_dist
-        mean[start : start + 256], std[start : start + 256] = posterior.mean.cpu().half(), posterior.std.cpu().half()
+        mean[start : start + 64], std[start : start + 64] = posterior.mean.cpu().half(), posterior.std.cpu().half()
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         np.savez(kept, mean=mean, std=std)
