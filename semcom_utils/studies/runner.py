@@ -137,7 +137,9 @@ def file_hash(name: str, folder: Path | None = None) -> str:
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    FileNotFoundError
+        As :func:`load_result`.
+    ValueError
         As :func:`load_result`.
     """
     result = load_result(name, folder)
@@ -452,8 +454,10 @@ def summarise_again(study: Study, *, seeds: int | None = None, small: bool = Fal
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        As :func:`load_result`; and ``ValueError`` if the records are not those of the study's tasks.
+    FileNotFoundError
+        If the study has no stored result.
+    ValueError
+        As :func:`load_result`; and if the records are not those of the study's tasks.
     RuntimeError
         If another process runs the study into the same folder.
     """
