@@ -58,7 +58,7 @@ def precedence_faults(
             if not _at_hand(root, commit):
                 continue  # precedence_notes tells
             then = _committed(root, commit, f"data/claims/{claim.paper.key}.yml")
-            entry = next((e.get("acceptance", {}) for e in then["claims"] if e["id"] == claim.id), {})
+            entry: dict = next((e.get("acceptance", {}) for e in then["claims"] if e["id"] == claim.id), {})
             day = _day(root, commit)
             faults += [
                 f"{fault} (results: {name}, made at {commit[:10]} of {day})"

@@ -84,7 +84,7 @@ def catalogue() -> dict[str, Entry]:
     dict
         Name -> :class:`Entry`, paper by paper.
     """
-    found = {}
+    found: dict[str, Entry] = {}
     for module in iter_modules(import_module(PAPERS).__path__):
         entries = getattr(import_module(f"{PAPERS}.{module.name}"), "STUDIES", {})
         found |= {f"{module.name}/{name}": entry for name, entry in entries.items()}
@@ -157,11 +157,11 @@ def _may_read(study: str, names: tuple[str, ...]) -> Iterator[None]:
         _DECLARED.reset(token)
 
 
-def _write(path: Path, value: object, **style: int) -> None:
+def _write(path: Path, value: object, indent: int | None = None) -> None:
     """Write JSON so that a reader sees the old file or the whole new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, **style) + "\n"
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent) + "\n"
     try:
         with draft.open("w", encoding="utf-8") as file:
             file.write(text)
