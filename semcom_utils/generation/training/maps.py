@@ -361,7 +361,7 @@ class ParserRecipe(_Maps):
         labels : numpy.ndarray
             Class numbers, ``[batch, 64, 64]``.
         poses : list of numpy.ndarray
-            ``[robots, 14, 3]`` for each picture, as from :func:`..parsing.figures`.
+            ``[robots, 14, 3]`` for each picture, as from :func:`semcom_utils.generation.parsing.figures`.
         """
         parts = [parse(model, part.to(device)) for part in x.split(50)]
         labels = torch.cat([classes.argmax(1).cpu() for classes, _ in parts]).numpy()
@@ -393,7 +393,7 @@ class ParserRecipe(_Maps):
         ]
         return np.stack([np.stack(row) for row in rows]).transpose(0, 1, 4, 2, 3) / 255
 
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
+    def save(self, model: UNet2DModel, folder: Path) -> None:
         model.half().save_pretrained(folder, safe_serialization=True)
 
     def restore(self, folder: Path) -> torch.nn.Module:
