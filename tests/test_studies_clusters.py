@@ -65,17 +65,33 @@ def of_a_real_study(folder: Path) -> list[dict]:
 @contextmanager
 def ray_nodes(n: int):
     """A Ray cluster of n nodes with one core each."""
+    from ray._private import services
     from ray.cluster_utils import Cluster
 
-    memory = 100 * 2**20
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": memory})
-    try:
-        for _ in range(n - 1):
-            cluster.add_node(num_cpus=1, object_store_memory=memory)
-        cluster.wait_for_nodes()
-        yield cluster.address
-    finally:
-        cluster.shutdown()
+    once = services.get_node
+
+    def patient(*arguments, **named):
+        """Ray gives a node 30 seconds to start, whatever else the machine does."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return once(*arguments, **named)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    small = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(services, "get_node", patient)
+        cluster = Cluster()
+        try:
+            for _ in range(n):
+                cluster.add_node(**small)
+            cluster.wait_for_nodes(PATIENCE_S)
+            yield cluster.address
+        finally:
+            cluster.shutdown()
 
 
 @contextmanager

@@ -69,7 +69,8 @@ def _ray(address: str | None, workers: int) -> Iterator[None]:
     if ours:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
         own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-        own = own if address is None else {"address": address}
+        # "local": without an address Ray would join whatever cluster it finds on this machine
+        own = {"address": "local", **own} if address is None else {"address": address}
         ray.init(**own, log_to_driver=False, configure_logging=False)
     try:
         with joblib.parallel_config(backend="ray"):
