@@ -1,5 +1,6 @@
 """Long runs: resumed after a kill with nothing lost or counted twice, with provenance; statistics over seeds."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -490,6 +491,19 @@ def test_every_listed_study_has_its_tasks():
     assert "isgc/training" in out.stdout and "digital_link" in out.stdout
     wrong = subprocess.run([sys.executable, "-m", "semcom_utils.studies", "isgc"], capture_output=True, text=True)
     assert wrong.returncode == 2 and "no study named isgc" in wrong.stderr
+
+
+def test_page_shows_the_measured_cost():
+    """Nobody types a figure: the table that book/studies.md includes is drawn from the stored measurement."""
+    root = Path(__file__).parents[1]
+    spec = importlib.util.spec_from_file_location("bench_studies", root / "benchmarks" / "bench_studies.py")
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    stored = root / "data" / "results" / "foundations" / "engine"
+    shown = stored.with_suffix(".md").read_text(encoding="utf-8")
+    assert shown == bench.table(json.loads(stored.with_suffix(".json").read_text(encoding="utf-8")))
+    page = (root / "book" / "studies.md").read_text(encoding="utf-8")
+    assert "```{include} ../data/results/foundations/engine.md" in page
 
 
 def test_interquartile_mean_ignores_the_outer_quarters():

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 
 import cluster_study
 import semcom_utils
@@ -65,17 +66,33 @@ def of_a_real_study(folder: Path) -> list[dict]:
 @contextmanager
 def ray_nodes(n: int):
     """A Ray cluster of n nodes with one core each."""
+    from ray._private import services
     from ray.cluster_utils import Cluster
 
-    memory = 100 * 2**20
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": memory})
-    try:
-        for _ in range(n - 1):
-            cluster.add_node(num_cpus=1, object_store_memory=memory)
-        cluster.wait_for_nodes()
-        yield cluster.address
-    finally:
-        cluster.shutdown()
+    once = services.get_node
+
+    def patient(*arguments, **named):
+        """Ray gives a node 30 seconds to start, whatever else the machine does."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return once(*arguments, **named)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    small = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(services, "get_node", patient)
+        cluster = Cluster()
+        try:
+            for _ in range(n):
+                cluster.add_node(**small)
+            cluster.wait_for_nodes(PATIENCE_S)
+            yield cluster.address
+        finally:
+            cluster.shutdown()
 
 
 @contextmanager
@@ -149,6 +166,27 @@ def test_dask_workers_with_several_threads_are_refused(tmp_path):
         with pytest.raises(ValueError, match="Dask's workers must have one thread each"):
             with where("dask", cluster.scheduler_address):
                 pass
+
+
+def test_slurm_script_asks_for_workers_of_one_core(tmp_path):
+    needs("dask_jobqueue")
+    script = Path(__file__).parents[1] / "tools" / "cluster" / "slurm.py"
+    options = ["--print", "--workers", "3", "--queue", "short", "--time", "01:00:00", "--memory", "2GB"]
+    done = subprocess.run(
+        [sys.executable, str(script), "isgc/fast", *options], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    job = done.stdout.splitlines()
+    assert {"#SBATCH -p short", "#SBATCH --cpus-per-task=1", "#SBATCH --mem=2G", "#SBATCH -t 01:00:00"} <= set(job)
+    assert f"cd '{tmp_path}'" in job and "export OMP_NUM_THREADS=1" in job
+    assert "--nthreads 1 " in done.stdout
+
+
+def test_files_for_ray_can_be_read():
+    folder = Path(__file__).parents[1] / "tools" / "cluster"
+    subprocess.run(["bash", "-n", str(folder / "ray.sbatch")], check=True)
+    launcher = yaml.safe_load((folder / "ray.yaml").read_text(encoding="utf-8"))
+    assert launcher["provider"]["type"] == "local"
+    assert launcher["max_workers"] == launcher["min_workers"] == len(launcher["provider"]["worker_ips"])
 
 
 @pytest.mark.parametrize("backend, module", [("ray", "ray"), ("dask", "distributed")])

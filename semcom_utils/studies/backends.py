@@ -69,12 +69,14 @@ def _ray(address: str | None, workers: int) -> Iterator[None]:
     ours = not ray.is_initialized()
     if ours:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
-        own: dict[str, Any] = {
-            "num_cpus": workers,
-            "include_dashboard": False,
-            "object_store_memory": OBJECT_STORE_BYTES,
-        }
-        own = own if address is None else {"address": address}
+        own: dict[str, Any] = {"address": address}
+        if address is None:  # "local": without an address Ray would join whatever cluster it finds on this machine
+            own = {
+                "address": "local",
+                "num_cpus": workers,
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE_BYTES,
+            }
         ray.init(**own, log_to_driver=False, configure_logging=False)
     try:
         with joblib.parallel_config(backend="ray"):

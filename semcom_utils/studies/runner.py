@@ -245,8 +245,9 @@ def _rounds(parallel: joblib.Parallel, calls: Sequence, workers: int) -> Iterato
     if parallel.return_generator:
         yield from parallel(calls)
         return
-    for begin in range(0, len(calls), workers):
-        yield from parallel(calls[begin : begin + workers])
+    with parallel:  # the same workers in every round
+        for begin in range(0, len(calls), workers):
+            yield from parallel(calls[begin : begin + workers])
 
 
 def _records(
