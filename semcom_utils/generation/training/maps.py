@@ -356,7 +356,7 @@ class ParserRecipe(_Maps):
         labels : numpy.ndarray
             Class numbers, ``[batch, 64, 64]``.
         poses : list of numpy.ndarray
-            ``[robots, 14, 3]`` for each picture, as from :func:`..parsing.figures`.
+            ``[robots, 14, 3]`` for each picture, as from :func:`~semcom_utils.generation.parsing.figures`.
         """
         parts = [parse(model, part.to(device)) for part in x.split(50)]
         labels = torch.cat([classes.argmax(1).cpu() for classes, _ in parts]).numpy()
