@@ -211,7 +211,23 @@ def lowest(intervals: Iterable[Mapping]) -> Mapping:
 
 
 def highest(intervals: Iterable[Mapping]) -> Mapping:
-    """The interval whose upper end is highest; as :func:`lowest`."""
+    """The interval whose upper end is highest; one of a single value, which has no ends, counts with its estimate.
+
+    Parameters
+    ----------
+    intervals : iterable of mapping
+        With ``estimate`` and ``high``, as the functions here return them.
+
+    Returns
+    -------
+    mapping
+        One of them.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
     return max(intervals, key=lambda part: part["estimate"] if part["high"] is None else part["high"])
 
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rdflib import BNode, Graph
 from rdflib.compare import isomorphic
@@ -64,14 +64,17 @@ def test_the_city_says_what_it_says_and_hides_both_directions():
 # --- graphs and versions ---------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)  # a busy machine is no error
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no error
+
+
+@PATIENT
 @given(graph=graphs)
 def test_text_to_rdf_and_back(graph):
     assert set(graph_of(triples_of(graph))) == set(graph)
     assert isomorphic(Graph().parse(data=graph.serialize(format="turtle"), format="turtle"), graph)
 
 
-@settings(deadline=None)
+@PATIENT
 @given(old=graphs, new=graphs)
 def test_difference_leads_there_and_back(old, new):
     step = Difference.between(old, new)
@@ -81,7 +84,7 @@ def test_difference_leads_there_and_back(old, new):
     assert not step.added & step.removed
 
 
-@settings(deadline=None)
+@PATIENT
 @given(versions=st.lists(graphs, min_size=1, max_size=5), data=st.data())
 def test_every_version_stays_within_reach(versions, data):
     history = VersionedGraph()

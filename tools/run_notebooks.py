@@ -58,6 +58,21 @@ def unwanted_outputs(notebook: nbformat.NotebookNode) -> list[str]:
     return problems
 
 
+def merge_streams(notebook: nbformat.NotebookNode) -> None:
+    """Join what a cell printed in pieces: where a busy machine cuts a stream must not be stored."""
+    for cell in notebook.cells:
+        merged: list = []
+        for output in cell.get("outputs", []):
+            last = merged[-1] if merged else None
+            streams = last is not None and last.output_type == output.output_type == "stream"
+            if streams and last.name == output.name:
+                last.text += output.text
+            else:
+                merged.append(output)
+        if cell.cell_type == "code":
+            cell.outputs = merged
+
+
 def run(text: Path, out: Path | None = None, parameters: dict | None = None) -> tuple[Path, float]:
     """Execute one chapter in a fresh kernel; return the notebook's path and the seconds it took.
 
@@ -81,6 +96,7 @@ def run(text: Path, out: Path | None = None, parameters: dict | None = None) -> 
             start_timeout=120, execution_timeout=1800, extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )  # fmt: skip
         notebook = nbformat.read(scratch, 4)
+    merge_streams(notebook)
     if problems := unwanted_outputs(notebook):
         raise SystemExit(f"{text}: not stored\n  " + "\n  ".join(problems))
     for cell in notebook.cells:

@@ -12,7 +12,7 @@ from .roles import ROLES
 
 if TYPE_CHECKING:
     from .judging import Detection, Judge
-    from .loading import load
+    from .loading import load, one_thread
     from .split import matched_timestep, receive, semantic_noise_coefficient, send
 
 __all__ = [
@@ -21,13 +21,14 @@ __all__ = [
     "Judge",
     "load",
     "matched_timestep",
+    "one_thread",
     "receive",
     "semantic_noise_coefficient",
     "send",
 ]
 _HOME = {
     **dict.fromkeys(("Detection", "Judge"), "judging"),
-    "load": "loading",
+    **dict.fromkeys(("load", "one_thread"), "loading"),
     **dict.fromkeys(("matched_timestep", "receive", "semantic_noise_coefficient", "send"), "split"),
 }
 

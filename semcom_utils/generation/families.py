@@ -8,7 +8,7 @@ Derived and compared in the chapter ``notebooks/13e_model_families``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -94,7 +94,8 @@ def mlp(inputs: int, outputs: int, hidden: int, generator: torch.Generator, last
         If ``generator`` is no generator.
     """
     torch_generator("generator", generator)
-    layers, sizes = [], (inputs, hidden, hidden, outputs)
+    sizes = (inputs, hidden, hidden, outputs)
+    layers: list[nn.Module] = []
     for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
         layer = nn.utils.skip_init(nn.Linear, fan_in, fan_out)
         bound = fan_in**-0.5 * (last if len(layers) == 4 else 1.0)
@@ -129,6 +130,8 @@ class Family(nn.Module):
     ValueError
         If a number is too small, or ``generator`` no generator.
     """
+
+    painter: nn.Module
 
     def __init__(self, dimension: int, generator: torch.Generator, parameters: int = 20_000) -> None:
         super().__init__()
@@ -260,7 +263,7 @@ class Autoregressive(Family):
         parts = [
             cross_entropy(self.logits(k[:, i - 1] if i else None, i, len(x)), k[:, i]) for i in range(self.dimension)
         ]
-        return sum(parts) + self.dimension * math.log(self.bin_width)
+        return sum(parts, torch.zeros(())) + self.dimension * math.log(self.bin_width)
 
     def log_density(self, x: torch.Tensor) -> torch.Tensor:
         """Exact log density.
@@ -359,6 +362,8 @@ class CouplingFlow(Family):
 
     couplings = 6
 
+    painter: nn.ModuleList
+
     def build(self, generator: torch.Generator, parameters: int) -> None:
         d, first = self.dimension, max(self.dimension // 2, 1)
         hidden = width(first, 2 * d, parameters // self.couplings)
@@ -398,7 +403,7 @@ class CouplingFlow(Family):
         torch.Tensor
             In nats, ``[n]``.
         """
-        log_det = 0.0
+        log_det: float | torch.Tensor = 0.0
         for k in range(self.couplings):
             log_scale, shift = self.coefficients(k, x)
             x, log_det = x * log_scale.exp() + shift, log_det + log_scale.sum(1)
@@ -532,13 +537,11 @@ def fit(
     positive_integer("steps", steps)
     positive_integer("batch", batch)
     rate = real_number("rate", rate, low=0, low_open=True)
-    adversarial = isinstance(model, Adversarial)
-    losses = (
-        [(model.critic.parameters(), model.critic_loss), (model.painter.parameters(), model.loss)]
-        if adversarial
-        else [(model.parameters(), model.loss)]
-    )
-    betas = (0.5, 0.999) if adversarial else (0.9, 0.999)
+    losses: list[tuple[Iterable[nn.Parameter], Callable[[torch.Tensor, torch.Generator], torch.Tensor]]]
+    losses, betas = [(model.parameters(), model.loss)], (0.9, 0.999)
+    if isinstance(model, Adversarial):
+        losses = [(model.critic.parameters(), model.critic_loss), (model.painter.parameters(), model.loss)]
+        betas = (0.5, 0.999)
     players = [(torch.optim.Adam(list(weights), rate, betas=betas), loss) for weights, loss in losses]
     history = []
     for step in range(steps):

@@ -237,7 +237,7 @@ def _fetch(role: str, entry: Role, revision: str | None) -> Path:
     from huggingface_hub import constants, snapshot_download
 
     revision = revision or entry.revision
-    options = {"repo_id": entry.repository, "revision": revision, "allow_patterns": list(entry.files)}
+    options: dict[str, Any] = {"repo_id": entry.repository, "revision": revision, "allow_patterns": list(entry.files)}
     # Part of a repository may be cached (one role's part of it, or a download that broke off): look for the weights.
     weights = [pattern for pattern in entry.files if pattern.endswith(".safetensors")]
     with contextlib.suppress(OSError):  # not in the cache
@@ -270,7 +270,7 @@ def _place(model: Any, device: torch.device) -> Any:
         model.set_progress_bar_config(disable=True)
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
         plan = memory_plan(free)
-        if "enable_model_cpu_offload" in plan and importlib.util.find_spec("accelerate") is None:
+        if free is not None and "enable_model_cpu_offload" in plan and importlib.util.find_spec("accelerate") is None:
             raise RuntimeError(
                 f"the GPU has {free / 1e9:.1f} GB free, too little without offloading: pip install accelerate"
             )

@@ -58,10 +58,10 @@ def figures(probability: np.ndarray) -> np.ndarray:
     """
     neck = np.asarray(probability[JOINTS.index("neck")], dtype=float).copy()
     rows, columns = np.mgrid[0 : neck.shape[0], 0 : neck.shape[1]]
-    necks = []
+    necks: list[int] = []
     while neck.max() > NECK and len(necks) < 4:
         row, column = np.unravel_index(neck.argmax(), neck.shape)
-        necks.append(column)
+        necks.append(int(column))
         neck[(abs(rows - row) <= 12) & (abs(columns - column) <= 7)] = 0  # no two robots stand so near
     necks.sort()
     found = np.zeros((len(necks), len(JOINTS), 3))

@@ -98,7 +98,8 @@ class PromptedDenoiser:
         if self.guidance == 1:
             return self.unet(x, t, y).sample.to(z.device, z.dtype)
         both = self.unet(torch.cat([x, x]), t, torch.cat([self.untold.expand(len(z), -1, -1), y])).sample
-        return guide(*both.to(z.device, z.dtype).chunk(2), self.guidance)
+        untold, told = both.to(z.device, z.dtype).chunk(2)
+        return guide(untold, told, self.guidance)
 
     def __call__(self, z: torch.Tensor, t: float) -> torch.Tensor:
         """Noise predicted in states ``[k · prompts, ...]`` of timestep t, fractional if need be; as :meth:`predict`."""

@@ -175,7 +175,9 @@ def recipe_class(checkpoint: str) -> type[Recipe]:
         If no recipe makes a checkpoint of this name.
     """
     known = trainable()
-    return _named(known[one_of("checkpoint", checkpoint, known)].recipe, f"{__package__}.training")
+    recipe = known[one_of("checkpoint", checkpoint, known)].recipe
+    assert recipe is not None  # trainable() leaves out what has none
+    return _named(recipe, f"{__package__}.training")
 
 
 def _named(place: str, package: str) -> Any:

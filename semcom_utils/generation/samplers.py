@@ -150,7 +150,7 @@ def ddim_step(
     x_s = on_x0 * x_0 + on_x * x_t
     if sigma == 0:
         return x_s
-    torch_generator("generator", generator)
+    generator = torch_generator("generator", generator)
     z = torch.randn(x_t.shape, generator=generator, dtype=x_t.dtype, device=generator.device)
     return x_s + sigma * z.to(x_t.device)
 

@@ -28,7 +28,11 @@ __all__ = [
 
 #: Kind of schedule -> default variances of the first and the last step (of 1,000). ``linear``: Ho et al. (2020).
 #: ``scaled-linear``: linear in the root, as Rombach et al. (2022) train latent models. ``cosine``: given by ᾱ itself.
-SCHEDULES = {"linear": (1e-4, 0.02), "scaled-linear": (0.00085, 0.012), "cosine": None}
+SCHEDULES: dict[str, tuple[float, float] | None] = {
+    "linear": (1e-4, 0.02),
+    "scaled-linear": (0.00085, 0.012),
+    "cosine": None,
+}
 #: What a denoiser may predict: the noise, the clean picture, or the velocity v = sqrt(ᾱ) ε − sqrt(1 − ᾱ) x_0.
 PREDICTIONS = ("epsilon", "x0", "v")
 
@@ -63,7 +67,8 @@ def alphas_cumprod(
     """
     one_of("kind", kind, SCHEDULES)
     positive_integer("steps", steps)
-    if kind == "cosine":
+    ends = SCHEDULES[kind]
+    if ends is None:  # the cosine
         if beta_start is not None or beta_end is not None:
             raise ValueError(
                 f"beta_start and beta_end must be None for the cosine, got {beta_start!r} and {beta_end!r}"
@@ -73,9 +78,7 @@ def alphas_cumprod(
         return torch.cumprod(1 - (1 - level[1:] / level[:-1]).clamp(max=0.999), 0)
     first, last = (
         real_number(name, default if value is None else value, low=0, high=1, low_open=True, high_open=True)
-        for name, value, default in zip(
-            ("beta_start", "beta_end"), (beta_start, beta_end), SCHEDULES[kind], strict=True
-        )
+        for name, value, default in zip(("beta_start", "beta_end"), (beta_start, beta_end), ends, strict=True)
     )
     power = 1 if kind == "linear" else 2
     beta = torch.linspace(first ** (1 / power), last ** (1 / power), steps, dtype=torch.float64) ** power

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from semcom_utils.checks import finite_array, one_of, real_number, torch_generator
 
@@ -42,7 +43,7 @@ RECEIVERS = ("resume", "printed", "corrected", "matched")
 PREDICTORS = ("plain", "tuned", "network")
 
 
-def level_at(alpha_bar: Sequence[float] | torch.Tensor, timestep: float) -> float:
+def level_at(alpha_bar: ArrayLike | torch.Tensor, timestep: float) -> float:
     """ᾱ at a fractional timestep, linear between the whole ones.
 
     Parameters
@@ -72,7 +73,7 @@ def level_at(alpha_bar: Sequence[float] | torch.Tensor, timestep: float) -> floa
     return float(np.interp(t, np.arange(len(levels)), levels))
 
 
-def matched_timestep(timestep: float, noise_variance: float, alpha_bar: Sequence[float] | torch.Tensor) -> float:
+def matched_timestep(timestep: float, noise_variance: float, alpha_bar: ArrayLike | torch.Tensor) -> float:
     r"""Timestep whose state a noisy latent is, once it is rescaled.
 
     From :math:`z' = \sqrt{\bar\alpha_t} z_0 + \sqrt{1 - \bar\alpha_t}\,\epsilon + n` follows that
@@ -249,7 +250,7 @@ def send(
 
 
 def receive(
-    epsilon: Callable[[torch.Tensor, float], torch.Tensor],
+    epsilon: Callable[..., torch.Tensor],
     received: torch.Tensor,
     alpha_bar: torch.Tensor,
     visited: Sequence[int],
@@ -356,10 +357,9 @@ def _variances(
     return 1 - alpha + step, total, sigma2
 
 
-def _schedule(alpha_bar: Sequence[float] | torch.Tensor) -> np.ndarray:
-    if isinstance(alpha_bar, torch.Tensor):
-        alpha_bar = alpha_bar.detach().cpu().double().numpy()
-    levels = finite_array("alpha_bar", alpha_bar, low=0, low_open=True)
+def _schedule(alpha_bar: ArrayLike | torch.Tensor) -> np.ndarray:
+    numbers = alpha_bar.detach().cpu().double().numpy() if isinstance(alpha_bar, torch.Tensor) else alpha_bar
+    levels = finite_array("alpha_bar", numbers, low=0, low_open=True)
     if levels.ndim != 1 or len(levels) < 1 or levels[0] > 1 or (np.diff(levels) >= 0).any():
         raise ValueError(f"alpha_bar must be one row of falling numbers in (0, 1], got shape {levels.shape}")
     return levels

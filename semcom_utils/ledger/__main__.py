@@ -12,6 +12,18 @@ from .verdicts import check_ledger, ledger_notes, update_ledger, verdict
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run one command of the ledger.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Its arguments; those of the process if None.
+
+    Returns
+    -------
+    int
+        Exit status: 1 if the ledger cannot be read or a stored verdict does not follow, else 0.
+    """
     parser = argparse.ArgumentParser("python -m semcom_utils.ledger", description="The book's claims and verdicts.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="fail if a stored verdict does not follow from its numbers")

@@ -9,12 +9,22 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import ValidationError, best_match
 
-__all__ = ["Claim", "LedgerError", "Paper", "load_claims", "load_ledger"]
+__all__ = [
+    "Claim",
+    "LedgerError",
+    "Paper",
+    "claims_folder",
+    "load_claims",
+    "load_ledger",
+    "parse_yaml",
+    "repository_root",
+]
 
 
 class LedgerError(ValueError):
@@ -23,7 +33,27 @@ class LedgerError(ValueError):
 
 @dataclass(frozen=True)
 class Paper:
-    """What a claims file says about its paper (see ``schema.json`` for the meaning of each field)."""
+    """What a claims file says about its paper (see ``schema.json`` for more on each field).
+
+    Attributes
+    ----------
+    key : str
+        The claims file's name without its ending.
+    prefix : str
+        What the ids of the claims start with, before a hyphen.
+    name, title : str
+        What the book calls the paper, and the paper's own title.
+    cite : str
+        Its key in ``references.bib``.
+    number : int
+        Its place in the ledger's order, 0 to 4.
+    scope : str
+        Which parts of the paper the claims cover.
+    chapter : str, optional
+        The chapter's notebook, without its ending.
+    question : str, optional
+        What the paper asks, in one sentence.
+    """
 
     key: str
     prefix: str
@@ -38,7 +68,45 @@ class Paper:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim, as written in its file; the nested mappings keep the file's field names and cannot be changed."""
+    """One claim, as written in its file; the nested mappings keep the file's field names and cannot be changed.
+
+    Attributes
+    ----------
+    paper : Paper
+        The paper that claims it.
+    id : str
+        Unique in the ledger; starts with the paper's prefix.
+    verdict : str
+        The stored verdict, one of ``VERDICTS``.
+    statement : str
+        The claim in the book's own words.
+    where : mapping
+        ``section``, and ``figure``, ``table`` or ``equation``.
+    kind : str
+        ``equation``, ``number``, ``ordering``, ``trend`` or ``cost``.
+    role : str
+        ``central`` or ``supporting``.
+    printed : mapping
+        The ``value`` that the paper prints, its ``unit``, and how it was ``obtained``.
+    setting : mapping
+        ``text``, what our run sets, and its ``deviations`` from the paper.
+    acceptance : mapping
+        The test: ``text``, the day it was ``committed``, ``checks``, ``verdict_if`` and ``history``.
+    seeds : int or str, optional
+        How many, or a pointer to the number or to the list.
+    estimate : tuple of mapping
+        Our numbers: pointers into the results, with their label, unit and format.
+    evidence : tuple of mapping
+        Results, tests and notebook cells that bear the claim out or refute it.
+    wall_time_s : float or str, optional
+        In seconds, or a pointer into the results.
+    counter_check : str, optional
+        What would have refuted it.
+    control : mapping
+        The negative control: ``text``, and ``checks`` that must not all hold.
+    explanation, note, reason : str, optional
+        Why the verdict is what it is; a remark; why it is not testable here, or not attempted.
+    """
 
     paper: Paper
     id: str
@@ -70,6 +138,15 @@ def repository_root() -> Path:
     """Return the folder that holds ``data/claims``: the checkout this package lies in, or the one we stand in.
 
     Colab installs a copy of the package outside the checkout, so the working directory and its parents come second.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    LedgerError
+        If no folder of these has ``data/claims``.
     """
     for folder in (Path(__file__).resolve().parents[2], Path.cwd(), *Path.cwd().parents):
         if (folder / "data" / "claims").is_dir():
@@ -78,7 +155,22 @@ def repository_root() -> Path:
 
 
 def claims_folder(folder: str | Path | None = None) -> Path:
-    """Return ``folder``, or the checkout's ``data/claims`` if it is None."""
+    """The folder of the claims files.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        The checkout's ``data/claims`` if None.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    LedgerError
+        If ``folder`` is None and there is no checkout (:func:`repository_root`).
+    """
     return repository_root() / "data" / "claims" if folder is None else Path(folder)
 
 
@@ -100,6 +192,8 @@ def load_claims(paper: str | Path) -> list[Claim]:
     LedgerError
         If the file is missing, is not YAML, breaks the schema (the message names claim and field), names an id twice,
         or has an id that does not start with the paper's prefix.
+    ValueError
+        If ``paper`` is neither a string nor a path.
     """
     if not isinstance(paper, str | Path):
         raise ValueError(f"paper must be a key such as 'isgc' or the path of a claims file, got {paper!r}")
@@ -151,7 +245,7 @@ def load_ledger(folder: str | Path | None = None) -> dict[str, list[Claim]]:
         raise LedgerError(f"{folder}: no claims files (*.yml) here")
     papers.sort(key=lambda claims: claims[0].paper.number)
     for what in ("prefix", "number"):
-        owners = {}
+        owners: dict[object, Paper] = {}
         for claims in papers:
             about = claims[0].paper
             if (other := owners.setdefault(getattr(about, what), about)) is not about:
@@ -159,7 +253,8 @@ def load_ledger(folder: str | Path | None = None) -> dict[str, list[Claim]]:
     return {claims[0].paper.key: claims for claims in papers}
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+# a base of a fixed name would leave either libyaml's fast loader or machines without libyaml out
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML as people mean it: dates stay text, 1e-3 is a number, and a key given twice is an error."""
 
 
@@ -183,8 +278,26 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def parse_yaml(text: str, name: str) -> object:
-    """Parse a claims file's text; ``name`` is for the message of the LedgerError that bad YAML raises."""
+def parse_yaml(text: str, name: str) -> Any:
+    """Parse a claims file's text: dates stay text, and ``1e-3`` is a number.
+
+    Parameters
+    ----------
+    text : str
+        YAML.
+    name : str
+        The file's name, for the error message.
+
+    Returns
+    -------
+    object
+        Mappings, lists, strings and numbers, as the text has them.
+
+    Raises
+    ------
+    LedgerError
+        If it is not YAML, or gives a key twice.
+    """
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -198,7 +311,7 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8")))
 
 
-def _explain(error, document: object) -> str:
+def _explain(error: ValidationError, document: Any) -> str:
     """Say which claim and which field breaks the schema, and how."""
     where = list(error.absolute_path)
     text = ""
@@ -210,7 +323,7 @@ def _explain(error, document: object) -> str:
     return f"{text}{'.'.join(map(str, where)) + ': ' if where else ''}{error.message}"
 
 
-def _frozen(value: object) -> object:
+def _frozen(value: Any) -> Any:
     if isinstance(value, Mapping):
         return MappingProxyType({key: _frozen(item) for key, item in value.items()})
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

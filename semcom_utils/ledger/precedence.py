@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from .claims import Claim, parse_yaml
 
@@ -57,7 +58,7 @@ def precedence_faults(
             if not _at_hand(root, commit):
                 continue  # precedence_notes tells
             then = _committed(root, commit, f"data/claims/{claim.paper.key}.yml")
-            entry = next((e for e in then["claims"] if e["id"] == claim.id), {}).get("acceptance", {})
+            entry: dict = next((e.get("acceptance", {}) for e in then["claims"] if e["id"] == claim.id), {})
             day = _day(root, commit)
             faults += [
                 f"{fault} (results: {name}, made at {commit[:10]} of {day})"
@@ -128,7 +129,7 @@ def _differences(acceptance: Mapping, then: Mapping, day: str) -> Iterable[str]:
         test = {**test, **{part: value or PARTS[part] for part, value in changes.pop()["was"].items()}}
 
 
-def _plain(value: object, renamed: Mapping[str, str]) -> object:
+def _plain(value: object, renamed: Mapping[str, str]) -> Any:
     """Lists and dicts in place of frozen ones, and pointers with the names that results have today."""
     if isinstance(value, Mapping):
         return {key: _plain(item, renamed) for key, item in value.items()}

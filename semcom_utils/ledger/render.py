@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from .claims import Claim, load_claims, load_ledger, repository_root
-from .verdicts import VERDICTS, Estimate, estimates, resolve, verdict
+from .claims import Claim, Paper, load_claims, load_ledger, repository_root
+from .verdicts import VERDICTS, Estimate, Verdict, estimates, resolve, verdict
 
 __all__ = ["claims_table", "scoreboard", "slug", "verdict_box"]
 
@@ -30,7 +31,22 @@ MEANING = {
 
 
 def slug(verdict_name: str) -> str:
-    """Return a verdict's CSS class without its prefix: ``"not reproduced"`` gives ``"not-reproduced"``."""
+    """A verdict's CSS class without its prefix.
+
+    Parameters
+    ----------
+    verdict_name : str
+        One of ``VERDICTS``.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> slug("not reproduced")
+    'not-reproduced'
+    """
     return verdict_name.replace(" ", "-")
 
 
@@ -69,6 +85,8 @@ def claims_table(paper: str | Path, *, verdicts: bool = False, role: str | None 
     ------
     LedgerError
         If the claims file cannot be read, or if a pointer dangles.
+    ValueError
+        If ``paper`` is neither a string nor a path, or ``role`` is unknown.
     """
     claims = load_claims(paper)
     if role not in (None, "central", "supporting"):
@@ -108,6 +126,11 @@ def verdict_box(claim_id: str) -> _Shown:
     claim_id : str
         Such as ``"isgc-gain-percent"``.
 
+    Returns
+    -------
+    object
+        Displays as the claim's card in a notebook and in the book, as text elsewhere.
+
     Raises
     ------
     ValueError
@@ -132,10 +155,15 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
     folder, results_dir : str or Path, optional
         The checkout's ``data/claims`` and ``data/results`` if None.
 
+    Returns
+    -------
+    str
+
     Raises
     ------
     LedgerError
-        As :func:`check_ledger`.
+        If a claims file cannot be read, if a claim without checks has a verdict that needs them, or if a pointer
+        dangles.
     """
     ledger = load_ledger(folder)
     claims = [claim for entries in ledger.values() for claim in entries]
@@ -255,7 +283,7 @@ def _chapter_exists(chapter: str | None) -> bool:
     return chapter is not None and (repository_root() / f"{chapter}.md").is_file()
 
 
-def _chapter_sentence(about, claims: Sequence[Claim]) -> str:
+def _chapter_sentence(about: Paper, claims: Sequence[Claim]) -> str:
     if _chapter_exists(about.chapter):
         return f"[Read the chapter](../{about.chapter}.ipynb)."
     named = dict.fromkeys(e["notebook"] for claim in claims for e in claim.evidence if "notebook" in e)
@@ -292,7 +320,7 @@ def _card(claim: Claim, *, anchor: bool = True, results_dir: str | Path | None =
     return "\n".join([*lines, "</article>"])
 
 
-def _facts(pairs) -> str:
+def _facts(pairs: Iterable[tuple[str, str]]) -> str:
     filled = [(name, text) for name, text in pairs if text]
     if not filled:
         return ""
@@ -321,7 +349,7 @@ def _amended(claim: Claim) -> str:
     return text + ")"
 
 
-def _check(claim: Claim, i: int, outcome) -> str:
+def _check(claim: Claim, i: int, outcome: Verdict) -> str:
     check = claim.checks[i]
     op = {">=": "≥", "<=": "≤", "==": "="}.get(check["op"], check["op"])
     if outcome.outcomes:
@@ -352,7 +380,7 @@ def _wall_time(claim: Claim, results_dir: str | Path | None) -> str:
     return f"{seconds / size:.3g} {unit}"
 
 
-def _at(value: object, results_dir: str | Path | None) -> object:
+def _at(value: object, results_dir: str | Path | None) -> Any:
     """What a pointer points at (None while its file does not exist), anything else as it is."""
     try:
         return resolve(value, results_dir) if isinstance(value, str) else value
@@ -360,7 +388,7 @@ def _at(value: object, results_dir: str | Path | None) -> object:
         return None
 
 
-def _evidence(entry) -> str:
+def _evidence(entry: Mapping) -> str:
     if "notebook" in entry:
         return f"{entry['notebook']}{' ' + entry['cell'] if 'cell' in entry else ''}"
     return entry.get("results") or entry["test"]

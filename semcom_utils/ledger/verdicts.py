@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -28,6 +29,7 @@ __all__ = [
     "estimates",
     "ledger_notes",
     "resolve",
+    "results_folder",
     "update_ledger",
     "verdict",
 ]
@@ -51,7 +53,21 @@ COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """One comparison, with its numbers filled in."""
+    """One comparison, with its numbers filled in.
+
+    Attributes
+    ----------
+    name : str
+        What the check is called; its value's text where it has no name.
+    value : float
+        What is compared.
+    op : str
+        ``>=``, ``>``, ``<=``, ``<``, ``==`` or ``within``.
+    bound : float or (float, float)
+        What it is compared with: with ``within`` the lower and the upper bound.
+    holds : bool
+        The outcome.
+    """
 
     name: str
     value: float
@@ -62,7 +78,17 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What follows for a claim: a ``name`` from ``VERDICTS``, the outcomes, the results files it waits for."""
+    """What follows for a claim.
+
+    Attributes
+    ----------
+    name : str
+        One of ``VERDICTS``.
+    outcomes : tuple of CheckOutcome
+        One for each check; empty where the claim has none, or waits.
+    waits_for : tuple of str
+        Names of the results files that do not exist yet.
+    """
 
     name: str
     outcomes: tuple[CheckOutcome, ...] = ()
@@ -71,7 +97,19 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Estimate:
-    """One of our numbers; ``low`` and ``high`` are None where the results give no interval."""
+    """One of our numbers, as a page shows it.
+
+    Attributes
+    ----------
+    value : float
+        The estimate, in ``unit``.
+    low, high : float or None
+        Ends of its interval; None where the results give none.
+    label, unit : str
+        May be empty.
+    format : str
+        A format specification, such as ``.3g``.
+    """
 
     value: float
     low: float | None
@@ -83,7 +121,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in the ledger that does not hold: which claim of which file, and what is wrong with it."""
+    """Something in the ledger that does not hold.
+
+    Attributes
+    ----------
+    file : str
+        The claims file's name.
+    claim : str
+        The claim's id.
+    message : str
+        What is wrong with it.
+    """
 
     file: str
     claim: str
@@ -94,11 +142,26 @@ class Problem:
 
 
 def results_folder(folder: str | Path | None = None) -> Path:
-    """Return ``folder``, or the checkout's ``data/results`` if it is None."""
+    """The folder of the results files.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        The checkout's ``data/results`` if None.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    LedgerError
+        If ``folder`` is None and there is no checkout (:func:`repository_root`).
+    """
     return repository_root() / "data" / "results" if folder is None else Path(folder)
 
 
-def resolve(pointer: str, results_dir: str | Path | None = None) -> object:
+def resolve(pointer: str, results_dir: str | Path | None = None) -> Any:
     """Return what a pointer such as ``"isgc/training.json#/summary/ppo/share/low"`` points at.
 
     Parameters
@@ -108,12 +171,19 @@ def resolve(pointer: str, results_dir: str | Path | None = None) -> object:
     results_dir : str or Path, optional
         The checkout's ``data/results`` if None.
 
+    Returns
+    -------
+    object
+        A number, string, list or dict, as JSON has them.
+
     Raises
     ------
     FileNotFoundError
         If the results file does not exist.
     LedgerError
         If the file is not JSON, or if the pointer dangles: the message says at which step and what was there.
+    ValueError
+        If ``pointer`` names no JSON file.
     """
     if not isinstance(pointer, str) or ".json#" not in pointer:
         raise ValueError(f"pointer must read like 'file.json#/key/key', got {pointer!r}")
@@ -131,14 +201,14 @@ def resolve(pointer: str, results_dir: str | Path | None = None) -> object:
     return here
 
 
-def _results(path: Path) -> object:
+def _results(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"{path.name}: no such results file")
     return _parsed(path, path.stat().st_mtime_ns, path.stat().st_size)
 
 
 @lru_cache(maxsize=64)
-def _parsed(path: Path, _mtime_ns: int, _size: int) -> object:
+def _parsed(path: Path, _mtime_ns: int, _size: int) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -174,6 +244,7 @@ def check_outcome(check: Mapping, results_dir: str | Path | None = None) -> Chec
         If a pointer dangles or does not point at a finite number, or if bounds are the wrong way round.
     """
     value, op = _number(check["value"], results_dir), check["op"]
+    bound: float | tuple[float, float]
     if op == "within":
         low, high = (_number(b, results_dir) for b in check["bound"])
         if low > high:
@@ -185,7 +256,7 @@ def check_outcome(check: Mapping, results_dir: str | Path | None = None) -> Chec
     return CheckOutcome(check.get("name", str(check["value"])), value, op, bound, bool(holds))
 
 
-def _files(pointers) -> set[str]:
+def _files(pointers: Iterable[object]) -> set[str]:
     return {p.partition("#")[0] for p in pointers if isinstance(p, str) and ".json#" in p}
 
 
@@ -229,7 +300,19 @@ def verdict(claim: Claim, results_dir: str | Path | None = None) -> Verdict:
 
 
 def estimates(claim: Claim, results_dir: str | Path | None = None) -> list[Estimate]:
-    """Return our numbers for a claim, read from the results; an empty list while one of the files does not exist.
+    """Our numbers for a claim, read from the results.
+
+    Parameters
+    ----------
+    claim : Claim
+        Its ``estimate`` points at the numbers.
+    results_dir : str or Path, optional
+        The checkout's ``data/results`` if None.
+
+    Returns
+    -------
+    list of Estimate
+        Empty while one of the files does not exist.
 
     Raises
     ------
@@ -272,7 +355,9 @@ def check_ledger(folder: str | Path | None = None, results_dir: str | Path | Non
     Raises
     ------
     LedgerError
-        If a claims file cannot be read at all (see :func:`load_claims`).
+        If a claims file cannot be read at all (see :func:`load_claims`), or a results file is not JSON.
+    FileNotFoundError
+        If a results file is removed while it is being read.
     """
     problems = []
     for key, claims in load_ledger(folder).items():
@@ -301,8 +386,8 @@ def _faults(claim: Claim, results_dir: str | Path | None) -> list[str]:
     return faults
 
 
-def _tell(outcomes) -> str:
-    def bound(o):
+def _tell(outcomes: Iterable[CheckOutcome]) -> str:
+    def bound(o: CheckOutcome) -> str:
         return f"[{o.bound[0]:g}, {o.bound[1]:g}]" if isinstance(o.bound, tuple) else f"{o.bound:g}"
 
     return "; ".join(f"{o.name}: {o.value:g} {o.op} {bound(o)} {'holds' if o.holds else 'fails'}" for o in outcomes)
@@ -361,6 +446,8 @@ def ledger_notes(folder: str | Path | None = None, results_dir: str | Path | Non
     ------
     LedgerError
         If a claims file or a results file cannot be read.
+    FileNotFoundError
+        If a results file is removed while it is being read.
     """
     decided = [c for claims in load_ledger(folder).values() for c in claims if c.checks and _is_decided(c)]
     names = sorted({name for claim in decided for name in _files(_operands(claim.checks))})
@@ -386,7 +473,7 @@ def _renamed(results_dir: str | Path | None) -> dict[str, str]:
     return _results(path) if path.is_file() else {}
 
 
-def _operands(checks) -> list:
+def _operands(checks: Iterable[Mapping]) -> list:
     """Values and bounds of some checks, numbers and pointers alike."""
     return [b for c in checks for b in (c["value"], *(c["bound"] if c["op"] == "within" else (c["bound"],)))]
 
@@ -408,10 +495,20 @@ def _test_exists(root: Path, node: str) -> bool:
 def update_ledger(folder: str | Path | None = None, results_dir: str | Path | None = None) -> list[tuple[Claim, str]]:
     """Write the computed verdicts into the claims files, leaving every other character as it is.
 
+    Parameters
+    ----------
+    folder, results_dir : str or Path, optional
+        The checkout's ``data/claims`` and ``data/results`` if None.
+
     Returns
     -------
     list of (Claim, str)
         The claims whose verdict changed, as they were, and their new verdict.
+
+    Raises
+    ------
+    LedgerError
+        As :func:`load_ledger` and :func:`verdict`; files written before that keep their new verdicts.
     """
     changed = []
     folder = claims_folder(folder)
@@ -419,6 +516,7 @@ def update_ledger(folder: str | Path | None = None, results_dir: str | Path | No
         path = folder / f"{key}.yml"
         text = path.read_text(encoding="utf-8")
         document = yaml.compose(text)
+        assert document is not None  # an empty file has no claims: load_ledger would have refused it
         entries = next(value for name, value in document.value if name.value == "claims").value
         edits = []
         for claim, entry in zip(claims, entries, strict=True):

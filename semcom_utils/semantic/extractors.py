@@ -253,9 +253,10 @@ def decode(data: bytes, kind: str, factor: int = 1) -> SemanticMap:
 
 
 def _factor(factor: object) -> int:
-    if positive_integer("factor", factor) not in FACTORS:
+    whole = positive_integer("factor", factor)
+    if whole not in FACTORS:
         raise ValueError(f"factor must be a whole number from {FACTORS[0]} to {FACTORS[-1]}, got {factor!r}")
-    return int(factor)
+    return whole
 
 
 def _quantised(joints: np.ndarray, factor: int) -> np.ndarray:

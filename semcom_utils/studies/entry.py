@@ -8,7 +8,15 @@ __all__ = ["Entry"]
 
 
 class Entry(NamedTuple):
-    """A study in a package's ``STUDIES``: the ``module`` of that package that defines it, and what it is ``about``."""
+    """A study in a package's ``STUDIES``.
+
+    Attributes
+    ----------
+    module : str
+        The module of that package that defines it.
+    about : str
+        What it is about, in one sentence.
+    """
 
     module: str
     about: str

@@ -13,7 +13,7 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["UNKNOWN", "checkout_state", "code_hash", "provenance"]
+__all__ = ["UNKNOWN", "checkout_state", "code_hash", "is_ours", "provenance"]
 
 UNKNOWN = "unknown"
 _PACKAGES = (
@@ -58,7 +58,22 @@ def checkout_state(root: Path = _PACKAGE.parent) -> dict:
 
 
 def is_ours(module: str) -> bool:
-    """Whether a module is part of this package, and so of every worker's checkout."""
+    """Whether a module is part of this package, and so of every worker's checkout.
+
+    Parameters
+    ----------
+    module : str
+        A dotted name.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_ours("semcom_utils.paths"), is_ours("numpy")
+    (True, False)
+    """
     return module.partition(".")[0] == _PACKAGE.name
 
 
@@ -146,7 +161,15 @@ def _processor() -> str:
 
 
 def provenance() -> dict:
-    """What a reader needs to judge or repeat a run: commit, versions, processor, date. No host name, no path."""
+    """What a reader needs to judge or repeat a run: commit, versions, processor, date. No host name, no path.
+
+    Returns
+    -------
+    dict
+        ``commit`` and ``uncommitted_changes`` as of :func:`checkout_state`, ``python`` (its version), ``packages``
+        (name to version, of those installed), ``processor`` (its model), ``cores`` (their number) and ``date``
+        (``YYYY-MM-DD``, UTC).
+    """
     versions = {}
     for name in _PACKAGES:
         try:

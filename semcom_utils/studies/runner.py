@@ -84,7 +84,7 @@ def catalogue() -> dict[str, Entry]:
     dict
         Name -> :class:`Entry`, paper by paper.
     """
-    found = {}
+    found: dict[str, Entry] = {}
     for module in iter_modules(import_module(PAPERS).__path__):
         entries = getattr(import_module(f"{PAPERS}.{module.name}"), "STUDIES", {})
         found |= {f"{module.name}/{name}": entry for name, entry in entries.items()}
@@ -137,7 +137,9 @@ def file_hash(name: str, folder: Path | None = None) -> str:
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    FileNotFoundError
+        As :func:`load_result`.
+    ValueError
         As :func:`load_result`.
     """
     result = load_result(name, folder)
@@ -155,11 +157,11 @@ def _may_read(study: str, names: tuple[str, ...]) -> Iterator[None]:
         _DECLARED.reset(token)
 
 
-def _write(path: Path, value: object, **style: int) -> None:
+def _write(path: Path, value: object, indent: int | None = None) -> None:
     """Write JSON so that a reader sees the old file or the whole new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, **style) + "\n"
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent) + "\n"
     try:
         with draft.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -452,8 +454,10 @@ def summarise_again(study: Study, *, seeds: int | None = None, small: bool = Fal
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        As :func:`load_result`; and ``ValueError`` if the records are not those of the study's tasks.
+    FileNotFoundError
+        If the study has no stored result.
+    ValueError
+        As :func:`load_result`; and if the records are not those of the study's tasks.
     RuntimeError
         If another process runs the study into the same folder.
     """

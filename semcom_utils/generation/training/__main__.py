@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,34 +54,34 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--evaluate-only", action="store_true", help="figures, pictures and card of what is in scratch/training"
     )
-    arguments = parser.parse_args(arguments)
-    for role in arguments.roles:
+    chosen = parser.parse_args(arguments)
+    for role in chosen.roles:
         if role not in known:
             parser.error(f"ROLE must be one of {', '.join(known)}, got {role!r}")
-    torch.set_num_threads(arguments.threads)
-    waiting = arguments.roles or [role for role in known if not targets_reached(MODELS / f"mini-{role}")]
+    torch.set_num_threads(chosen.threads)
+    waiting = chosen.roles or [role for role in known if not targets_reached(MODELS / f"mini-{role}")]
     for role in waiting:
         folder = MODELS / f"mini-{role}"
-        made = recipe_class(role)(SCRATCH / "scenes", arguments.scenes, MODELS)
-        earlier = read_figures(folder) if arguments.more else None
+        made = recipe_class(role)(SCRATCH / "scenes", chosen.scenes, MODELS)
+        earlier = read_figures(folder) if chosen.more else None
         model, report = train(
             made,
             SCRATCH / "training" / f"{role}.pt",
-            device=arguments.device,
-            minutes=arguments.minutes,
-            seed=arguments.seed,
-            steps=1 if arguments.evaluate_only else arguments.steps,
-            initial=(lambda made=made, folder=folder: made.restore(folder)) if arguments.more else None,
+            device=chosen.device,
+            minutes=chosen.minutes,
+            seed=chosen.seed,
+            steps=1 if chosen.evaluate_only else chosen.steps,
+            initial=partial(made.restore, folder) if chosen.more else None,
         )
-        figures = made.evaluate(model, torch.device(arguments.device))
+        figures = made.evaluate(model, torch.device(chosen.device))
         print(json.dumps({**report, **figures}, indent=2))
-        pictures = made.pictures(model, torch.device(arguments.device))
+        pictures = made.pictures(model, torch.device(chosen.device))
         folder.mkdir(parents=True, exist_ok=True)
         made.save(model.cpu(), folder)
         forget_origin(folder)
         if pictures is not None:
             save_grid(pictures, folder / "samples.png")
-        write_card(folder, made, report, figures, earlier, device=arguments.device)
+        write_card(folder, made, report, figures, earlier, device=chosen.device)
         seal(folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,10 +15,13 @@ from semcom_utils.paths import MODELS
 from .data import Scenes
 from .loop import Recipe
 
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
+
 __all__ = ["AutoencoderRecipe", "hue_error"]
 
 
-class AutoencoderRecipe(Recipe):
+class AutoencoderRecipe(Recipe["AutoencoderKL"]):
     """A variational autoencoder whose evidence bound assumes pixel noise of variance ``pixel_variance``.
 
     The bound weighs distortion against the latents' information, so each latent channel's aggregate stays near N(0, 1),
@@ -53,11 +57,13 @@ class AutoencoderRecipe(Recipe):
         "latent_std_highest_channel": "that of the channel where it is highest",
     }
 
+    scenes: Scenes
+
     def __init__(self, scratch: Path | None = None, scenes: int = 30_000, models: Path = MODELS) -> None:
         self.scenes = Scenes("train", scenes, scratch)
         self.held_out = Scenes("combinations", 256, scratch)
 
-    def build(self) -> torch.nn.Module:
+    def build(self) -> AutoencoderKL:
         from diffusers import AutoencoderKL
 
         return AutoencoderKL(
@@ -104,7 +110,7 @@ class AutoencoderRecipe(Recipe):
         return torch.from_numpy(np.ascontiguousarray(images)).float() / 127.5 - 1
 
     def loss(
-        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+        self, model: AutoencoderKL, progress: float, rng: np.random.Generator, device: torch.device
     ) -> torch.Tensor:
         x = self.batch(progress, rng).to(device)
         posterior = model.encode(x).latent_dist
@@ -114,7 +120,7 @@ class AutoencoderRecipe(Recipe):
         return distortion + posterior.kl().sum() / x.numel()
 
     @torch.no_grad()
-    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+    def evaluate(self, model: AutoencoderKL, device: torch.device) -> dict[str, float]:
         x = torch.from_numpy(np.array(self.held_out.images)).float() / 255
         latents = model.encode((x * 2 - 1).to(device)).latent_dist.sample(torch.Generator(device).manual_seed(0))
         x_hat = (model.decode(latents).sample.cpu() / 2 + 0.5).clamp(0, 1)
@@ -131,20 +137,20 @@ class AutoencoderRecipe(Recipe):
         }
 
     @torch.no_grad()
-    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
+    def pictures(self, model: AutoencoderKL, device: torch.device) -> np.ndarray:
         x = torch.from_numpy(np.array(self.held_out.images[:10])).float() / 255
         x_hat = (model.decode(model.encode((x * 2 - 1).to(device)).latent_dist.mean).sample.cpu() / 2 + 0.5).clamp(0, 1)
         return np.stack([x.numpy(), x_hat.numpy()])
 
     @torch.no_grad()
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
+    def save(self, model: AutoencoderKL, folder: Path) -> None:
         # The pipelines multiply latents by this factor, after which their variance is one.
         x = torch.from_numpy(np.array(self.held_out.images)).to(next(model.parameters())) / 127.5 - 1
         latents = model.encode(x).latent_dist.sample(torch.Generator().manual_seed(0))
         model.register_to_config(scaling_factor=round(1 / float(latents.std()), 4))
         model.half().save_pretrained(folder, safe_serialization=True)
 
-    def restore(self, folder: Path) -> torch.nn.Module:
+    def restore(self, folder: Path) -> AutoencoderKL:
         from diffusers import AutoencoderKL
 
         return AutoencoderKL.from_pretrained(folder, dtype=torch.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,10 +16,13 @@ from .data import Scenes
 from .loop import Recipe
 from .tokens import LENGTH, bert_tokenizer
 
+if TYPE_CHECKING:
+    from transformers import BlipForConditionalGeneration
+
 __all__ = ["CaptionerRecipe"]
 
 
-class CaptionerRecipe(Recipe):
+class CaptionerRecipe(Recipe["BlipForConditionalGeneration"]):
     """BLIP (Li et al., 2022), its captioning half: a vision transformer and a text decoder that looks at it.
 
     Parameters
@@ -46,10 +50,12 @@ class CaptionerRecipe(Recipe):
         "exact": "share of captions right word for word (400 scenes)",
     }
 
+    scenes: Scenes
+
     def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
         self.scenes, self.tokenizer = Scenes("train", scenes, scratch), bert_tokenizer()
 
-    def build(self) -> torch.nn.Module:
+    def build(self) -> BlipForConditionalGeneration:
         from transformers import BlipConfig, BlipForConditionalGeneration
 
         width, tokens = 128, self.tokenizer
@@ -84,7 +90,7 @@ class CaptionerRecipe(Recipe):
         )
 
     def loss(
-        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+        self, model: BlipForConditionalGeneration, progress: float, rng: np.random.Generator, device: torch.device
     ) -> torch.Tensor:
         chosen = np.sort(rng.integers(len(self.scenes), size=self.batch_size))
         captions = [toyworld.caption(self.scenes.description(index)) for index in chosen]
@@ -100,7 +106,7 @@ class CaptionerRecipe(Recipe):
         ).loss
 
     @torch.no_grad()
-    def describe(self, model: torch.nn.Module, pictures: np.ndarray, device: torch.device) -> list[str]:
+    def describe(self, model: BlipForConditionalGeneration, pictures: np.ndarray, device: torch.device) -> list[str]:
         """Captions of pictures, the likeliest word by word.
 
         Parameters
@@ -122,7 +128,7 @@ class CaptionerRecipe(Recipe):
         )
         return [text.replace(" ,", ",") for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
-    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+    def evaluate(self, model: BlipForConditionalGeneration, device: torch.device) -> dict[str, float]:
         figures = {}
         for split in toyworld.SPLITS:
             scenes = [toyworld.scene(seed, split) for seed in range(1_000_000, 1_000_400)]
@@ -131,7 +137,7 @@ class CaptionerRecipe(Recipe):
         figures["exact"] = figures["exact_combinations"]
         return figures
 
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
+    def save(self, model: BlipForConditionalGeneration, folder: Path) -> None:
         from transformers import BlipImageProcessorPil
 
         model.half().save_pretrained(folder, safe_serialization=True)
@@ -139,7 +145,7 @@ class CaptionerRecipe(Recipe):
         size = {"height": toyworld.SIZE, "width": toyworld.SIZE}
         BlipImageProcessorPil(size=size, image_mean=[MEAN] * 3, image_std=[STD] * 3).save_pretrained(folder)
 
-    def restore(self, folder: Path) -> torch.nn.Module:
+    def restore(self, folder: Path) -> BlipForConditionalGeneration:
         from transformers import BlipForConditionalGeneration
 
         return BlipForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)

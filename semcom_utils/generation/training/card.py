@@ -187,7 +187,7 @@ def targets_reached(folder: Path) -> bool:
     bool
         False, too, if it has no targets.
     """
-    checks = read_figures(folder).get("targets")
+    checks = read_figures(folder).get("targets") or {}
     return bool(checks) and all(check["reached"] for check in checks.values())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from semcom_utils.paths import MODELS
 from .data import Scenes
 from .loop import Recipe
 from .tokens import LENGTH, clip_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import CLIPModel
 
 __all__ = ["ClipRecipe", "features", "misstatement", "normalise"]
 
@@ -58,7 +61,7 @@ def misstatement(said: toyworld.Meaning, rng: np.random.Generator) -> toyworld.M
     return replace(said, things=tuple(things))
 
 
-class ClipRecipe(Recipe):
+class ClipRecipe(Recipe["CLIPModel"]):
     """Contrastive training (Radford et al., 2021); each picture also sees one misstatement of its own caption.
 
     Parameters
@@ -90,10 +93,12 @@ class ClipRecipe(Recipe):
         ),
     }
 
+    scenes: Scenes
+
     def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
         self.scenes, self.tokenizer = Scenes("train", scenes, scratch), clip_tokenizer()
 
-    def build(self) -> torch.nn.Module:
+    def build(self) -> CLIPModel:
         from transformers import CLIPConfig, CLIPModel
 
         width, end = 128, self.tokenizer.eos_token_id
@@ -136,9 +141,7 @@ class ClipRecipe(Recipe):
             captions, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
         ).input_ids
 
-    def loss(
-        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
-    ) -> torch.Tensor:
+    def loss(self, model: CLIPModel, progress: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
         chosen = np.sort(rng.integers(len(self.scenes), size=self.batch_size))
         said = [toyworld.meaning(self.scenes.description(index)) for index in chosen]
         captions = [toyworld.paraphrase(s, rng) for s in said]
@@ -158,12 +161,12 @@ class ClipRecipe(Recipe):
         ) / 2
 
     @torch.no_grad()
-    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+    def evaluate(self, model: CLIPModel, device: torch.device) -> dict[str, float]:
         figures = {}
         for split, name in (("combinations", "retrieval_of_100"), ("attributes", "retrieval_of_100_unseen_attributes")):
             right = []
             for trial in range(5):
-                scenes = {}
+                scenes: dict[str, toyworld.Scene] = {}
                 seed = 100_000 * (trial + 1)
                 while len(scenes) < 100:  # a hundred different captions: else more than one would be right
                     scene = toyworld.scene(seed, split)
@@ -174,9 +177,9 @@ class ClipRecipe(Recipe):
                 right.append((logits.argmax(1).cpu() == torch.arange(100)).float().mean().item())
             figures[name] = float(np.mean(right))
         rng = np.random.default_rng(0)
-        scenes = [toyworld.scene(seed, "combinations") for seed in range(500)]
-        said = [toyworld.meaning(scene.description) for scene in scenes]
-        images = normalise(np.stack([np.round(255 * scene.image) for scene in scenes])).to(device)
+        shown = [toyworld.scene(seed, "combinations") for seed in range(500)]
+        said = [toyworld.meaning(scene.description) for scene in shown]
+        images = normalise(np.stack([np.round(255 * scene.image) for scene in shown])).to(device)
         pixels = torch.nn.functional.normalize(features(model.get_image_features(pixel_values=images)), dim=1)
         pair = [[s.canonical() for s in said], [misstatement(s, rng).canonical() for s in said]]
         words = [
@@ -185,11 +188,11 @@ class ClipRecipe(Recipe):
             )
             for captions in pair
         ]
-        right, wrong = ((pixels * embedded).sum(1) for embedded in words)
-        figures["prefers_truth_to_misstatement"] = float((right > wrong).float().mean())
+        true, misstated = ((pixels * embedded).sum(1) for embedded in words)
+        figures["prefers_truth_to_misstatement"] = float((true > misstated).float().mean())
         return figures
 
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
+    def save(self, model: CLIPModel, folder: Path) -> None:
         from transformers import CLIPImageProcessorPil
 
         model.half().save_pretrained(folder, safe_serialization=True)
@@ -202,7 +205,7 @@ class ClipRecipe(Recipe):
             image_std=[STD] * 3,
         ).save_pretrained(folder)
 
-    def restore(self, folder: Path) -> torch.nn.Module:
+    def restore(self, folder: Path) -> CLIPModel:
         from transformers import CLIPModel
 
         return CLIPModel.from_pretrained(folder, dtype=torch.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,13 +19,16 @@ from .clip import MEAN, STD, normalise
 from .data import Scenes
 from .loop import Recipe
 
+if TYPE_CHECKING:
+    from transformers import YolosForObjectDetection
+
 __all__ = ["LABELS", "DetectorRecipe", "mean_average_precision"]
 
 #: Class names: colour and kind.
 LABELS = tuple(f"{colour} {kind}" for colour in toyworld.COLOURS for kind in toyworld.KINDS)
 
 
-class DetectorRecipe(Recipe):
+class DetectorRecipe(Recipe["YolosForObjectDetection"]):
     """YOLOS (Fang et al., 2021): a vision transformer with extra tokens, each of which may claim one thing.
 
     Which token is to claim which thing is for the loss to say. YOLOS asks for the cheapest matching, which changes from
@@ -66,15 +69,17 @@ class DetectorRecipe(Recipe):
         "all_labels_right": "share of scenes where what scores above 0.5 has just the right labels (500)",
     }
 
+    scenes: dict[str, Scenes]
+
     def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
         self.scenes = {
             "train": Scenes("train", scenes, scratch),
             "combinations": Scenes("combinations", scenes // 6, scratch),
             "attributes": Scenes("attributes", scenes // 3, scratch),
         }
-        self._targets = {}
+        self._targets: dict[tuple[str, int], dict[str, torch.Tensor]] = {}
 
-    def build(self) -> torch.nn.Module:
+    def build(self) -> YolosForObjectDetection:
         from transformers import YolosConfig, YolosForObjectDetection
 
         return YolosForObjectDetection(
@@ -125,15 +130,16 @@ class DetectorRecipe(Recipe):
         return self._targets[key]
 
     def loss(
-        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+        self, model: YolosForObjectDetection, progress: float, rng: np.random.Generator, device: torch.device
     ) -> torch.Tensor:
-        images, labels = [], []
+        pictures: list[np.ndarray] = []
+        labels: list[dict[str, torch.Tensor]] = []
         for split, scenes in self.scenes.items():
             share = {"train": self.batch_size - 24, "combinations": 8, "attributes": 16}[split]
             chosen = np.sort(rng.integers(len(scenes), size=share))
-            images.append(scenes.images[chosen])
+            pictures.append(scenes.images[chosen])
             labels += [{name: part.to(device) for name, part in self.truth(split, index).items()} for index in chosen]
-        images = np.concatenate(images)
+        images = np.concatenate(pictures)
         # A generated picture is a little off in brightness and grain; the judge must not mind.
         x = normalise(images)
         x = x * torch.empty(len(x), 1, 1, 1).uniform_(0.9, 1.1) + torch.randn(x.shape) * torch.empty(
@@ -174,12 +180,15 @@ class DetectorRecipe(Recipe):
         weight = torch.ones(len(LABELS) + 1, device=classes.device)
         weight[-1] = self.no_thing
         named = torch.nn.functional.cross_entropy(output.logits.flatten(0, 1), classes.flatten(), weight)
-        overlap = torch.diag(generalized_box_iou(center_to_corners_format(found), center_to_corners_format(wanted)))
+        # the library's annotation names an enumeration of kinds of tensors where it means a tensor
+        corners = [center_to_corners_format(boxes) for boxes in (found, wanted)]  # type: ignore[arg-type]
+        overlap = torch.diag(generalized_box_iou(*corners))
         return named + 5 * (found - wanted).abs().sum(1).mean() + 2 * (1 - overlap).mean()
 
     @torch.no_grad()
-    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
-        judge, figures = Judge(Detector(model.to(device).eval(), self.processor())), {}
+    def evaluate(self, model: YolosForObjectDetection, device: torch.device) -> dict[str, float]:
+        model.to(device).eval()  # type: ignore[arg-type]  # the library's wrapper of `to` types its arguments wrongly
+        judge, figures = Judge(Detector(model, self.processor())), {}
         for split in toyworld.SPLITS:
             scenes = [toyworld.scene(seed, split) for seed in range(1_000_000, 1_000_500)]
             found = judge(np.stack([scene.image for scene in scenes]), threshold=0.0)
@@ -191,7 +200,7 @@ class DetectorRecipe(Recipe):
         figures["map_50"] = figures["map_50_combinations"]
         return figures
 
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
+    def save(self, model: YolosForObjectDetection, folder: Path) -> None:
         model.half().save_pretrained(folder, safe_serialization=True)
         self.processor().save_pretrained(folder)
 
@@ -213,7 +222,7 @@ class DetectorRecipe(Recipe):
             do_pad=False,
         )
 
-    def restore(self, folder: Path) -> torch.nn.Module:
+    def restore(self, folder: Path) -> YolosForObjectDetection:
         from transformers import YolosForObjectDetection
 
         model = YolosForObjectDetection.from_pretrained(folder, dtype=torch.float32)
@@ -239,7 +248,7 @@ def mean_average_precision(found: list, scenes: list[toyworld.Scene], overlap: f
     float
         In [0, 1].
     """
-    hits = {label: [] for label in LABELS}
+    hits: dict[str, list[tuple[float, bool]]] = {label: [] for label in LABELS}
     there = dict.fromkeys(LABELS, 0)
     for boxes, scene in zip(found, scenes, strict=True):
         free = list(zip(scene.labels, scene.boxes, strict=True))
@@ -255,8 +264,8 @@ def mean_average_precision(found: list, scenes: list[toyworld.Scene], overlap: f
     areas = []
     for label, count in there.items():
         if count:
-            right = np.array([hit for _, hit in sorted(hits[label], key=lambda item: -item[0])], dtype=float)
-            precision = np.cumsum(right) / np.arange(1, len(right) + 1)
+            held = np.array([hit for _, hit in sorted(hits[label], key=lambda item: -item[0])], dtype=float)
+            precision = np.cumsum(held) / np.arange(1, len(held) + 1)
             envelope = np.maximum.accumulate(precision[::-1])[::-1]
-            areas.append(float((envelope * right).sum() / count))
+            areas.append(float((envelope * held).sum() / count))
     return float(np.mean(areas))

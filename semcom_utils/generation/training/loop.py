@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -17,12 +18,17 @@ from tqdm.auto import tqdm
 from semcom_utils.checks import positive_integer, real_number
 from semcom_utils.paths import MODELS
 
+if TYPE_CHECKING:
+    from .data import Scenes
+
 __all__ = ["Recipe", "forget_origin", "learning_rate", "train"]
 
 _ORIGINS = ("_name_or_path", "name_or_path")
+#: What a recipe trains.
+Model = TypeVar("Model", bound=torch.nn.Module)
 
 
-class Recipe(ABC):
+class Recipe(ABC, Generic[Model]):
     """How one role is trained; a subclass says what the model, a batch and its loss are, and what is measured.
 
     Methods that a subclass overrides mean there what they mean here.
@@ -40,6 +46,8 @@ class Recipe(ABC):
     ----------
     role : str
         Name of the checkpoint's folder, without ``mini-``.
+    scenes : Scenes or dict of str to Scenes
+        What is learned from; by split if it is more than one.
     steps : int
         Steps of a whole run.
     rate : float
@@ -63,6 +71,7 @@ class Recipe(ABC):
     """
 
     role: str
+    scenes: Scenes | dict[str, Scenes]
     steps: int
     rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -78,7 +87,7 @@ class Recipe(ABC):
         """Draw the scenes to learn from, and read the checkpoints of ``models`` that the recipe stands on."""
 
     @abstractmethod
-    def build(self) -> torch.nn.Module:
+    def build(self) -> Model:
         """Make the model, its weights drawn from torch's current generator (the trainer seeds it).
 
         Returns
@@ -88,9 +97,7 @@ class Recipe(ABC):
         """
 
     @abstractmethod
-    def loss(
-        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
-    ) -> torch.Tensor:
+    def loss(self, model: Model, progress: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
         """Loss of one batch.
 
         Parameters
@@ -111,7 +118,7 @@ class Recipe(ABC):
         """
 
     @abstractmethod
-    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+    def evaluate(self, model: Model, device: torch.device) -> dict[str, float]:
         """Measure the model on scenes that it did not learn from.
 
         Parameters
@@ -128,7 +135,7 @@ class Recipe(ABC):
         """
 
     @abstractmethod
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
+    def save(self, model: Model, folder: Path) -> None:
         """Write the model in its public format, float16, safetensors.
 
         Parameters
@@ -140,7 +147,7 @@ class Recipe(ABC):
         """
 
     @abstractmethod
-    def restore(self, folder: Path) -> torch.nn.Module:
+    def restore(self, folder: Path) -> Model:
         """Read what :meth:`save` wrote, as float32.
 
         Parameters
@@ -154,7 +161,7 @@ class Recipe(ABC):
             On the CPU.
         """
 
-    def groups(self, model: torch.nn.Module) -> list[dict]:
+    def groups(self, model: Model) -> list[dict]:
         """Parameter groups of the optimiser.
 
         Parameters
@@ -169,7 +176,7 @@ class Recipe(ABC):
         """
         return [{"params": list(model.parameters())}]
 
-    def watch(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+    def watch(self, model: Model, device: torch.device) -> dict[str, float]:
         """Measure a few figures quickly, for the curve of a training; ``watch_every`` says how often.
 
         Parameters
@@ -186,7 +193,7 @@ class Recipe(ABC):
         """
         return {}
 
-    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray | None:  # noqa: B027
+    def pictures(self, model: Model, device: torch.device) -> np.ndarray | None:  # noqa: B027
         """Pictures to look at, for the card.
 
         Parameters
@@ -296,7 +303,8 @@ def train(
     torch.manual_seed(seed)
     model = (recipe.build if initial is None else initial)().to(place).train()
     if place.type == "cpu":
-        model = model.to(memory_format=torch.channels_last)
+        # torch's types of Module.to leave this argument out
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model).requires_grad_(False)
     optimiser = torch.optim.AdamW(
         recipe.groups(model), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay
@@ -335,7 +343,7 @@ def train(
     bar = tqdm(total=planned, initial=done, desc=recipe.role, mininterval=5)
     if recipe.watch_every and not curve:
         look(done)
-    step, timed = done, None
+    step, timed = done, began
     while step < planned:
         if step == done + 5:
             timed = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +19,10 @@ from .clip import MEAN, STD, normalise
 from .data import Scenes
 from .loop import Recipe
 
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
+    from transformers import DPTForDepthEstimation
+
 __all__ = ["DepthRecipe", "ParserRecipe", "SoftEdgesRecipe"]
 
 
@@ -25,6 +30,8 @@ class _Maps(Recipe):
     """A picture in, one number for each pixel out; the exact map of the scene is the target."""
 
     batch_size = 16
+
+    scenes: Scenes
 
     def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
         self.scenes = Scenes("train", scenes, scratch)
@@ -69,7 +76,7 @@ class DepthRecipe(_Maps):
         "mean_absolute_error_on_things": "the same on the pixels of things",
     }
 
-    def build(self) -> torch.nn.Module:
+    def build(self) -> DPTForDepthEstimation:
         from transformers import DPTConfig, DPTForDepthEstimation
 
         return DPTForDepthEstimation(
@@ -93,14 +100,14 @@ class DepthRecipe(_Maps):
         )
 
     def loss(
-        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
+        self, model: DPTForDepthEstimation, progress: float, rng: np.random.Generator, device: torch.device
     ) -> torch.Tensor:
         x, scenes = self.batch(rng)
         truth = torch.from_numpy(np.stack([scene.depth for scene in scenes])).to(device)
         return (model(pixel_values=x.to(device)).predicted_depth - truth).abs().mean()
 
     @torch.no_grad()
-    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+    def evaluate(self, model: DPTForDepthEstimation, device: torch.device) -> dict[str, float]:
         x, scenes = self.held_out()
         truth = torch.from_numpy(np.stack([scene.depth for scene in scenes]))
         error = (model(pixel_values=x.to(device)).predicted_depth.cpu() - truth).abs()
@@ -111,7 +118,7 @@ class DepthRecipe(_Maps):
         }
 
     @torch.no_grad()
-    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
+    def pictures(self, model: DPTForDepthEstimation, device: torch.device) -> np.ndarray:
         x, scenes = self.held_out()
         found = model(pixel_values=x[:10].to(device)).predicted_depth.cpu().numpy().clip(0, 1)
         rows = [
@@ -123,7 +130,7 @@ class DepthRecipe(_Maps):
         ]
         return np.stack(rows)
 
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
+    def save(self, model: DPTForDepthEstimation, folder: Path) -> None:
         from transformers import DPTImageProcessorPil
 
         model.half().save_pretrained(folder, safe_serialization=True)
@@ -133,7 +140,7 @@ class DepthRecipe(_Maps):
             image_std=[STD] * 3,
         ).save_pretrained(folder)
 
-    def restore(self, folder: Path) -> torch.nn.Module:
+    def restore(self, folder: Path) -> DPTForDepthEstimation:
         from transformers import DPTForDepthEstimation
 
         return DPTForDepthEstimation.from_pretrained(folder, dtype=torch.float32)
@@ -172,7 +179,7 @@ class SoftEdgesRecipe(_Maps):
         "recall": "recall of the same",
     }
 
-    def build(self) -> torch.nn.Module:
+    def build(self) -> UNet2DModel:
         from diffusers import UNet2DModel
 
         return UNet2DModel(
@@ -203,15 +210,13 @@ class SoftEdgesRecipe(_Maps):
         """
         return soften(edges)
 
-    def loss(
-        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
-    ) -> torch.Tensor:
+    def loss(self, model: UNet2DModel, progress: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
         x, scenes = self.batch(rng)
         truth = torch.from_numpy(np.stack([self.soft(scene.edges) for scene in scenes])).to(device)
         return torch.nn.functional.binary_cross_entropy_with_logits(model(x.to(device), 0).sample[:, 0], truth)
 
     @torch.no_grad()
-    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+    def evaluate(self, model: UNet2DModel, device: torch.device) -> dict[str, float]:
         x, scenes = self.held_out()
         found = (
             torch.cat([model(part.to(device), 0).sample[:, 0].sigmoid().cpu() for part in x.split(50)]).numpy() > 0.6
@@ -226,7 +231,7 @@ class SoftEdgesRecipe(_Maps):
         }
 
     @torch.no_grad()
-    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
+    def pictures(self, model: UNet2DModel, device: torch.device) -> np.ndarray:
         x, scenes = self.held_out()
         found = model(x[:10].to(device), 0).sample[:, 0].sigmoid().cpu().numpy()
         rows = [
@@ -238,10 +243,10 @@ class SoftEdgesRecipe(_Maps):
         ]
         return np.stack(rows)
 
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
+    def save(self, model: UNet2DModel, folder: Path) -> None:
         model.half().save_pretrained(folder, safe_serialization=True)
 
-    def restore(self, folder: Path) -> torch.nn.Module:
+    def restore(self, folder: Path) -> UNet2DModel:
         from diffusers import UNet2DModel
 
         return UNet2DModel.from_pretrained(folder, dtype=torch.float32)
@@ -356,7 +361,7 @@ class ParserRecipe(_Maps):
         labels : numpy.ndarray
             Class numbers, ``[batch, 64, 64]``.
         poses : list of numpy.ndarray
-            ``[robots, 14, 3]`` for each picture, as from :func:`~semcom_utils.generation.parsing.figures`.
+            ``[robots, 14, 3]`` for each picture, as from :func:`semcom_utils.generation.parsing.figures`.
         """
         parts = [parse(model, part.to(device)) for part in x.split(50)]
         labels = torch.cat([classes.argmax(1).cpu() for classes, _ in parts]).numpy()
@@ -388,7 +393,7 @@ class ParserRecipe(_Maps):
         ]
         return np.stack([np.stack(row) for row in rows]).transpose(0, 1, 4, 2, 3) / 255
 
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
+    def save(self, model: UNet2DModel, folder: Path) -> None:
         model.half().save_pretrained(folder, safe_serialization=True)
 
     def restore(self, folder: Path) -> torch.nn.Module:

@@ -60,7 +60,7 @@ class ReceiverRecipe(TextToImageRecipe):
         super().__init__(scratch, scenes, models)
         self.text_to_image = models / "mini-text-to-image"
 
-    def build(self) -> torch.nn.Module:
+    def build(self) -> Denoiser:
         model = TextToImageRecipe.restore(self, self.text_to_image)
         model.text_encoder.requires_grad_(False)
         return model
@@ -107,9 +107,7 @@ class ReceiverRecipe(TextToImageRecipe):
         matched = level / (1 + excess)
         return z, matched.sqrt() * eta - (1 - matched).sqrt() * z_0
 
-    def loss(
-        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
-    ) -> torch.Tensor:
+    def loss(self, model: Denoiser, progress: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
         chosen = rng.integers(len(self.scenes), size=self.batch_size)
         captions = [
             "" if rng.random() < 0.1 else toyworld.paraphrase(self.scenes.description(index), rng) for index in chosen
@@ -120,13 +118,13 @@ class ReceiverRecipe(TextToImageRecipe):
         return (model(z, t.to(device), self.tokens(captions).to(device)) - v).square().mean()
 
     @torch.no_grad()
-    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+    def evaluate(self, model: Denoiser, device: torch.device) -> dict[str, float]:
         # mean squared error of z₀ on held-out scenes: this network, the map to a later timestep, and neither
         scenes = Scenes("combinations", 640)
         mean, _ = encode_scenes(self.autoencoder, scenes, None)
         plain, rng = self.build().to(device).eval(), np.random.default_rng(0)
         torch.manual_seed(0)
-        errors = {"tuned": [], "matched": [], "resume": []}
+        errors: dict[str, list[torch.Tensor]] = {"tuned": [], "matched": [], "resume": []}
         for start in range(0, len(scenes), self.batch_size):
             rows = range(start, min(start + self.batch_size, len(scenes)))
             z_0 = torch.from_numpy(mean[rows.start : rows.stop]).float() * self.scale
@@ -147,13 +145,13 @@ class ReceiverRecipe(TextToImageRecipe):
         figures = {f"error_{name}": float(torch.cat(parts).mean()) for name, parts in errors.items()}
         return figures | {"error_over_resume": figures["error_tuned"] / figures["error_resume"]}
 
-    def pictures(self, model: torch.nn.Module, device: torch.device) -> None:
+    def pictures(self, model: Denoiser, device: torch.device) -> None:
         return None
 
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
+    def save(self, model: Denoiser, folder: Path) -> None:
         model.unet.half().save_pretrained(folder, safe_serialization=True)
 
-    def restore(self, folder: Path) -> torch.nn.Module:
+    def restore(self, folder: Path) -> Denoiser:
         from diffusers import UNet2DConditionModel
 
         model = self.build()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,10 @@ from ..loading import load
 from .data import Scenes
 from .loop import Recipe
 from .tokens import LENGTH, clip_tokenizer
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
 
 __all__ = ["Denoiser", "TextToImageRecipe", "encode_scenes"]
 
@@ -37,7 +41,7 @@ class Denoiser(torch.nn.Module):
         Reads the captions.
     """
 
-    def __init__(self, unet: torch.nn.Module, text_encoder: torch.nn.Module) -> None:
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder
 
@@ -61,7 +65,7 @@ class Denoiser(torch.nn.Module):
         return self.unet(x_t, t, self.text_encoder(tokens).last_hidden_state).sample
 
 
-class TextToImageRecipe(Recipe):
+class TextToImageRecipe(Recipe[Denoiser]):
     """Predicts v = sqrt(ᾱ) ε − sqrt(1 − ᾱ) z₀ (Salimans and Ho, 2022) on a cosine schedule of 1,000 steps.
 
     ε alone is a poor target at high noise, where z₀ = (z_t − sqrt(1 − ᾱ) ε) / sqrt(ᾱ) magnifies every error of the
@@ -107,6 +111,8 @@ class TextToImageRecipe(Recipe):
         "two_things_right_unseen_attributes": "two things, at least one in such a colour (`attributes`, 200)",
     }
 
+    scenes: Scenes
+
     def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
         from diffusers import AutoencoderKL
 
@@ -136,7 +142,7 @@ class TextToImageRecipe(Recipe):
             steps_offset=1,
         )
 
-    def build(self) -> torch.nn.Module:
+    def build(self) -> Denoiser:
         from diffusers import UNet2DConditionModel
         from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -187,9 +193,7 @@ class TextToImageRecipe(Recipe):
             captions, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
         ).input_ids
 
-    def loss(
-        self, model: torch.nn.Module, progress: float, rng: np.random.Generator, device: torch.device
-    ) -> torch.Tensor:
+    def loss(self, model: Denoiser, progress: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
         chosen = rng.integers(len(self.scenes), size=self.batch_size)
         captions = [
             "" if rng.random() < UNCONDITIONAL else toyworld.paraphrase(self.scenes.description(index), rng)
@@ -267,7 +271,7 @@ class TextToImageRecipe(Recipe):
             pictures.append(images.transpose(0, 3, 1, 2))
         return np.concatenate(pictures)
 
-    def evaluate(self, model: torch.nn.Module, device: torch.device) -> dict[str, float]:
+    def evaluate(self, model: Denoiser, device: torch.device) -> dict[str, float]:
         if not self.judge.is_dir():
             return {}
         judge, figures = Judge(load("detector", folder=self.judge, device=device)), {}
@@ -282,7 +286,7 @@ class TextToImageRecipe(Recipe):
                 figures[f"{word}_right{name}"] = float(judge.right(pictures, asked).mean())
         return figures
 
-    def pictures(self, model: torch.nn.Module, device: torch.device) -> np.ndarray:
+    def pictures(self, model: Denoiser, device: torch.device) -> np.ndarray | None:
         captions = [
             toyworld.caption(toyworld.describe(seed, "combinations", things=things))
             for things in (1, 1, 2, 2, 3)
@@ -290,13 +294,13 @@ class TextToImageRecipe(Recipe):
         ]
         return self.generate(model, captions, device).reshape(5, 10, 3, toyworld.SIZE, toyworld.SIZE)
 
-    def save(self, model: torch.nn.Module, folder: Path) -> None:
+    def save(self, model: Denoiser, folder: Path) -> None:
         pipeline = self.pipeline(model)
         for part in (pipeline.unet, pipeline.text_encoder, pipeline.vae):
             part.half()
         pipeline.save_pretrained(folder, safe_serialization=True)
 
-    def restore(self, folder: Path) -> torch.nn.Module:
+    def restore(self, folder: Path) -> Denoiser:
         from diffusers import UNet2DConditionModel
         from transformers import CLIPTextModel
 
@@ -305,7 +309,7 @@ class TextToImageRecipe(Recipe):
 
 
 @torch.no_grad()
-def encode_scenes(autoencoder: torch.nn.Module, scenes: Scenes, scratch: Path | None) -> tuple[np.ndarray, np.ndarray]:
+def encode_scenes(autoencoder: AutoencoderKL, scenes: Scenes, scratch: Path | None) -> tuple[np.ndarray, np.ndarray]:
     """Encode every scene's picture; what comes out is kept on disk.
 
     Parameters

@@ -39,7 +39,8 @@ def clip_tokenizer() -> CLIPTokenizer:
     # The end token has the largest number, as in OpenAI's: CLIPTextModel pools at the first place that holds it.
     for special in ("<|startoftext|>", "<|endoftext|>"):
         vocabulary[special] = len(vocabulary)
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=LENGTH)
+    # it takes pairs, too, which its annotation leaves out
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=LENGTH)  # type: ignore[arg-type]
 
 
 def _merges(words: list[str], letters: list[str]) -> list[tuple[str, str]]:
@@ -60,7 +61,7 @@ def _merges(words: list[str], letters: list[str]) -> list[tuple[str, str]]:
 
 
 def _merged(parts: list[str], pair: tuple[str, str]) -> list[str]:
-    out = []
+    out: list[str] = []
     for part in parts:
         if out and (out[-1], part) == pair:
             out[-1] = "".join(pair)

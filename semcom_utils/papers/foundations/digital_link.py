@@ -263,6 +263,7 @@ def summarise(records: list[dict]) -> dict:
     for (kind, *_), points in curves.items():
         points.sort(key=lambda r: (r["snr_db"], r.get("repeat", 0)))
         snrs = sorted({r["snr_db"] for r in points})
+        common: tuple[str, ...]
         if kind == "block-errors":
             common = ("channel", "code_rate", "bits_per_symbol", "iterations", "payload_bits", "channel_uses")
             columns = {key: [r[key] for r in points] for key in ("blocks", "block_errors")}

@@ -6,6 +6,8 @@ faults, and a link whose power control answers the weather. It takes about a min
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
@@ -303,7 +305,7 @@ def faults_run(task: dict) -> dict:
     threshold = matched_alarm(task["period"], **m)
     sends = {"clock": np.arange(n) % task["period"] == 0, "event": reading > threshold}
     sends["random"] = rng.random(n) < sends["event"].mean()
-    out = {}
+    out: dict[str, float] = {}
     for name, sent in sends.items():
         alarm = sent & arrives & (reading > (threshold if name == "event" else m["alarm"]))
         heard = np.append(0, alarm.cumsum())
@@ -456,7 +458,8 @@ def _means(group: list[dict]) -> dict:
 
 
 def _value_summary(records: list[dict]) -> dict:
-    out, joint = {"ages": AGES.tolist()}, 0.95 ** (1 / (3 * len(AGES)))
+    out: dict[str, Any] = {"ages": AGES.tolist()}
+    joint = 0.95 ** (1 / (3 * len(AGES)))
     for growth, group in _groups(records, "growth").items():
         losses = [student_interval([r["loss"][i] for r in group], joint) for i in range(len(AGES))]
         exact, line = age_penalty(AGES, float(growth)), AGES.astype(float)

@@ -74,7 +74,8 @@ def city(rng: np.random.Generator, held_out: float = 0.1) -> tuple[list[str], li
     neighbours = [(a, "south of", "north of", b) for a, b in zip(grid[1:].ravel(), grid[:-1].ravel(), strict=True)]
     neighbours += [(a, "east of", "west of", b) for a, b in zip(grid[:, 1:].ravel(), grid[:, :-1].ravel(), strict=True)]
     districts = [Triple(str(grid[y, x]), "in", DISTRICTS[2 * (y // 4) + x // 4]) for y in range(8) for x in range(8)]
-    said, unsaid = [], []
+    said: list[Triple] = []
+    unsaid: list[Triple] = []
     for i, (a, there, back, b) in zip(rng.permutation(len(neighbours)), neighbours, strict=True):
         hidden = i < held_out * len(neighbours)
         (unsaid if hidden else said).extend((Triple(str(a), there, str(b)), Triple(str(b), back, str(a))))

@@ -7,6 +7,8 @@ seconds on one core; they are stored so that the ledger can be checked against t
 from __future__ import annotations
 
 import heapq
+from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import simpy
@@ -129,7 +131,8 @@ def matching_run(task: dict) -> dict:
         Method -> means over the networks; ``infeasible``, the share of networks that were drawn in vain.
     """
     rng = np.random.default_rng(task["seed"])
-    rows, infeasible = [], 0
+    rows: list[dict] = []
+    infeasible = 0
     while len(rows) < task["networks"]:
         snr_db, matching = random_network(rng)
         row = matching_methods(snr_db, np.full(matching.shape, 0.5) if task["equal"] else matching)
@@ -243,7 +246,7 @@ def offloading_run(task: dict) -> dict:
     on_link, at_edge = rng.exponential(size=(2, DEVICES * n))
     lot = rng.random((DEVICES, n))
     shares = {"split": best_split(task["link"]), "local": 0.0, "edge": 1.0}
-    latency = {}
+    latency: dict[str, float | None] = {}
     for name, share in shares.items():
         if not np.isfinite(split_latency(share, task["link"])):
             latency[name] = None
@@ -354,9 +357,13 @@ def waits(load: float) -> tuple[float, float]:
 class _Link:
     """One link in SimPy: a heap of waiting messages, a server, and an interruption where the discipline asks for it."""
 
-    def __init__(self, env, discipline: str) -> None:
-        self.env, self.discipline, self.waiting, self.done = env, discipline, [], []
-        self.idle, self.serving, self.n = env.event(), None, 0
+    def __init__(self, env: simpy.Environment, discipline: str) -> None:
+        self.env, self.discipline = env, discipline
+        # a message: rank, number, arrival, whether it is critical, work, and what is left of it
+        self.waiting: list[tuple[int, int, float, bool, float, float]] = []
+        self.serving: tuple[int, int, float, bool, float, float] | None = None
+        self.done: list[tuple[bool, float, float]] = []  # whether critical, time since arrival, work
+        self.idle, self.n = env.event(), 0
         self.server = env.process(self.serve())
 
     def put(self, critical: bool, work: float) -> None:
@@ -370,7 +377,7 @@ class _Link:
             self.serving = None
             self.server.interrupt()
 
-    def serve(self):
+    def serve(self) -> Generator[simpy.Event, Any, None]:
         while True:
             if not self.waiting:
                 self.idle = self.env.event()
@@ -437,7 +444,7 @@ def _priority_summary(records: list[dict]) -> dict:
     by_load = {}
     for load in sorted({r["task"]["load"] for r in records}):
         chosen = [r for r in records if r["task"]["discipline"] == "first" and r["task"]["load"] == load]
-        row = {"exact": [w if np.isfinite(w) else None for w in waits(load)]}
+        row: dict[str, Any] = {"exact": [w if np.isfinite(w) else None for w in waits(load)]}
         row |= {name: iqm_interval([r[name] for r in chosen]) for name in ("critical_wait", "ordinary_wait")}
         by_load[str(load)] = row
     return summary | {"by_load": by_load, "empty_p99": EMPTY_P99_MS}

@@ -8,6 +8,7 @@ the meaning is heard. It takes about one and a half minutes on one core.
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 from scipy.special import entr
@@ -285,8 +286,8 @@ def code_block(
     numpy_generator("rng", rng)
     said, worded = rng.integers(0, 2, (2, n, k), dtype=np.uint8)
     u = rng.random(n)
-    heard = [said[u >= lost]] + ([worded[u >= lost + paraphrased]] if wording == "coded" else [])
-    heard = np.concatenate(heard)
+    parts = [said[u >= lost]] + ([worded[u >= lost + paraphrased]] if wording == "coded" else [])
+    heard = np.concatenate(parts)
     decoded = len(heard) >= k and _rank(heard) == k
     return {"decoded": decoded, "distinct": decoded and _rank(said) == k}
 
@@ -355,7 +356,7 @@ def uneven_by_grid(lost: float, paraphrased: float, step: float = 0.0005) -> flo
 
 
 def _semantic_tasks() -> list[dict]:
-    tasks = [{"kind": "entropy", "synonyms": synonyms} for synonyms in (True, False)]
+    tasks: list[dict] = [{"kind": "entropy", "synonyms": synonyms} for synonyms in (True, False)]
     tasks += [{"kind": "knowledge", "messages": 20_000, "block": 200, "seed": 31_000 + i} for i in range(10)]
     # the last row: the same rate with one word for each meaning
     rates = [(0.955, "coded"), (1.0, "coded"), (1.03, "coded"), (1.06, "coded"), (0.955, "fixed")]
@@ -382,14 +383,14 @@ def _summarise_semantic(records: list[dict]) -> dict:
     }
     table = scene_frequencies()
     information = mutual_information(table / table.sum())
-    knowledge = {
+    knowledge: dict[str, Any] = {
         key: student_interval([r[key] for r in of["knowledge"]])
         for key in ("without", "with_knowledge", "saved", "errors", "errors_if_it_differs", "errors_one_by_one")
     }
     knowledge["I"] = information
     knowledge["saved_less_I"] = student_interval([r["saved"] - information for r in of["knowledge"]])
     channel, meanings = partly_heard(**CHANNEL)
-    capacity = {
+    capacity: dict[str, Any] = {
         "meanings": meaning_capacity(channel, meanings)[0],
         "closed_form": min(1.0, 2 * (1 - CHANNEL["lost"]) - CHANNEL["paraphrased"]),
         "shannon": channel_capacity(channel)[0],

@@ -8,7 +8,8 @@ forgets words. The chapter ``notebooks/13d_resource_allocation`` explains what i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,8 @@ SIZES = {"train": 4000, "validation": 1000, "test": 2000}
 SEEDS = range(100, 110)  # tried out on seeds 0 to 2
 
 
-class City(NamedTuple):
+@dataclass(frozen=True)
+class City:
     """What three sensors read at places of a city, and the right answers.
 
     Attributes
@@ -90,7 +92,8 @@ def readings(n: int, rng: np.random.Generator) -> City:
     """
     numpy_generator("rng", rng)
     words = {word: i for i, word in enumerate(toyworld.VOCABULARY)}
-    x, y = {name: [] for name in SENSORS}, {name: [] for name in TASKS}
+    x: dict[str, list] = {name: [] for name in SENSORS}
+    y: dict[str, list] = {name: [] for name in TASKS}
     for _ in range(positive_integer("n", n)):
         description = toyworld.random_description(rng, split=None)
         scene = toyworld.render(description)
@@ -168,7 +171,8 @@ def contrast(encoders: torch.nn.ModuleDict, city: City, temperature: float = 0.1
     e = list(embed(encoders, city.x).values())
     target = torch.arange(len(e[0]))
     pairs = [(e[i] @ e[j].T) / temperature for i in range(len(e)) for j in range(i)]
-    return sum(cross_entropy(s, target) + cross_entropy(s.T, target) for s in pairs) / (2 * len(pairs))
+    both = (cross_entropy(s, target) + cross_entropy(s.T, target) for s in pairs)
+    return sum(both, torch.zeros(())) / (2 * len(pairs))
 
 
 def _parameters(*modules) -> int:
@@ -202,7 +206,8 @@ def train(
     """
     weights = [p for module in modules for p in module.parameters()]
     optimiser = torch.optim.Adam(weights, RATE)
-    n, best, kept, since, paid = len(next(iter(data.y.values()))), np.inf, None, 0, 0
+    n, best, since, paid = len(next(iter(data.y.values()))), np.inf, 0, 0
+    kept: list[torch.Tensor] = []
     while paid < MOST_EPOCHS and since < PATIENCE:
         paid += 1
         for rows in torch.randperm(n, generator=generator).split(BATCH):
@@ -217,15 +222,15 @@ def train(
         else:
             since += 1
     with torch.no_grad():
-        for p, value in zip(weights, kept, strict=True):
-            p.copy_(value)
+        for p, was in zip(weights, kept, strict=True):
+            p.copy_(was)
     return paid
 
 
 def _fused(encoders, x, sensors=SENSORS) -> torch.Tensor:
     """The sum of the sensors' vectors: fusion without a parameter of its own."""
     e = embed(encoders, x)
-    return sum(e[name] for name in sensors)
+    return sum((e[name] for name in sensors), torch.zeros(()))
 
 
 def _accuracy(head, vectors, answers) -> float:
@@ -243,7 +248,7 @@ def _heads(encoders, sets, generator, sensors=SENSORS) -> tuple[dict[str, float]
     accuracy, operations = {}, {}
     for task, answers in TASKS.items():
         head = mlp(EMBEDDING, answers, HEAD, generator)
-        paid = train([head], lambda c: cross_entropy(head(c.x["v"]), c.y[task]), *frozen[:2], generator)  # noqa: B023
+        paid = train([head], lambda c: cross_entropy(head(c.x["v"]), c.y[task]), frozen[0], frozen[1], generator)  # noqa: B023
         accuracy[task] = _accuracy(head, vectors[2], sets[2].y[task])
         operations[task] = 6.0 * _parameters(head) * len(vectors[0]) * paid
     operations["vectors"] = 2.0 * sum(_parameters(encoders[name]) for name in sensors) * len(vectors[0])
@@ -309,7 +314,7 @@ def city_run(task: dict) -> dict:
                 City({k: v[torch.randperm(len(v), generator=generator)] for k, v in part.x.items()}, part.y)
                 for part in paired
             ]
-        paid = train([encoders], lambda c: contrast(encoders, c), *paired, generator)
+        paid = train([encoders], lambda c: contrast(encoders, c), paired[0], paired[1], generator)
     # the table of likenesses costs a product of vectors for each pair of a batch, three pairs of sensors
     table = 6.0 * 3 * BATCH * EMBEDDING
     learning = paid * len(sets[0].y["count"]) * (6.0 * _parameters(encoders) + table)
@@ -329,7 +334,8 @@ def city_run(task: dict) -> dict:
         epochs = train(
             [own, head],
             lambda c: cross_entropy(head(_fused(own, c.x)), c.y[name]),  # noqa: B023
-            *sets[:2],
+            sets[0],
+            sets[1],
             generator,
         )
         with torch.no_grad():
@@ -342,7 +348,9 @@ def city_run(task: dict) -> dict:
 def _summary(records: list[dict]) -> dict:
     of = {kind: [r for r in records if r["task"]["kind"] == kind] for kind in ("shared", "shuffled", "random")}
     shared = of["shared"]
-    out = {name: {t: iqm_interval([r[name][t] for r in shared]) for t in TASKS} for name in ("separate", "majority")}
+    out: dict[str, dict[str, Any]] = {
+        name: {t: iqm_interval([r[name][t] for r in shared]) for t in TASKS} for name in ("separate", "majority")
+    }
     out["alone"] = {s: {t: iqm_interval([r["alone"][s][t] for r in shared]) for t in TASKS} for s in SENSORS}
     best = {t: max(SENSORS, key=lambda s: out["alone"][s][t]["estimate"]) for t in TASKS}
     for kind, chosen in of.items():

@@ -7,6 +7,7 @@ that its outcome depends on, the seed included.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,10 +105,11 @@ def _agent(task: dict, env: BatchIsgcEnv, seed: int, observer):
 
         agent = library_agent(task["method"], env, seed, width=width, **settings)
 
-        def decide_with(agent):
+        def agent_decides(agent):
             return lambda o: agent.predict(o, deterministic=True)[0]
 
-        return decide_with(train_library_agent(agent, task["steps"], lambda n, a: observer(n, decide_with(a)))), None
+        trained = train_library_agent(agent, task["steps"], lambda n, a: observer(n, agent_decides(a)))
+        return agent_decides(trained), None
     policy = _new_policy(task["method"], width, seed, settings)
     critic = initialised(lambda: TwinCritic(10, 3, width), seed + 2)
 
@@ -137,7 +139,8 @@ def run(task: dict) -> dict:
     """
     torch.set_num_threads(1)
     changed = task.get("constants", {})
-    constants = IsgcConstants(**{name: tuple(v) if isinstance(v, list) else v for name, v in changed.items()})
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in changed.items()}
+    constants = IsgcConstants(**values)
     states_seed, agent_seed = np.random.SeedSequence(task["seed"]).spawn(2)
     env = BatchIsgcEnv(
         task["settings"]["copies"],
@@ -240,7 +243,7 @@ def _tuning_tasks() -> list[dict]:
 
 
 def _tuning_summary(records: list[dict]) -> dict:
-    best = {}
+    best: dict[str, dict[str, dict]] = {}
     for record in records:
         task = record["task"]
         chosen = best.setdefault(task["feasibility"], {}).setdefault(task["method"], {"share": -1.0})
@@ -281,8 +284,8 @@ def _intervals(records: list[dict], key: str = "final") -> dict:
     }
 
 
-def _group(records: list[dict], of) -> dict:
-    groups = {}
+def _group(records: list[dict], of: Callable[[dict], Any]) -> dict[Any, list[dict]]:
+    groups: dict[Any, list[dict]] = {}
     for record in records:
         groups.setdefault(of(record["task"]), []).append(record)
     return groups
@@ -292,7 +295,8 @@ def _rules(feasibility: str) -> dict:
     """What needs no training, on the held-out states: random and equal split, and ten untrained diffusion policies."""
     states = held_out_states()
     env = BatchIsgcEnv(1, np.random.default_rng(0), feasibility=feasibility)
-    records, spreads = {"separate": [], "equal": [], "untrained": []}, []
+    records: dict[str, list[dict]] = {"separate": [], "equal": [], "untrained": []}
+    spreads = []
     for seed in SEEDS:
         # Separate: uniform on the simplex, scaled into the action's box
         split = np.random.default_rng([11, seed]).dirichlet(np.ones(3), len(states))
@@ -337,7 +341,7 @@ def _paper_state_table(methods: dict[str, list[dict]]) -> dict:
         def earned(record, i=i):
             return float(utility(states[i], env.execute(states[i], np.array(record["paper_actions"][i]))))
 
-        row = {m: iqm_interval([earned(r) for r in rs]) for m, rs in methods.items()}
+        row: dict[str, Any] = {m: iqm_interval([earned(r) for r in rs]) for m, rs in methods.items()}
         row["equal"] = float(utility(states[i], env.execute(states[i], np.zeros(3))))
         row["feasible"] = bool(solvable[i])
         if solvable[i]:
@@ -438,7 +442,7 @@ def _rates_tasks() -> list[dict]:
 
 
 def _rates_summary(records: list[dict]) -> dict:
-    summary = {}
+    summary: dict[str, dict[str, dict]] = {}
     for (method, rates), rs in _group(records, lambda t: (t["method"], t["rates"])).items():
         summary.setdefault(method, {})[str(rates)] = _intervals(rs)
     for part in summary.values():
@@ -447,7 +451,7 @@ def _rates_summary(records: list[dict]) -> dict:
 
 
 #: Each reading but the default one, which the other short studies hold already.
-READINGS = {
+READINGS: dict[str, dict[str, Any]] = {
     "K in (0, 0.8)": {"constants": {"symbols": (0.0, 0.8)}},
     "sigma signed": {"observation": "raw", "constants": {"noise_sign": "signed"}},
     "sigma as noise power": {"constants": {"noise_meaning": "variance"}},
@@ -489,7 +493,7 @@ def _readings_summary(records: list[dict]) -> dict:
     }
 
 
-CHOICES = {
+CHOICES: dict[str, dict[str, Any]] = {
     "raw observation": {"observation": "raw"},
     "utility itself as reward": {"reward_form": "utility"},
     "episodes of ten steps": {"episode_length": 10},

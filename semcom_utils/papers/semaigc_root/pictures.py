@@ -238,7 +238,7 @@ def _asked(task: dict) -> tuple[list[str], list[list[str]]]:
     return [toyworld.caption(scene) for scene in scenes], [[thing.label for thing in scene.things] for scene in scenes]
 
 
-def _noise_of(seed: int, snr_db: float) -> torch.Generator:
+def _noise_of(seed: int, snr_db: int) -> torch.Generator:
     """The channel's noise of a task: the same at every split and for every receiver."""
     return torch.Generator().manual_seed(100_000 + 100 * seed + snr_db)
 
@@ -296,7 +296,7 @@ def receiver_run(task: dict) -> dict:
         ):
             z_0 = receive(
                 asked,
-                arrived.latent,
+                torch.as_tensor(arrived.latent),
                 levels,
                 visited[10:],
                 variance,
@@ -362,7 +362,7 @@ def pictures_run(task: dict) -> dict:
     states = edge_states(own, own.noise(draws), (*SPLITS, STEPS))
     clean = own.decode(states[STEPS])
     other = own.decode(send(own, own.noise(draws), levels, visited, STEPS))
-    record = {
+    record: dict[str, Any] = {
         "clean": _stored(tell(clean, clean, captions, labels)),
         "another_seed": _stored(tell(other, clean, captions, labels)),
         "power": {str(a): round(float(z.square().mean()), 4) for a, z in states.items()},
@@ -382,7 +382,7 @@ def pictures_run(task: dict) -> dict:
             row[name] = judged(
                 receive(
                     denoisers[whose],
-                    arrived[a].latent,
+                    torch.as_tensor(arrived[a].latent),
                     levels,
                     visited[a:],
                     variance,
@@ -402,14 +402,16 @@ def pictures_run(task: dict) -> dict:
         by_snr[str(snr_db)] = row
     record["snr_db"] = by_snr
 
-    faded, plain = [], []  # every picture has its own fading coefficient, which the receiver knows
+    # every picture has its own fading coefficient, which the receiver knows
+    faded: list[torch.Tensor] = []
+    plain: list[torch.Tensor] = []
     for i, caption in enumerate(captions):
         alone = PromptedDenoiser(named["text-to-image"], [caption], GUIDANCE)
         z = states[10][i : i + 1]
         seen = AnalogLink("rayleigh-block").send(z, FADING_AT, torch.Generator().manual_seed(300_000 + 100 * seed + i))
         variance = float(seen.error_variance.flatten()[0])
         draw = torch.randn(z.shape, generator=torch.Generator().manual_seed(400_000 + 100 * seed + i))
-        for received, kept in ((seen.latent, faded), (z + variance**0.5 * draw, plain)):
+        for received, kept in ((torch.as_tensor(seen.latent), faded), (z + variance**0.5 * draw, plain)):
             kept.append(receive(alone, received, levels, visited[10:], variance))
     record["fading"] = {"rayleigh": judged(torch.cat(faded)), "awgn": judged(torch.cat(plain))}
 
@@ -461,7 +463,7 @@ def _summary(records: list[dict]) -> dict:
     def gain(one, other, metric, part=records):
         return mean_interval(_values(one, metric) - _values(other, metric))
 
-    summary = {
+    summary: dict[str, Any] = {
         "clean": _cell([r["clean"] for r in records]),
         "another_seed": _cell([r["another_seed"] for r in records]),
         "power": {a: float(np.mean([r["power"][a] for r in records])) for a in records[0]["power"]},
@@ -608,7 +610,7 @@ def _channel_uses(records: list[dict], cells) -> dict:
     JPEG takes the lowest quality whose similarity is not below the latent's by more than 0.005 on average.
     """
     latent = 16 * 8 * 8 / 2
-    table = {}
+    table: dict[str, Any] = {}
     for snr in _snrs(records):
         ours = max((f"matched-{a}" for a in SPLITS), key=lambda name: _values(cells(snr, name), "similarity").mean())
         wanted = _values(cells(snr, ours), "similarity").mean() - 0.005

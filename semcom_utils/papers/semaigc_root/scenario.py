@@ -353,7 +353,7 @@ def satisfaction(seconds: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndar
 
 def expected_satisfaction(
     states: ArrayLike,
-    success: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    success: Callable[[ArrayLike, ArrayLike], np.ndarray] | None = None,
     constants: RootConstants = RootConstants(),
 ) -> np.ndarray:
     r"""Mean satisfaction of every action, exactly: the oracle's table.
@@ -429,7 +429,7 @@ def served(
 
 def interpolated_success(
     splits: Sequence[int], snrs_db: Sequence[float], table: ArrayLike
-) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+) -> Callable[[ArrayLike, ArrayLike], np.ndarray]:
     """p(a, SNR) between measured points, bilinear; beyond the SNRs it stays as at the last.
 
     Parameters
@@ -469,7 +469,7 @@ def interpolated_success(
 def frameworks(
     states: ArrayLike,
     action: ArrayLike,
-    success: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    success: Callable[[ArrayLike, ArrayLike], np.ndarray],
     constants: RootConstants = RootConstants(),
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The paper's five frameworks on the same requests: mean satisfaction and mean waiting time of each.
@@ -514,7 +514,7 @@ def frameworks(
 
 def optimal_action(
     states: ArrayLike,
-    success: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    success: Callable[[ArrayLike, ArrayLike], np.ndarray] | None = None,
     constants: RootConstants = RootConstants(),
 ) -> np.ndarray:
     """The best split of each state by trying all; of equals the fewest edge steps.
@@ -615,7 +615,7 @@ class RootEnv(gymnasium.Env):
 
     def __init__(
         self,
-        success: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+        success: Callable[[ArrayLike, ArrayLike], np.ndarray] | None = None,
         requests: int = 20,
         constants: RootConstants = RootConstants(),
     ) -> None:
@@ -677,7 +677,7 @@ class RootEnv(gymnasium.Env):
         return observe(self.state, self.constants)
 
 
-def _step_seconds(states: ArrayLike, constants: RootConstants, *, edge: bool) -> np.ndarray:
+def _step_seconds(states: np.ndarray, constants: RootConstants, *, edge: bool) -> np.ndarray:
     """Seconds of one denoising step: W O / ν times Amdahl's factor; both sides work on the latent."""
     density, speed, cores = (_W_I, _NU_I, constants.edge_cores) if edge else (_W_J, _NU_J, constants.device_cores)
     return states[..., density] * constants.latent_bits / states[..., speed] * constants.speed_up(cores)
@@ -698,7 +698,7 @@ def _actions(action: ArrayLike, constants: RootConstants) -> np.ndarray:
     return array
 
 
-def _probability(p: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _probability(p: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     array = np.broadcast_to(finite_array("success", p, low=0), shape)
     if (array > 1).any():
         raise ValueError(f"success must be at most 1, got {array.max():g}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ SEEDS = range(100, 110)
 
 # --- success of a request ------------------------------------------------------------------------------------------
 @lru_cache(maxsize=1)
-def measured_success() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def measured_success() -> Callable[[ArrayLike, ArrayLike], np.ndarray]:
     """p(a, SNR) as measured on the mini models: the judge finds just what the caption asks for.
 
     Returns
@@ -360,7 +361,7 @@ def learning_run(task: dict) -> dict:
 def _learning_summary(records: list[dict]) -> dict:
     success, states = measured_success(), _held_out()
     table = expected_satisfaction(states, success, CONSTANTS)
-    summary = {"random_share": float(table.mean() / table.max(-1).mean())}
+    summary: dict[str, Any] = {"random_share": float(table.mean() / table.max(-1).mean())}
     for agent in dict.fromkeys(r["task"]["agent"] for r in records):
         part = [r for r in records if r["task"]["agent"] == agent]
         curves = np.array([r["share_of_oracle"] for r in part])
@@ -435,7 +436,7 @@ def _learning_summary(records: list[dict]) -> dict:
 
 
 # --- a Gaussian world --------------------------------------------------------------------------------------------
-RECEIVERS = {
+RECEIVERS: dict[str, dict[str, Any]] = {
     "resume": {"receiver": "resume"},
     "printed": {"receiver": "printed", "predictor": "tuned"},
     "printed_plain": {"receiver": "printed", "predictor": "plain"},
@@ -478,10 +479,10 @@ def gaussian_run(task: dict) -> dict:
         noise = torch.randn(2, *z_0.shape, generator=g, dtype=torch.float64)
         return math.sqrt(level) * z_0 + math.sqrt(1 - level) * noise[0] + math.sqrt(variance) * noise[1]
 
-    record = {"ratio": {}, "distance": {}}
+    record: dict[str, dict] = {"ratio": {}, "distance": {}}
     for snr_db in SNRS_DB:
         variance = 10 ** (-snr_db / 10)
-        errors = {name: [] for name in RECEIVERS}
+        errors: dict[str, list[float]] = {name: [] for name in RECEIVERS}
         for t in (visited[19], visited[10]):  # one step is left, from a late state and from one halfway
             z, level = noised(t, variance), level_at(levels, t)
             gain = (
