@@ -37,6 +37,9 @@ def environment():
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # a raylet ends itself if its helpers, Python processes, take longer than these to start
+        patch.setenv("RAY_agent_register_timeout_ms", str(1000 * PATIENCE_S))
+        patch.setenv("RAY_worker_register_timeout_seconds", str(PATIENCE_S))
         yield
 
 
