@@ -56,7 +56,9 @@ def lines(log: Path) -> list[tuple[int, str]]:
 
 
 def same_as_at_home(result: dict, log: Path, folder: Path, **task) -> None:
-    home = ran(cluster_study.study(log, **task), folder / "home", jobs=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster_study, "AT_HOME", True)
+        home = ran(cluster_study.study(log, **task), folder / "home", jobs=1)
     assert values(result) == values(home) and result["summary"] == home["summary"]
     assert result["provenance"]["commits_of_records"] == home["provenance"]["commits_of_records"]
 
@@ -159,6 +161,15 @@ def test_dask_scheduler_with_two_workers_of_which_one_is_killed(tmp_path):
     assert len(result["records"]) == 8
     same_as_at_home(result, log, tmp_path, n=8, kills=4, seconds=0.3)
     assert real == of_a_real_study(tmp_path / "home")
+
+
+def test_single_dask_worker_spares_the_driver(tmp_path):
+    """The first of forty that SLURM starts: joblib would run everything in the driver, on the login node."""
+    needs("distributed")
+    with dask_workers(tmp_path, 1, "--no-nanny") as address, where("dask", address):
+        result = ran(cluster_study.study(tmp_path / "log", n=3), tmp_path / "dask")
+    assert len(result["records"]) == 3
+    assert {node for _, node in lines(tmp_path / "log")} & {str(os.getpid())} == set()
 
 
 def test_dask_workers_with_several_threads_are_refused(tmp_path):
