@@ -345,12 +345,7 @@ def _priority_summary(records: list[dict]) -> dict:
     by_load = {}
     for load in sorted({r["task"]["load"] for r in records}):
         chosen = [r for r in records if r["task"]["discipline"] == "first" and r["task"]["load"] == load]
-        row = {
-            "exact": [
-                w if np.isfinite(w) else None
-                for w in waits(load)
-            ]
-        }
+        row = {"exact": [w if np.isfinite(w) else None for w in waits(load)]}
         row |= {name: iqm_interval([r[name] for r in chosen]) for name in ("critical_wait", "ordinary_wait")}
         by_load[str(load)] = row
     return summary | {"by_load": by_load, "empty_p99": EMPTY_P99_MS}
