@@ -11,7 +11,7 @@ from semcom_utils.paths import PAPERS, papers
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "semcom_utils"
-TOOLS = {"checks", "figures", "paths", "prose", "statistics"}  # they know nobody but each other
+TOOLS = {"checks", "figures", "paths", "pictures", "prose", "statistics"}  # they know nobody but each other
 LEVELS = {"physical", "semantic", "generation", "effectiveness"}  # none knows another
 ENGINES = {"studies", "ledger"}  # they run and judge what they find, and know no paper by name
 

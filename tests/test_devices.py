@@ -100,6 +100,8 @@ def test_receivers_go_on_where_the_latent_is(model_on, input_on, receiver):
 class Sees:
     """A vision network that insists on its own device."""
 
+    config = SimpleNamespace(block_out_channels=(8, 8))
+
     def __init__(self, device):
         self.device, self.dtype = device, torch.float32
 
@@ -127,7 +129,7 @@ def test_what_sees_answers_where_the_picture_was(model_on, input_on, monkeypatch
     def as_bytes(images):
         return [tensor((8, 8, 3), CPU, torch.uint8)] * len(images)
 
-    def processor(images, return_tensors):
+    def processor(images, return_tensors, input_data_format):
         return SimpleNamespace(pixel_values=tensor((len(images), 3, 8, 8), CPU))
 
     def tokenizer(texts, **options):

@@ -33,6 +33,7 @@ import torch
 
 from semcom_utils.checks import one_of, positive_integer, real_number
 from semcom_utils.paths import MODELS
+from semcom_utils.pictures import pictures_bytes
 
 from .checksums import NAME, verify
 from .judging import THRESHOLD, Detection
@@ -285,23 +286,7 @@ def _place(model: Any, device: torch.device) -> Any:
 
 def _as_bytes(images: Any) -> list[np.ndarray]:
     """Pictures as the image processors take them: uint8 arrays [rows, columns, 3], all of one size."""
-    if isinstance(images, torch.Tensor | np.ndarray):
-        array = torch.as_tensor(images).detach().cpu().float()
-        if array.ndim != 4 or array.shape[1] != 3 or not array.numel() or not bool(((array >= 0) & (array <= 1)).all()):
-            raise ValueError(
-                f"images must be [batch, 3, rows, columns] in [0, 1], got shape {tuple(array.shape)}"
-                + (f" with values from {array.min():g} to {array.max():g}" if array.numel() else "")
-            )
-        return list((array * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
-    images = images if isinstance(images, Sequence) else [images]
-    if not images or not all(hasattr(image, "convert") for image in images):
-        raise ValueError(
-            f"images must be a tensor [batch, 3, rows, columns] in [0, 1] or PIL images, got {images!r}"[:300]
-        )
-    arrays = [np.asarray(image.convert("RGB")) for image in images]
-    if len(sizes := {array.shape[:2] for array in arrays}) > 1:
-        raise ValueError(f"images must be of one size (rows, columns), got {sorted(sizes)}")
-    return arrays
+    return pictures_bytes("images", images)
 
 
 def _texts(texts: str | Sequence[str]) -> list[str]:
@@ -325,7 +310,8 @@ class _Vision:
         return self._encoded(_as_bytes(images))
 
     def _encoded(self, arrays: list[np.ndarray]) -> torch.Tensor:
-        pixels = self.processor(images=arrays, return_tensors="pt").pixel_values
+        # The processors would guess which axis is the colours', wrongly for a picture one or three pixels high.
+        pixels = self.processor(images=arrays, return_tensors="pt", input_data_format="channels_last").pixel_values
         return pixels.to(self.model.device, self.model.dtype)
 
 
@@ -531,7 +517,11 @@ class SoftEdges:
         Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes.
         """
         x = torch.from_numpy(np.stack(_as_bytes(images))).permute(0, 3, 1, 2).float() / 127.5 - 1
-        found = self.model(x.to(self.model.device, self.model.dtype), 0).sample[:, 0]
+        rows, columns = x.shape[2:]
+        # The network halves its picture a few times: what does not halve is continued by its outermost pixels, and cut.
+        step = 2 ** (len(self.model.config.block_out_channels) - 1)
+        x = torch.nn.functional.pad(x, (0, -columns % step, 0, -rows % step), mode="replicate")
+        found = self.model(x.to(self.model.device, self.model.dtype), 0).sample[:, 0, :rows, :columns]
         return found.sigmoid().float().to(_home(images))
 
 

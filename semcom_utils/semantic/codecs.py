@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from semcom_utils.checks import positive_integer
+from semcom_utils.pictures import picture_bytes, picture_numbers
 
 __all__ = ["best_jpeg", "decoded", "jpeg", "picture_from", "png"]
 
@@ -21,11 +22,13 @@ QUALITIES = range(1, 96)
 
 
 def _image(picture: object) -> Image.Image:
-    array = np.asarray(picture)
-    if array.ndim != 3 or array.shape[2] != 3 or not array.size:
+    """Floating-point numbers alone: what says 200 of 255 in bytes and what says 1 in floats must not be mixed up."""
+    kind = getattr(picture, "dtype", "float")
+    if str(kind).removeprefix("torch.").startswith(("uint", "int", "bool")):
+        raise ValueError(f"picture must hold floating-point numbers in [0, 1], got {kind}")
+    array = picture_numbers("picture", picture)
+    if array.ndim != 3 or array.shape[2] != 3:
         raise ValueError(f"picture must be of shape [height, width, 3], got shape {array.shape}")
-    if array.dtype.kind != "f" or not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-        raise ValueError(f"picture must hold floating-point numbers in [0, 1], got {array.dtype} up to {array.max()}")
     return Image.fromarray(np.round(array * 255).astype(np.uint8))
 
 
@@ -138,7 +141,7 @@ def decoded(file: bytes) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(file)) as image:
-            return np.asarray(image.convert("RGB"), float) / 255.0
+            return picture_bytes("file", image) / 255.0
     except (OSError, SyntaxError) as error:
         raise ValueError(f"file must hold a whole picture, got {len(file)} bytes: {error}") from None
 

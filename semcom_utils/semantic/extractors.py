@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils.checks import finite_array, one_of, positive_integer
+from semcom_utils.pictures import is_pil, picture_bytes, picture_numbers
 from semcom_utils.toyworld import CLASSES, JOINTS, SIZE, Scene
 from semcom_utils.toyworld.maps import MAPS, canny, control_array, control_picture
 
@@ -275,15 +276,10 @@ def _areas(factor: int) -> np.ndarray:
 
 
 def _picture(source: Any) -> np.ndarray:
-    if hasattr(source, "convert"):
-        array = np.asarray(source.convert("RGB"), dtype=float).transpose(2, 0, 1) / 255
+    if is_pil(source):
+        array = picture_bytes("source", source).transpose(2, 0, 1) / 255.0
     else:
-        try:
-            array = np.asarray(source, dtype=float)
-        except (TypeError, ValueError):
-            raise ValueError(f"source must be a Scene or a picture, got {type(source).__name__}") from None
+        array = picture_numbers("source", source)
     if array.shape != (3, SIZE, SIZE):
         raise ValueError(f"source must be a Scene or a picture of {SIZE}x{SIZE} pixels in RGB, got shape {array.shape}")
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-        raise ValueError(f"source must be numbers in [0, 1], got {array.min():g} to {array.max():g}")
     return array
