@@ -20,8 +20,12 @@ another busy process it costs a lot, since the threads wait for each other witho
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
+import inspect
+import json
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -37,8 +41,9 @@ from semcom_utils.pictures import pictures_bytes
 
 from .checksums import NAME, verify
 from .judging import THRESHOLD, Detection
-from .parsing import figures, parse
+from .parsing import PARSER, figures, parse
 from .roles import ROLES, Role
+from .words import HOW, watched
 
 __all__ = [
     "OFFLOAD_BELOW",
@@ -68,6 +73,7 @@ def load(
     folder: str | Path | None = None,
     device: str | torch.device | None = None,
     revision: str | None = None,
+    unknown_words: str = "warn",
 ) -> Any:
     """Load the model of a role.
 
@@ -79,12 +85,15 @@ def load(
         ``"mini"`` or ``"full"``.
     folder : str or pathlib.Path, optional
         A local folder in the role's public format, in place of the tier's own. If it holds a ``SHA256SUMS``, every
-        file is checked against it.
+        file is checked against it. Every weight of the model must be in it, and no other.
     device : str or torch.device, optional
         By default the CPU at the mini tier, and at the full tier the GPU if there is one. On a GPU the full tier
         computes in float16; all else is float32, whatever the weights are stored in.
     revision : str, optional
         Branch, tag or commit of the public repository, at the full tier.
+    unknown_words : {"warn", "error", "ignore"}
+        What becomes of a caption or a prompt with words outside the closed vocabulary of a mini model: the model makes
+        something else of them. A warning, or a ``ValueError``, names them and the nearest known ones.
 
     Returns
     -------
@@ -101,8 +110,8 @@ def load(
     ------
     ValueError
         If an argument is none of its choices, ``revision`` is given where none is read (at the mini tier, or with a
-        folder), a mini checkpoint's files are not what its ``SHA256SUMS`` lists, or a folder holds no safetensors, or a
-        ControlNet of another model.
+        folder), a mini checkpoint's files are not what its ``SHA256SUMS`` lists, or a folder holds no safetensors, or
+        not all that the model needs, or another model.
     FileNotFoundError
         If a mini checkpoint is not there, or a public one is neither in the cache nor to be had; the message says
         which, how large it is, and how to get it.
@@ -111,6 +120,7 @@ def load(
     """
     entry = ROLES[one_of("role", role, ROLES)]
     one_of("tier", tier, ("mini", "full"))
+    one_of("unknown_words", unknown_words, HOW)
     if revision is not None and (tier == "mini" or folder is not None):
         raise ValueError(
             f"revision must be None {'for a local folder' if folder is not None else 'at the mini tier'}: only what is "
@@ -123,6 +133,8 @@ def load(
     dtype = torch.float16 if place.type == "cuda" and tier == "full" else torch.float32
     with _quiet():
         model = entry.opener()(folders[0], dtype, *folders[1:])
+    if entry.reads_words:
+        watched(model.tokenizer, unknown_words)
     return _place(model, place)
 
 
@@ -147,7 +159,31 @@ def _find(role: str, tier: str, folder: str | Path | None, revision: str | None)
         verify(path)
     if not any(path.rglob("*.safetensors")):
         raise ValueError(f"folder must hold weights in safetensors (pickled ones are not opened), {path} holds none")
+    for need in entry.needs:
+        if not _holds(path, need):
+            raise ValueError(f"folder must hold {need.replace('|', ' or ')}, {path} does not: it is not whole")
+    for weights in path.rglob("*.safetensors"):
+        _readable(weights)
     return path
+
+
+def _holds(folder: Path, need: str) -> bool:
+    """Whether a folder has a file, or one of several whose names stand with bars between them."""
+    return any((folder / name).is_file() for name in need.split("|"))
+
+
+def _readable(weights: Path) -> None:
+    """Refuse a file of weights that is not whole: its header tells how long it is."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, "pt"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"folder must hold whole files, {weights} is cut short or damaged ({error}): delete it, and fetch it anew "
+            "(of the hub's: hf download with --force-download)"
+        ) from None
 
 
 def one_thread() -> None:
@@ -239,31 +275,51 @@ def _fetch(role: str, entry: Role, revision: str | None) -> Path:
 
     revision = revision or entry.revision
     options: dict[str, Any] = {"repo_id": entry.repository, "revision": revision, "allow_patterns": list(entry.files)}
-    # Part of a repository may be cached (one role's part of it, or a download that broke off): look for the weights.
-    weights = [pattern for pattern in entry.files if pattern.endswith(".safetensors")]
+    # Part of a repository may be cached (one role's part of it, or a download that broke off): look for what it needs.
+    lacks: list[str] = []
     with contextlib.suppress(OSError):  # not in the cache
         path = Path(snapshot_download(**options, local_files_only=True))
-        if all(any(path.glob(pattern)) for pattern in weights):
+        if not (lacks := _lacks(path, entry)):
             return path
+    in_cache, cause = f", which lacks {lacks[0]}" if lacks else "", None
     try:
         if not constants.HF_HUB_OFFLINE:
             logging.getLogger(__name__).warning("fetching %s, about %g GB", entry.repository, entry.gigabytes)
         path = Path(snapshot_download(**options))
-        missing = [pattern for pattern in weights if not any(path.glob(pattern))]
-        reason = f"what came holds no {missing[0]}" if missing else ""
-        cause = None
+        if not (lacks := _lacks(path, entry)):
+            return path
+        reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"what came holds no {lacks[0]}"
     except Exception as error:  # the hub's client, its HTTP library and the system each raise their own
         offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached, or refuses it"
-        reason, cause = f"{offline} ({type(error).__name__})", error
-    if not reason:
-        return path
+        reason, cause = f"{_disk(error) or offline} ({type(error).__name__})", error
+    reason = f"{in_cache}, and {reason}"
     which = f" --revision {revision}" if revision else ""
     include = "".join(f" --include '{pattern}'" for pattern in entry.files)
     raise FileNotFoundError(
         f"the full tier's {role} is {entry.repository} (about {entry.gigabytes:g} GB), which is not whole in the "
-        f"cache, and {reason}. Where there is a network: hf download {entry.repository}{which}{include}; "
+        f"cache{reason}. Where there is a network: hf download {entry.repository}{which}{include}; "
         f"then copy the cache, or pass the folder: load({role!r}, 'full', folder=...)"
     ) from cause
+
+
+def _lacks(path: Path, entry: Role) -> list[str]:
+    """What a role needs of its public repository and does not find in a folder."""
+    weights = [pattern for pattern in entry.files if pattern.endswith(".safetensors")]
+    lacks = [pattern for pattern in weights if not any(path.glob(pattern))]
+    return lacks + [need for need in entry.needs if not _holds(path, need)]
+
+
+def _disk(error: BaseException | None) -> str:
+    """What is wrong with the cache's disk, if that is behind an error; else nothing."""
+    from huggingface_hub import constants
+
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"the disk of the cache, {constants.HF_HUB_CACHE}, is full: make room, or set HF_HOME to another"
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return f"the cache, {constants.HF_HUB_CACHE}, cannot be written to: set HF_HOME to a folder that can"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _place(model: Any, device: torch.device) -> Any:
@@ -573,24 +629,103 @@ class Pose(_Parser):
         return [figures(one) for one in self._parse(images)[1].sigmoid().cpu().numpy()]
 
 
-def _diffusers(kind: Any, folder: Path, dtype: torch.dtype, weights: Path) -> Any:
-    """Open with the float16 files if they are what is wanted, or all there is; ``weights`` is where to look."""
-    plain = [path for path in weights.glob("*.safetensors") if not path.name.endswith(".fp16.safetensors")]
-    half = any(weights.glob("*.fp16.safetensors")) and (dtype == torch.float16 or not plain)
-    return kind.from_pretrained(
+def _diffusers(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """A network of diffusers, every weight from its folder; with the float16 file if it is wanted, or all there is."""
+    _of_its_kind(folder, "_class_name", kind.__name__)
+    model, info = kind.from_pretrained(
         folder,
         dtype=dtype,
         use_safetensors=True,
-        variant="fp16" if half else None,
+        variant=_variant(folder, dtype),
         local_files_only=True,
         low_cpu_mem_usage=False,  # True needs accelerate
+        output_loading_info=True,
     )
+    return _whole(model, info, folder)
+
+
+def _variant(folder: Path, dtype: torch.dtype) -> str | None:
+    plain = [path for path in folder.glob("*.safetensors") if not path.name.endswith(".fp16.safetensors")]
+    half = any(folder.glob("*.fp16.safetensors")) and (dtype == torch.float16 or not plain)
+    return "fp16" if half else None
+
+
+def _transformer(kind: Any, folder: Path, dtype: torch.dtype, spare: str = "") -> Any:
+    """A network of transformers, every weight from its folder, but for those whose names match ``spare``."""
+    _of_its_kind(folder, "model_type", kind.config_class.model_type)
+    model, info = kind.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        variant=_variant(folder, dtype),
+        local_files_only=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # told by name below
+    )
+    return _whole(model, info, folder, spare)
+
+
+def _of_its_kind(folder: Path, key: str, wanted: str) -> None:
+    """Refuse the folder of another kind of network: the libraries would fill ours with random weights, and warn."""
+    kind = _json(folder / "config.json").get(key)
+    if kind != wanted:
+        raise ValueError(f"folder must hold a network whose config.json says {key} {wanted!r}, {folder} says {kind!r}")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"folder must hold {path.name}, {path.parent} does not: it is not whole") from None
+    except ValueError as error:  # no JSON, no UTF-8
+        raise ValueError(f"folder must hold a readable {path.name}, {path.parent}'s is none: {error}") from None
+    if not isinstance(told, dict):
+        raise ValueError(f"folder must hold a {path.name} with settings, {path.parent}'s has none")
+    return told
+
+
+def _whole(model: Any, info: dict[str, Any], folder: Path, spare: str = "") -> Any:
+    """Refuse a model some of whose weights are random, or a file with weights that the model has no place for."""
+    missing = {name for name in info["missing_keys"] if not (spare and re.search(spare, name))}
+    sizes = {item if isinstance(item, str) else item[0] for item in info["mismatched_keys"]}
+    buffers = {name for name, _ in model.named_buffers()}  # old files hold some that are computed now
+    unexpected = set(info["unexpected_keys"]) - buffers
+    for what, names in (("lacks", missing), ("has in another size", sizes), ("has one too many:", unexpected)):
+        if names:
+            raise ValueError(
+                f"folder must hold every weight of a {type(model).__name__} and no other; {folder} {what} "
+                f"{sorted(names)[0]} ({len(names)} in all)"
+            )
+    return model
 
 
 def _open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import StableDiffusionPipeline
 
-    return _diffusers(StableDiffusionPipeline, folder, dtype, folder / "unet")
+    return _pipeline(StableDiffusionPipeline, folder, dtype)
+
+
+def _pipeline(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """A pipeline of diffusers, each of its networks opened, and looked through, on its own."""
+    import diffusers
+    import transformers
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+
+    index, networks = _json(folder / "model_index.json"), {}
+    holds, taken = index.get("_class_name"), inspect.signature(kind).parameters
+    if holds not in (kind.__name__, "StableDiffusionControlNetPipeline"):  # which has a plain one's parts
+        raise ValueError(f"folder must hold a {kind.__name__}, {folder} holds a {holds!r}")
+    parts = {name: made for name, made in index.items() if name in taken and isinstance(made, list) and made[0]}
+    for name, (library, made) in parts.items():
+        if not (folder / name).is_dir():
+            raise ValueError(f"folder must hold {name}, which its model_index.json lists, {folder} does not")
+        if made == "StableDiffusionSafetyChecker":
+            networks[name] = _transformer(StableDiffusionSafetyChecker, folder / name, dtype)
+        elif library == "diffusers" and issubclass(getattr(diffusers, made), diffusers.ModelMixin):
+            networks[name] = _diffusers(getattr(diffusers, made), folder / name, dtype)
+        elif library == "transformers" and hasattr(found := getattr(transformers, made), "config_class"):
+            networks[name] = _transformer(found, folder / name, dtype)
+    return kind.from_pretrained(folder, dtype=dtype, local_files_only=True, low_cpu_mem_usage=False, **networks)
 
 
 def _open_controlnet(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Any:
@@ -598,9 +733,9 @@ def _open_controlnet(folder: Path, dtype: torch.dtype, base: Path | None = None)
     from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 
     if base is None:
-        return _diffusers(StableDiffusionControlNetPipeline, folder, dtype, folder / "unet")
+        return _pipeline(StableDiffusionControlNetPipeline, folder, dtype)
     controlled = _open_pipeline(base, dtype)
-    controlnet = _diffusers(ControlNetModel, folder, dtype, folder)
+    controlnet = _diffusers(ControlNetModel, folder, dtype)
     for name in ("in_channels", "cross_attention_dim", "block_out_channels"):
         ours, theirs = controlnet.config.get(name), controlled.unet.config.get(name)
         if ours != theirs and (not isinstance(ours, list | tuple) or list(ours) != list(theirs)):
@@ -615,14 +750,14 @@ def _open_controlnet(folder: Path, dtype: torch.dtype, base: Path | None = None)
 def _open_unet(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import UNet2DConditionModel
 
-    return _diffusers(UNet2DConditionModel, folder, dtype, folder)
+    return _diffusers(UNet2DConditionModel, folder, dtype)
 
 
 def _open_autoencoder(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import AutoencoderKL
 
     inner = folder / "vae" if (folder / "vae").is_dir() else folder  # a pipeline's folder holds one, too
-    return _diffusers(AutoencoderKL, inner, dtype, inner)
+    return _diffusers(AutoencoderKL, inner, dtype)
 
 
 def _open_clip(folder: Path, dtype: torch.dtype) -> Clip:
@@ -656,26 +791,31 @@ def _open_captioner(folder: Path, dtype: torch.dtype) -> Captioner:
 def _open_depth(folder: Path, dtype: torch.dtype) -> Depth:
     from transformers import DPTForDepthEstimation, DPTImageProcessorPil
 
-    return Depth(_transformer(DPTForDepthEstimation, folder, dtype), DPTImageProcessorPil.from_pretrained(folder))
+    # The first stage of the fusion has nothing to add to, so these weights do nothing; the public file lacks them.
+    spare = r"^neck\.fusion_stage\.layers\.0\.residual_layer1\."
+    return Depth(
+        _transformer(DPTForDepthEstimation, folder, dtype, spare), DPTImageProcessorPil.from_pretrained(folder)
+    )
+
+
+def _reader(folder: Path, dtype: torch.dtype, taken: int, made: int) -> Any:
+    """A network that reads a map off a picture; what it takes and makes tells one kind of map from another."""
+    from diffusers import UNet2DModel
+
+    model = _diffusers(UNet2DModel, folder, dtype)
+    found = model.config.in_channels, model.config.out_channels
+    if found != (taken, made):
+        raise ValueError(f"folder must hold a network from {taken} channels to {made}, {folder} has one of {found}")
+    return model
 
 
 def _open_soft_edges(folder: Path, dtype: torch.dtype) -> SoftEdges:
-    from diffusers import UNet2DModel
-
-    return SoftEdges(_diffusers(UNet2DModel, folder, dtype, folder))
+    return SoftEdges(_reader(folder, dtype, 3, 1))
 
 
 def _open_segmentation(folder: Path, dtype: torch.dtype) -> Segmentation:
-    from diffusers import UNet2DModel
-
-    return Segmentation(_diffusers(UNet2DModel, folder, dtype, folder))
+    return Segmentation(_reader(folder, dtype, *PARSER))
 
 
 def _open_pose(folder: Path, dtype: torch.dtype) -> Pose:
-    from diffusers import UNet2DModel
-
-    return Pose(_diffusers(UNet2DModel, folder, dtype, folder))
-
-
-def _transformer(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
-    return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)
+    return Pose(_reader(folder, dtype, *PARSER))

@@ -12,10 +12,12 @@ import torch
 
 from semcom_utils.toyworld import CLASSES, JOINTS
 
-__all__ = ["BLOCK", "figures", "parse"]
+__all__ = ["BLOCK", "PARSER", "figures", "parse"]
 
 #: Side of the blocks of pixels that are stacked.
 BLOCK = 2
+#: Channels that the network takes and makes: blocks of three colours, and of classes and joints.
+PARSER = 3 * BLOCK**2, (len(CLASSES) + len(JOINTS)) * BLOCK**2
 #: Probability from which a neck is a figure's, and a joint is visible.
 NECK, VISIBLE = 0.3, 0.25
 

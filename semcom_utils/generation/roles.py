@@ -54,6 +54,11 @@ class Role:
     base : str, optional
         Role whose folder, of the same tier, is opened along with the role's own: ``open`` takes it as a third argument.
         A folder that holds a whole pipeline (a ``model_index.json``) needs none.
+    needs : tuple of str
+        Beside the weights, the public files without which the libraries would put something empty in their place;
+        ``"a|b"`` is either.
+    reads_words : bool
+        Whether the model is told something in words, by a ``tokenizer`` of its own.
     """
 
     open: str | Callable[..., Any]
@@ -66,6 +71,8 @@ class Role:
     reads: tuple[str, ...] = ()
     mini: str | None = None
     base: str | None = None
+    needs: tuple[str, ...] = ()
+    reads_words: bool = False
 
     def opener(self) -> Callable[..., Any]:
         """The function that opens the role's folders.
@@ -79,6 +86,8 @@ class Role:
         return _named(self.open, __package__) if isinstance(self.open, str) else self.open
 
 
+#: What goes with the weights of a network that sees, in transformers.
+_SEES = ("config.json", "preprocessor_config.json")
 #: Kind of map -> what the public ControlNet that takes it is called.
 _CONTROLS = {"depth": "depth", "segmentation": "seg", "pose": "openpose", "soft-edges": "hed", "canny": "canny"}
 _STABLE_DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -89,9 +98,12 @@ ROLES: dict[str, Role] = {
         _STABLE_DIFFUSION,
         0.17,
         ("vae/config.json", "vae/*.fp16.safetensors"),
+        needs=("config.json|vae/config.json",),
         recipe="autoencoder:AutoencoderRecipe",
     ),
-    "detector": Role("loading:_open_detector", "hustvl/yolos-tiny", 0.03, recipe="detector:DetectorRecipe"),
+    "detector": Role(
+        "loading:_open_detector", "hustvl/yolos-tiny", 0.03, recipe="detector:DetectorRecipe", needs=_SEES
+    ),
     "text-to-image": Role(
         "loading:_open_pipeline",
         _STABLE_DIFFUSION,
@@ -99,36 +111,65 @@ ROLES: dict[str, Role] = {
         PIPELINE,
         recipe="text_to_image:TextToImageRecipe",
         reads=("autoencoder", "detector"),
+        needs=(
+            "model_index.json",
+            "scheduler/scheduler_config.json",
+            "text_encoder/config.json",
+            "tokenizer/tokenizer.json|tokenizer/vocab.json",
+            "unet/config.json",
+            "vae/config.json",
+        ),
+        reads_words=True,
     ),
     "receiver": Role(
         "loading:_open_unet",
         instead="nobody published the paper's network; generation.training.receiver fine-tunes one",
         recipe="receiver:ReceiverRecipe",
+        needs=("config.json",),
         reads=("autoencoder", "text-to-image"),
     ),
-    "clip": Role("loading:_open_clip", "openai/clip-vit-large-patch14", 1.7, recipe="clip:ClipRecipe"),
+    "clip": Role(
+        "loading:_open_clip",
+        "openai/clip-vit-large-patch14",
+        1.7,
+        recipe="clip:ClipRecipe",
+        needs=(*_SEES, "tokenizer.json|vocab.json"),
+        reads_words=True,
+    ),
     "captioner": Role(
-        "loading:_open_captioner", "Salesforce/blip-image-captioning-base", 1.0, recipe="captioner:CaptionerRecipe"
+        "loading:_open_captioner",
+        "Salesforce/blip-image-captioning-base",
+        1.0,
+        recipe="captioner:CaptionerRecipe",
+        needs=(*_SEES, "tokenizer.json|vocab.txt"),
     ),
     # The main branch of this repository holds a pickle only; the hub's conversion to safetensors waits as request 5.
     "depth": Role(
-        "loading:_open_depth", "Intel/dpt-hybrid-midas", 0.5, revision="refs/pr/5", recipe="maps:DepthRecipe"
+        "loading:_open_depth",
+        "Intel/dpt-hybrid-midas",
+        0.5,
+        revision="refs/pr/5",
+        recipe="maps:DepthRecipe",
+        needs=_SEES,
     ),
     "soft-edges": Role(
         "loading:_open_soft_edges",
         instead="HED's public weights are pickled files, which this book does not open; controlnet_aux.HEDdetector "
         "does",
         recipe="maps:SoftEdgesRecipe",
+        needs=("config.json",),
     ),
     "segmentation": Role(
         "loading:_open_segmentation",
         instead="public networks name other classes than the toy world's, and their maps are drawn in other colours",
         recipe="maps:ParserRecipe",
+        needs=("config.json",),
     ),
     "pose": Role(
         "loading:_open_pose",
         instead="public networks find people, whose joints are others than those of the toy world's robots",
         recipe="maps:ParserRecipe",
+        needs=("config.json",),
         mini="segmentation",
     ),
     **{
@@ -141,6 +182,8 @@ ROLES: dict[str, Role] = {
             reads=("autoencoder", "detector", "text-to-image", "depth", "soft-edges", "segmentation"),
             mini="controlnet",
             base="text-to-image",
+            needs=("config.json|model_index.json",),
+            reads_words=True,
         )
         for kind, public in _CONTROLS.items()
     },
