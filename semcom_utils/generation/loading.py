@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number
+from semcom_utils.checks import one_of, positive_integer, real_number, torch_device
 from semcom_utils.paths import MODELS
 from semcom_utils.pictures import pictures_bytes
 
@@ -227,17 +227,7 @@ def memory_plan(free_bytes: int | None) -> tuple[str, ...]:
 def _device(device: str | torch.device | None, tier: str) -> torch.device:
     if device is None:
         return torch.device("cuda" if tier == "full" and torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device must be a torch device such as 'cpu' or 'cuda', got {device!r}") from error
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device must be one that this machine has; it has no GPU that torch can use, got {device!r}")
-    try:
-        torch.zeros(1, device=place).cpu()
-    except (RuntimeError, NotImplementedError, AssertionError) as error:
-        raise ValueError(f"device must be one that this machine can compute on, got {device!r}") from error
-    return place
+    return torch_device("device", device)
 
 
 @contextlib.contextmanager

@@ -110,7 +110,12 @@ class AnalogLink:
             if flat.is_complex()
             else torch.view_as_complex(torch.nn.functional.pad(flat, (0, flat.numel() % 2)).reshape(-1, 2))
         )
-        scale = math.sqrt(x.abs().double().square().mean())
+        power = float(x.abs().double().square().mean())
+        if bool((x != 0).any()) and not torch.finfo(z.dtype).tiny <= power <= torch.finfo(z.dtype).max:
+            raise ValueError(
+                f"latent must have a mean power per channel use that {z.dtype} can hold, got {power:g}: scale it"
+            )
+        scale = math.sqrt(power)
         h = fading(self.channel, 1, len(x), generator)
         h = torch.ones(1, dtype=x.dtype) if h is None else h[0].to(x.dtype)
         gain = h.abs().square()
@@ -135,7 +140,14 @@ class AnalogLink:
 def _check_latent(latent: object) -> torch.Tensor:
     if not isinstance(latent, np.ndarray | torch.Tensor):
         raise ValueError(f"latent must be a numpy array or a torch tensor, got {type(latent).__name__}")
-    tensor = torch.as_tensor(latent).detach().cpu()
+    # NumPy's views may run backwards, and its numbers the other way round, which PyTorch's do not.
+    array = np.array(latent, latent.dtype.newbyteorder("="), order="C") if isinstance(latent, np.ndarray) else latent
+    if isinstance(array, np.ndarray):
+        if array.dtype.kind not in "fc":
+            raise ValueError(f"latent must hold floating-point or complex numbers, got {array.dtype}")
+        if array.dtype.itemsize > (8 if array.dtype.kind == "f" else 16):
+            array = array.astype(np.float64 if array.dtype.kind == "f" else np.complex128)
+    tensor = torch.as_tensor(array).detach().cpu()
     if not (tensor.is_floating_point() or tensor.is_complex()):
         raise ValueError(f"latent must hold floating-point or complex numbers, got {tensor.dtype}")
     if tensor.numel() == 0:

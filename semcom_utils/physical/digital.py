@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import one_of, plain_array, positive_integer, real_number, torch_device, torch_generator
 from semcom_utils.physical.channels import CHANNELS, complex_normal, fading
 
 __all__ = ["DigitalLink", "Layout", "LinkResult"]
@@ -190,7 +190,7 @@ class DigitalLink:
                 f"uncoded_block_bits must be a multiple of bits_per_symbol ({self.bits_per_symbol}), "
                 f"got {uncoded_block_bits}"
             )
-        self.device = str(device)
+        self.device = str(torch_device("device", device))
 
     def __repr__(self) -> str:
         settings = f"code_rate={self.code_rate}, bits_per_symbol={self.bits_per_symbol}, channel={self.channel!r}"
@@ -407,15 +407,20 @@ def _receive(
 
 
 def _check_bits(bits: object) -> torch.Tensor:
-    try:
-        tensor = torch.as_tensor(bits)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"bits must be an array of 0 and 1, got {type(bits).__name__}: {error}") from None
+    # A tensor stays on its device; an array may be a view in any order.
+    tensor = (
+        bits if isinstance(bits, torch.Tensor) else torch.from_numpy(_ordered(plain_array("bits", bits, booleans=True)))
+    )
     if tensor.ndim == 0 or tensor.numel() == 0:
         raise ValueError(f"bits must have at least one bit on its last axis, got shape {tuple(tensor.shape)}")
     if tensor.is_complex() or not ((tensor == 0) | (tensor == 1)).all():
         raise ValueError("bits must hold only 0 and 1, got other values")
     return tensor.to(torch.float32)
+
+
+def _ordered(array: np.ndarray) -> np.ndarray:
+    """In one piece, forwards, and of a kind that PyTorch has."""
+    return np.ascontiguousarray(array.astype(np.float64) if array.dtype.kind == "u" else array).copy()
 
 
 def _like(tensor: torch.Tensor, original: object) -> np.ndarray | torch.Tensor:
