@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -365,7 +365,11 @@ def torch_generator(name: str, value: object) -> torch.Generator:
     return value
 
 
-def checked(function: Door | None = None, *, booleans: Iterable[str] = (), complexes: Iterable[str] = ()) -> Any:
+@overload
+def checked(function: Door) -> Door: ...
+@overload
+def checked(*, booleans: Iterable[str] = (), complexes: Iterable[str] = ()) -> Callable[[Door], Door]: ...
+def checked(function: Any = None, *, booleans: Iterable[str] = (), complexes: Iterable[str] = ()) -> Any:
     """Have a function, or a class's construction, hold its arguments against their annotations.
 
     What an annotation says is checked at every call, with errors of one form: a ``float`` is a real number that is not
@@ -478,9 +482,9 @@ def _kinds(tree: ast.expr, scope: Mapping[str, Any], booleans: bool, complexes: 
     if word in _SIMPLE:
         return [_SIMPLE[word]]
     if word == "ArrayLike":
-        return [_Kind("an array of real numbers", lambda value: _take_numbers(value, booleans))]
+        return [_Kind("an array of real numbers (no NaN)", lambda value: _take_numbers(value, booleans))]
     if word == "ndarray":
-        return [_Kind("an array of numbers", lambda value: _take_array(value, complexes))]
+        return [_Kind("an array of real numbers (no NaN)", lambda value: _take_array(value, complexes))]
     if word in ("torch.Tensor", "Tensor"):
         says = "a torch.Tensor" if complexes else "a torch.Tensor of real numbers"
         return [_Kind(says, lambda value: _take_tensor(value, complexes))]
@@ -489,7 +493,7 @@ def _kinds(tree: ast.expr, scope: Mapping[str, Any], booleans: bool, complexes: 
     found = scope.get(word.partition(".")[0])
     for part in word.split(".")[1:]:
         found = getattr(found, part, None)
-    if isinstance(found, type) and not getattr(found, "_is_protocol", False) and found is not object:
+    if isinstance(found, type) and not getattr(found, "_is_protocol", False) and found not in (object, Any):
         said = f"{'an' if word.rpartition('.')[2][0] in 'AEIOU' else 'a'} {word.rpartition('.')[2]}"
         return [_Kind(said, lambda value: value if isinstance(value, found) else _REFUSED)]
     return None

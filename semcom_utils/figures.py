@@ -8,6 +8,8 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 
+from semcom_utils.checks import checked
+
 __all__ = ["COLOURS", "METHOD_STYLES", "error_bars", "use_house_style"]
 
 #: Okabe and Ito's palette (jfly.uni-koeln.de/color), told apart under the common colour-vision deficiencies.
@@ -36,6 +38,7 @@ METHOD_STYLES = {
 }
 
 
+@checked
 def error_bars(intervals: Mapping | Sequence[Mapping]) -> np.ndarray:
     """Lengths of the error bars that show some intervals, for matplotlib's ``xerr`` or ``yerr``.
 

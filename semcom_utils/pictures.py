@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from semcom_utils.checks import checked
+
 __all__ = ["is_pil", "picture_bytes", "picture_numbers", "pictures_bytes"]
 
 
@@ -35,6 +37,7 @@ def is_pil(picture: object) -> bool:
     return pil is not None and isinstance(picture, pil.Image)
 
 
+@checked
 def picture_bytes(name: str, picture: Any) -> np.ndarray:
     """What a picture of Pillow shows.
 
@@ -92,6 +95,7 @@ def picture_bytes(name: str, picture: Any) -> np.ndarray:
         raise ValueError(f"{name} must be of a mode that Pillow turns into RGB, got {mode!r}: {error}") from None
 
 
+@checked
 def picture_numbers(name: str, value: Any) -> np.ndarray:
     """Numbers that are pictures, in [0, 1].
 
@@ -121,6 +125,7 @@ def picture_numbers(name: str, value: Any) -> np.ndarray:
     return array / 255.0 if array.dtype == np.uint8 else array.astype(float)
 
 
+@checked
 def pictures_bytes(name: str, images: Any) -> list[np.ndarray]:
     """A batch of pictures, in bytes, all of one size.
 

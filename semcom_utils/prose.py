@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from semcom_utils.checks import checked
+
 __all__ = ["glue", "with_interval"]
 
 
+@checked
 def with_interval(interval: Mapping, form: str = ".2f", *, factor: float = 1.0, unit: str = "") -> str:
     """An estimate with its interval, as text.
 
@@ -27,6 +30,11 @@ def with_interval(interval: Mapping, form: str = ".2f", *, factor: float = 1.0, 
     str
         Such as "0.96 [0.95, 0.97]".
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     Examples
     --------
     >>> with_interval({"estimate": 0.962, "low": 0.958, "high": 0.965}, ".1f", factor=100)
@@ -39,6 +47,7 @@ def with_interval(interval: Mapping, form: str = ".2f", *, factor: float = 1.0, 
     return f"{estimate}{unit} [{low:{form}}, {high:{form}}]"
 
 
+@checked
 def glue(name: str, value: object) -> None:
     """Store ``value`` in the notebook under ``name``; the reader sees nothing, MyST's ``{glue:text}`` role finds it.
 
@@ -50,6 +59,11 @@ def glue(name: str, value: object) -> None:
         The key, unique in the chapter, such as ``share-diffusion``.
     value : object
         A number, or text that is already formatted.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     from IPython.display import display
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from semcom_utils.checks import finite_array, numpy_generator, one_of, positive_integer, real_number
+from semcom_utils.checks import checked, finite_array, numpy_generator, one_of, positive_integer, real_number
 
 __all__ = [
     "energy_distance",
@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 
+@checked
 def iqm(values: ArrayLike, axis: int = -1) -> np.ndarray:
     """Interquartile mean: the mean of the middle half, which one lucky or stuck seed cannot move far.
 
@@ -56,6 +57,7 @@ def iqm(values: ArrayLike, axis: int = -1) -> np.ndarray:
     return stats.trim_mean(finite_array("values", values), 0.25, axis=axis)
 
 
+@checked
 def iqm_interval(values: ArrayLike, rng: np.random.Generator | None = None, level: float = 0.95) -> dict:
     """Interquartile mean over seeds with its percentile bootstrap interval.
 
@@ -81,6 +83,7 @@ def iqm_interval(values: ArrayLike, rng: np.random.Generator | None = None, leve
     return _bootstrap(values, iqm, rng, level)
 
 
+@checked
 def mean_interval(values: ArrayLike, rng: np.random.Generator | None = None, level: float = 0.95) -> dict:
     """Mean over independent samples (pictures, states) with its percentile bootstrap interval.
 
@@ -109,6 +112,7 @@ def mean_interval(values: ArrayLike, rng: np.random.Generator | None = None, lev
     return _bootstrap(values, np.mean, rng, level)
 
 
+@checked
 def student_interval(values: ArrayLike, level: float = 0.95) -> dict:
     """Mean over independent replications with Student's interval.
 
@@ -145,6 +149,7 @@ def student_interval(values: ArrayLike, level: float = 0.95) -> dict:
     return {"estimate": float(x.mean()), "low": float(x.mean() - half), "high": float(x.mean() + half), "n": len(x)}
 
 
+@checked
 def share_interval(count: int, n: int, level: float = 0.95, *, method: str = "exact") -> dict:
     """A share with the exact interval of Clopper and Pearson, or the shorter one of Wilson.
 
@@ -189,6 +194,7 @@ def share_interval(count: int, n: int, level: float = 0.95, *, method: str = "ex
     return {"estimate": count / n, "low": float(interval.low), "high": float(interval.high), "n": n}
 
 
+@checked
 def lowest(intervals: Iterable[Mapping]) -> Mapping:
     """The interval whose lower end is lowest; one of a single value, which has no ends, counts with its estimate.
 
@@ -210,6 +216,7 @@ def lowest(intervals: Iterable[Mapping]) -> Mapping:
     return min(intervals, key=lambda part: part["estimate"] if part["low"] is None else part["low"])
 
 
+@checked
 def highest(intervals: Iterable[Mapping]) -> Mapping:
     """The interval whose upper end is highest; one of a single value, which has no ends, counts with its estimate.
 
@@ -231,6 +238,7 @@ def highest(intervals: Iterable[Mapping]) -> Mapping:
     return max(intervals, key=lambda part: part["estimate"] if part["high"] is None else part["high"])
 
 
+@checked
 def slope_interval(y: ArrayLike, x: ArrayLike, *others: ArrayLike, level: float = 0.95) -> dict:
     """Slope of ``y`` over ``x`` by least squares, with a constant and other regressors, and Student's interval.
 
@@ -264,6 +272,7 @@ def slope_interval(y: ArrayLike, x: ArrayLike, *others: ArrayLike, level: float 
     return {"estimate": slope, "low": float(slope - half), "high": float(slope + half)}
 
 
+@checked
 def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
     r"""Estimate of :math:`2 E|X - Y| - E|X - X'| - E|Y - Y'|`, unbiased: zero on average if X ~ Y.
 

@@ -18,12 +18,13 @@ import gymnasium
 import numpy as np
 import torch
 
-from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.checks import checked, positive_integer, real_number
 from semcom_utils.control.replay import Replay
 
 __all__ = ["D3qnSettings", "DuelingNetwork", "double_target", "greedy", "train_d3qn"]
 
 
+@checked
 @dataclass(frozen=True)
 class D3qnSettings:
     """Settings; ``paper`` in the comment marks what section V-A gives, the rest is ours.
@@ -95,11 +96,17 @@ class DuelingNetwork(torch.nn.Module):
     hidden : int
         Units of each of the two hidden layers.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     References
     ----------
     Z. Wang et al., "Dueling network architectures for deep reinforcement learning", 2016, equation (9).
     """
 
+    @checked
     def __init__(self, inputs: int, actions: int, hidden: int = 256) -> None:
         super().__init__()
         self.body = torch.nn.Sequential(
@@ -107,6 +114,7 @@ class DuelingNetwork(torch.nn.Module):
         )
         self.value, self.advantage = torch.nn.Linear(hidden, 1), torch.nn.Linear(hidden, actions)
 
+    @checked
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Q-values of observations.
 
@@ -119,6 +127,11 @@ class DuelingNetwork(torch.nn.Module):
         -------
         torch.Tensor, ``[batch, actions]``
             Discounted sums of rewards.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         features = self.body(x)
         advantage = self.advantage(features)
@@ -126,6 +139,7 @@ class DuelingNetwork(torch.nn.Module):
 
 
 @torch.no_grad()
+@checked
 def double_target(
     network: torch.nn.Module,
     target: torch.nn.Module,
@@ -154,6 +168,11 @@ def double_target(
     torch.Tensor, ``[batch]``
         Without a gradient.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     References
     ----------
     H. van Hasselt, A. Guez, D. Silver, "Deep reinforcement learning with double Q-learning", 2016, equation (4).
@@ -162,6 +181,7 @@ def double_target(
     return r + discount * (1 - ended) * target(x_next).gather(-1, best).squeeze(-1)
 
 
+@checked
 def train_d3qn(
     env: gymnasium.Env,
     episodes: int,
@@ -244,6 +264,7 @@ def train_d3qn(
 
 
 @torch.no_grad()
+@checked
 def greedy(network: torch.nn.Module, observations: np.ndarray) -> np.ndarray:
     """Action of the largest Q for each observation.
 
@@ -258,5 +279,10 @@ def greedy(network: torch.nn.Module, observations: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray of int, ``[batch]``
         Indices of actions.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     return network(torch.as_tensor(np.asarray(observations, dtype=np.float32))).argmax(-1).numpy()

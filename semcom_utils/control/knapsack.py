@@ -12,7 +12,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, one_of, positive_integer
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer
 
 __all__ = ["ENUMERABLE", "greedy_choice", "knapsack_optimum"]
 
@@ -20,6 +20,7 @@ __all__ = ["ENUMERABLE", "greedy_choice", "knapsack_optimum"]
 ENUMERABLE = 20_000
 
 
+@checked
 def knapsack_optimum(
     quality: ArrayLike, bits: ArrayLike, budget: int, *, method: str = "auto"
 ) -> tuple[np.ndarray, float]:
@@ -72,6 +73,7 @@ def knapsack_optimum(
     return choice, float(q[np.arange(len(q)), choice].sum())
 
 
+@checked
 def greedy_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarray:
     """The choice of a rule that needs no search: begin with the cheapest options, buy where a bit brings the most.
 

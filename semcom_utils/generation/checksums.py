@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from semcom_utils.checks import checked
+
 __all__ = ["NAME", "seal", "verify"]
 
 #: File that lists the sums, in the format of ``sha256sum``.
@@ -13,6 +15,7 @@ NAME = "SHA256SUMS"
 _STRAY = ("Thumbs.db", "desktop.ini", "Icon\r", "__pycache__", "__MACOSX")
 
 
+@checked
 def seal(folder: Path) -> None:
     """Write the sums of every file in a folder.
 
@@ -31,6 +34,7 @@ def seal(folder: Path) -> None:
     (Path(folder) / NAME).write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()), "utf-8")
 
 
+@checked
 def verify(folder: Path) -> None:
     """Check every file of a folder against its sums; no weights are read for anything else before that.
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
-from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, one_of, positive_integer, real_number, torch_generator
 
 from .samplers import sample as run_sampler
 from .samplers import timesteps
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 
+@checked
 def width(inputs: int, outputs: int, parameters: int) -> int:
     """Hidden width of a network with two hidden layers and about so many parameters.
 
@@ -68,6 +69,7 @@ def width(inputs: int, outputs: int, parameters: int) -> int:
     return max(round(h), 1)
 
 
+@checked
 def mlp(inputs: int, outputs: int, hidden: int, generator: torch.Generator, last: float = 1.0) -> nn.Sequential:
     """Two hidden layers with SiLU between them.
 
@@ -133,11 +135,13 @@ class Family(nn.Module):
 
     painter: nn.Module
 
+    @checked
     def __init__(self, dimension: int, generator: torch.Generator, parameters: int = 20_000) -> None:
         super().__init__()
         self.dimension = positive_integer("dimension", dimension)
         self.build(torch_generator("generator", generator), positive_integer("parameters", parameters, low=100))
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         """Make the networks.
 
@@ -150,11 +154,14 @@ class Family(nn.Module):
 
         Raises
         ------
+        ValueError
+            If an argument is not of its kind.
         NotImplementedError
             In this class.
         """
         raise NotImplementedError
 
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """What training lowers.
 
@@ -172,11 +179,14 @@ class Family(nn.Module):
 
         Raises
         ------
+        ValueError
+            If an argument is not of its kind.
         NotImplementedError
             In this class.
         """
         raise NotImplementedError
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Draw from the model.
 
@@ -194,6 +204,8 @@ class Family(nn.Module):
 
         Raises
         ------
+        ValueError
+            If an argument is not of its kind.
         NotImplementedError
             In this class.
         """
@@ -213,6 +225,7 @@ class Autoregressive(Family):
 
     edge, bins = 3.5, 70
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         inputs = self.bins + self.dimension
         self.painter = mlp(inputs, self.bins, width(inputs, self.bins, parameters), generator)
@@ -222,6 +235,7 @@ class Autoregressive(Family):
         """Width of a bin, in units of the data."""
         return 2 * self.edge / self.bins
 
+    @checked
     def index(self, x: torch.Tensor) -> torch.Tensor:
         """Bin of each coordinate; what lies outside counts to the outermost.
 
@@ -234,9 +248,15 @@ class Autoregressive(Family):
         -------
         torch.Tensor
             Int64 ``[n, d]``, 0 to ``bins`` - 1.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         return ((x + self.edge) / self.bin_width).long().clamp(0, self.bins - 1)
 
+    @checked
     def logits(self, before: torch.Tensor | None, i: int, n: int) -> torch.Tensor:
         """Logits of the bins of coordinate i, from the bins of the one before.
 
@@ -253,11 +273,17 @@ class Autoregressive(Family):
         -------
         torch.Tensor
             ``[n, bins]``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         seen = torch.zeros(n, self.bins) if before is None else one_hot(before, self.bins).float()
         place = one_hot(torch.tensor(i), self.dimension).float().expand(n, -1)
         return self.painter(torch.cat([seen, place], 1))
 
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         k = self.index(x)
         parts = [
@@ -265,6 +291,7 @@ class Autoregressive(Family):
         ]
         return sum(parts, torch.zeros(())) + self.dimension * math.log(self.bin_width)
 
+    @checked
     def log_density(self, x: torch.Tensor) -> torch.Tensor:
         """Exact log density.
 
@@ -277,6 +304,11 @@ class Autoregressive(Family):
         -------
         torch.Tensor
             In nats, ``[n]``; minus infinity outside the bins.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         k = self.index(x)
         logs = sum(
@@ -286,6 +318,7 @@ class Autoregressive(Family):
         outside = (x.abs() > self.edge).any(1)
         return torch.where(outside, -torch.inf, logs - self.dimension * math.log(self.bin_width))
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         before, columns = None, []
         for i in range(self.dimension):
@@ -301,12 +334,14 @@ class VariationalAutoencoder(Family):
     The loss is the negative evidence lower bound (Kingma and Welling, 2014), in nats.
     """
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         d = self.dimension
         self.painter = mlp(d, d, width(d, d, parameters), generator)
         self.encoder = mlp(d, 2 * d, width(d, d, parameters), generator)
         self.log_s = nn.Parameter(torch.zeros(()))
 
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         mean, log_var = self.encoder(x).chunk(2, 1)
         z = mean + (log_var / 2).exp() * self._noise(len(x), generator)
@@ -315,6 +350,7 @@ class VariationalAutoencoder(Family):
         kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
         return (misfit + kl).mean()
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         z, noise = self._noise(n, generator), self._noise(n, generator)
         return self.painter(z) + self.log_s.exp() * noise
@@ -323,15 +359,18 @@ class VariationalAutoencoder(Family):
 class Adversarial(Family):
     """A generator against a discriminator (Goodfellow et al., 2014); the generator minimises -log D(G(z))."""
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         d = self.dimension
         self.painter = mlp(d, d, width(d, d, parameters), generator)
         self.critic = mlp(d, 1, width(d, 1, parameters), generator)  # its output is the logit of D
 
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         # the generator's; `critic_loss` is the other player's
         return softplus(-self.critic(self.sample(len(x), generator))).mean()
 
+    @checked
     def critic_loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """The discriminator's loss, -E log D(x) - E log(1 - D(G(z))) (Goodfellow et al., 2014, eq. 1).
 
@@ -346,10 +385,16 @@ class Adversarial(Family):
         -------
         torch.Tensor
             A number, with its graph.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         made = self.sample(len(x), generator).detach()
         return softplus(-self.critic(x)).mean() + softplus(self.critic(made)).mean()
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         return self.painter(self._noise(n, generator))
 
@@ -364,12 +409,14 @@ class CouplingFlow(Family):
 
     painter: nn.ModuleList
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         d, first = self.dimension, max(self.dimension // 2, 1)
         hidden = width(first, 2 * d, parameters // self.couplings)
         # each network sees one half (a constant, if there is but one coordinate), and answers for all coordinates
         self.painter = nn.ModuleList(mlp(d, 2 * d, hidden, generator, last=0.1) for _ in range(self.couplings))
 
+    @checked
     def coefficients(self, k: int, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-scale and shift of a coupling, zero where it leaves a coordinate alone.
 
@@ -384,12 +431,18 @@ class CouplingFlow(Family):
         -------
         log_scale, shift : torch.Tensor
             ``[n, d]``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         moved = torch.zeros(self.dimension)
         moved[k % 2 :: 2] = 1.0
         log_scale, shift = self.painter[k](x * (1 - moved)).chunk(2, 1)
         return 2 * torch.tanh(log_scale) * moved, shift * moved
 
+    @checked
     def log_density(self, x: torch.Tensor) -> torch.Tensor:
         """Exact log density, by change of variables.
 
@@ -402,6 +455,11 @@ class CouplingFlow(Family):
         -------
         torch.Tensor
             In nats, ``[n]``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         log_det: float | torch.Tensor = 0.0
         for k in range(self.couplings):
@@ -409,9 +467,11 @@ class CouplingFlow(Family):
             x, log_det = x * log_scale.exp() + shift, log_det + log_scale.sum(1)
         return log_det - 0.5 * x.square().sum(1) - 0.5 * self.dimension * math.log(2 * math.pi)
 
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         return -self.log_density(x).mean()
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         x = self._noise(n, generator)
         for k in reversed(range(self.couplings)):
@@ -427,11 +487,13 @@ class Diffusion(Family):
     #: Denoising steps of ``sample``, and how much noise each adds back (0: DDIM, 1: DDPM).
     steps, eta = 100, 0.0
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         inputs = self.dimension + 2 * self.frequencies
         self.painter = mlp(inputs, self.dimension, width(inputs, self.dimension, parameters), generator)
         self.alpha_bar = alphas_cumprod("linear", self.training_steps)
 
+    @checked
     def epsilon(self, x_t: torch.Tensor, t: torch.Tensor | int) -> torch.Tensor:
         """Predicted noise.
 
@@ -446,6 +508,11 @@ class Diffusion(Family):
         -------
         torch.Tensor
             ``[n, d]``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         phase = (
             torch.as_tensor(t).reshape(-1, 1)
@@ -457,11 +524,13 @@ class Diffusion(Family):
         clock = torch.cat([phase.sin(), phase.cos()], 1).float().expand(len(x_t), -1)
         return self.painter(torch.cat([x_t, clock], 1))
 
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         t = torch.randint(self.training_steps, (len(x),), generator=generator)
         epsilon = self._noise(len(x), generator)
         return (self.epsilon(add_noise(x, epsilon, self.alpha_bar[t]), t) - epsilon).square().mean()
 
+    @checked
     def sample(self, n: int, generator: torch.Generator, steps: int | None = None) -> torch.Tensor:
         """Draw from the model.
 
@@ -499,6 +568,7 @@ FAMILIES = {
 }
 
 
+@checked
 def fit(
     model: Family,
     draw: Callable[[int, torch.Generator], torch.Tensor],
@@ -557,6 +627,7 @@ def fit(
     return history
 
 
+@checked
 def make(name: str, dimension: int, generator: torch.Generator, **options: Any) -> Family:
     """A family by its name.
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.checks import checked, positive_integer, real_number
 
 __all__ = ["SAME", "THRESHOLD", "Detection", "Judge", "box_overlap", "one_claim_each"]
 
@@ -41,6 +41,7 @@ class Detection(NamedTuple):
     box: tuple[float, float, float, float]
 
 
+@checked
 def box_overlap(one: Sequence[float], other: Sequence[float]) -> float:
     """Intersection over union of two boxes.
 
@@ -54,6 +55,11 @@ def box_overlap(one: Sequence[float], other: Sequence[float]) -> float:
     float
         In [0, 1].
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     Examples
     --------
     >>> box_overlap((0, 0, 2, 2), (1, 0, 3, 2))
@@ -64,6 +70,7 @@ def box_overlap(one: Sequence[float], other: Sequence[float]) -> float:
     return float(shared / ((right - left) * (bottom - top) + (r_2 - l_2) * (b_2 - t_2) - shared))
 
 
+@checked
 def one_claim_each(claims: Sequence[Detection], same: float = SAME) -> list[Detection]:
     """Drop claims on a thing that a surer one has.
 
@@ -115,6 +122,7 @@ class Judge:
     True
     """
 
+    @checked
     def __init__(self, detector: Callable[..., list[list[Detection]]] | None = None, batch: int = 128) -> None:
         if detector is None:
             from .loading import load
@@ -122,6 +130,7 @@ class Judge:
             detector = load("detector")
         self.detector, self.batch = detector, positive_integer("batch", batch)
 
+    @checked
     def __call__(self, images: Any, threshold: float = THRESHOLD) -> list[list[Detection]]:
         """What is on each picture, one claim a thing, the surest first; images as the detector takes them."""
         images = images if hasattr(images, "__len__") else [images]
@@ -146,6 +155,7 @@ class Judge:
         """
         return [sorted(thing.label for thing in found) for found in self(images)]
 
+    @checked
     def right(self, images: Any, asked: Sequence[Sequence[str]]) -> np.ndarray:
         """Whether each picture shows just the things that were asked for.
 

@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number, torch_device
+from semcom_utils.checks import checked, one_of, positive_integer, real_number, torch_device
 from semcom_utils.paths import MODELS
 from semcom_utils.pictures import pictures_bytes
 
@@ -66,6 +66,7 @@ SLICE_BELOW = 8e9
 OFFLOAD_BELOW = 4e9
 
 
+@checked
 def load(
     role: str,
     tier: str = "mini",
@@ -195,6 +196,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@checked
 def memory_plan(free_bytes: int | None) -> tuple[str, ...]:
     """Which savings a full-tier pipeline needs, by the memory that is free on the GPU.
 
@@ -399,6 +401,7 @@ class Clip(_Vision):
         return _unit(self.model.get_image_features(pixel_values=self._pixels(images))).to(_home(images))
 
     @torch.no_grad()
+    @checked
     def texts(self, texts: str | Sequence[str]) -> torch.Tensor:
         """Unit vectors of texts; what exceeds the model's length is cut off.
 
@@ -422,6 +425,7 @@ class Clip(_Vision):
             self.model.get_text_features(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
         ).cpu()
 
+    @checked
     def similarity(self, images: Any, texts: str | Sequence[str]) -> torch.Tensor:
         """Cosines of the angles between pictures and texts.
 
@@ -464,6 +468,7 @@ class Detector(_Vision):
     """
 
     @torch.no_grad()
+    @checked
     def __call__(self, images: Any, threshold: float = THRESHOLD) -> list[list[Detection]]:
         """Find things whose score exceeds ``threshold``, for each picture, best first; boxes in its pixels.
 
@@ -504,6 +509,7 @@ class Captioner(_Vision):
     tokenizer: Any
 
     @torch.no_grad()
+    @checked
     def __call__(self, images: Any, max_new_tokens: int = 30) -> list[str]:
         """One caption for each picture, the likeliest word by word, of at most so many tokens.
 

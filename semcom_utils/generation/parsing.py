@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from semcom_utils.checks import checked
 from semcom_utils.toyworld import CLASSES, JOINTS
 
 __all__ = ["BLOCK", "PARSER", "figures", "parse"]
@@ -22,6 +23,7 @@ PARSER = 3 * BLOCK**2, (len(CLASSES) + len(JOINTS)) * BLOCK**2
 NECK, VISIBLE = 0.3, 0.25
 
 
+@checked
 def parse(model: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Run the network.
 
@@ -35,12 +37,18 @@ def parse(model: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.
     -------
     classes, joints : torch.Tensor
         Logits [batch, 8, rows, columns] of the classes and [batch, 14, rows, columns] of the joints.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     stacked = torch.nn.functional.pixel_unshuffle(x, BLOCK)
     output = torch.nn.functional.pixel_shuffle(model(stacked, 0).sample, BLOCK)
     return output.split([len(CLASSES), len(JOINTS)], dim=1)
 
 
+@checked
 def figures(probability: np.ndarray) -> np.ndarray:
     """Joints of every robot in a picture.
 
@@ -57,6 +65,11 @@ def figures(probability: np.ndarray) -> np.ndarray:
     numpy.ndarray
         Float [robots, 14, 3]: column and row in pixels (0 is the upper left corner of the picture, a pixel's centre is
         at a half), and 1 where the joint is visible.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     neck = np.asarray(probability[JOINTS.index("neck")], dtype=float).copy()
     rows, columns = np.mgrid[0 : neck.shape[0], 0 : neck.shape[1]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from semcom_utils.checks import positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, positive_integer, real_number, torch_generator
 
 from .samplers import guide
 from .schedules import convert
@@ -49,6 +49,7 @@ class PromptedDenoiser:
         If ``prompts`` is no sequence of strings, or ``guidance`` no finite number.
     """
 
+    @checked
     def __init__(self, pipeline: Any, prompts: Sequence[str], guidance: float = 3.0, unet: Any | None = None) -> None:
         if isinstance(prompts, str) or not prompts or not all(isinstance(prompt, str) for prompt in prompts):
             raise ValueError(f"prompts must be a sequence of strings, got {prompts!r}"[:300])
@@ -70,6 +71,7 @@ class PromptedDenoiser:
         return encoder(tokens.to(encoder.device)).last_hidden_state.to(self.unet.device)
 
     @torch.no_grad()
+    @checked
     def predict(self, z: torch.Tensor, t: float) -> torch.Tensor:
         """What the network says of latents, in its own terms (noise, clean latent or velocity), with guidance.
 
@@ -101,11 +103,13 @@ class PromptedDenoiser:
         untold, told = both.to(z.device, z.dtype).chunk(2)
         return guide(untold, told, self.guidance)
 
+    @checked
     def __call__(self, z: torch.Tensor, t: float) -> torch.Tensor:
         """Noise predicted in states ``[k · prompts, ...]`` of timestep t, fractional if need be; as :meth:`predict`."""
         level = level_at(self.alpha_bar, t)
         return convert(self.predict(z, t), z, level, have=self.prediction, want="epsilon")
 
+    @checked
     def noise(self, generator: torch.Generator, rounds: int = 1) -> torch.Tensor:
         """Latents to start from, standard normal.
 
@@ -131,6 +135,7 @@ class PromptedDenoiser:
         return torch.randn(shape, generator=generator, device=device)
 
     @torch.no_grad()
+    @checked
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Pictures of clean latents; values beyond [0, 1] are cut, as in any file.
 
@@ -143,6 +148,11 @@ class PromptedDenoiser:
         -------
         torch.Tensor
             ``[batch, 3, rows, columns]`` in [0, 1], float32, on the device of ``z``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         vae = self.pipeline.vae
         x = vae.decode((z / vae.config.scaling_factor).to(vae.device, vae.dtype)).sample

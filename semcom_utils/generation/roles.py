@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from semcom_utils.checks import one_of
+from semcom_utils.checks import checked, one_of
 
 if TYPE_CHECKING:
     from .training.loop import Recipe
@@ -200,6 +200,7 @@ def trainable() -> dict[str, Role]:
     return {entry.mini or role: entry for role, entry in ROLES.items() if entry.recipe}
 
 
+@checked
 def recipe_class(checkpoint: str) -> type[Recipe]:
     """The recipe of a mini checkpoint, a subclass of :class:`.training.loop.Recipe`.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, one_of, positive_integer, real_number, torch_generator
 
 from .schedules import convert
 
@@ -23,6 +23,7 @@ SPACINGS = ("leading", "trailing")
 VARIANCES = ("posterior", "beta")
 
 
+@checked
 def timesteps(training: int, steps: int, spacing: str = "trailing") -> list[int]:
     """Timesteps that a sampler visits, noisiest first.
 
@@ -61,6 +62,7 @@ def timesteps(training: int, steps: int, spacing: str = "trailing") -> list[int]
     return [i * (training // steps) for i in reversed(range(steps))]
 
 
+@checked
 def step_coefficients(
     alpha_bar_t: float,
     alpha_bar_s: float,
@@ -110,6 +112,7 @@ def step_coefficients(
     return math.sqrt(then) - on_x * math.sqrt(now), on_x, math.sqrt(sigma2)
 
 
+@checked
 def ddim_step(
     x_t: torch.Tensor,
     epsilon: torch.Tensor,
@@ -155,6 +158,7 @@ def ddim_step(
     return x_s + sigma * z.to(x_t.device)
 
 
+@checked
 def ddpm_step(
     x_t: torch.Tensor,
     epsilon: torch.Tensor,
@@ -190,6 +194,7 @@ def ddpm_step(
     return ddim_step(x_t, epsilon, alpha_bar_t, alpha_bar_s, eta=1.0, generator=generator, variance=variance)
 
 
+@checked
 def sample(
     epsilon: Callable[[torch.Tensor, int], torch.Tensor],
     x_T: torch.Tensor,
@@ -245,6 +250,7 @@ def sample(
     return x
 
 
+@checked
 def guide(unconditional: torch.Tensor, conditional: torch.Tensor, scale: float) -> torch.Tensor:
     """Classifier-free guidance, ε̃ = ε_∅ + w (ε_c − ε_∅) (Ho and Salimans, 2022, in the form that diffusers uses).
 

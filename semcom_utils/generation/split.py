@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, one_of, real_number, torch_generator
+from semcom_utils.checks import checked, finite_array, one_of, real_number, torch_generator
 
 from .samplers import ddim_step, sample
 
@@ -43,6 +43,7 @@ RECEIVERS = ("resume", "printed", "corrected", "matched")
 PREDICTORS = ("plain", "tuned", "network")
 
 
+@checked
 def level_at(alpha_bar: ArrayLike | torch.Tensor, timestep: float) -> float:
     """ᾱ at a fractional timestep, linear between the whole ones.
 
@@ -73,6 +74,7 @@ def level_at(alpha_bar: ArrayLike | torch.Tensor, timestep: float) -> float:
     return float(np.interp(t, np.arange(len(levels)), levels))
 
 
+@checked
 def matched_timestep(timestep: float, noise_variance: float, alpha_bar: ArrayLike | torch.Tensor) -> float:
     r"""Timestep whose state a noisy latent is, once it is rescaled.
 
@@ -112,6 +114,7 @@ def matched_timestep(timestep: float, noise_variance: float, alpha_bar: ArrayLik
     return float(np.interp(-target, -levels, np.arange(len(levels))))
 
 
+@checked
 def semantic_noise_coefficient(alpha_t: float, alpha_bar_t: float, sigma2_prev: float, sigma2_step: float) -> float:
     r"""Coefficient of the predicted noise in a reverse step under semantic noise.
 
@@ -141,6 +144,7 @@ def semantic_noise_coefficient(alpha_t: float, alpha_bar_t: float, sigma2_prev: 
     return step / math.sqrt(total)
 
 
+@checked
 def printed_noise_coefficient(alpha_t: float, alpha_bar_t: float, sigma2_prev: float, sigma2_step: float) -> float:
     """The coefficient of :func:`semantic_noise_coefficient` as eq. (8) of Cheng et al. (2023) prints it.
 
@@ -168,6 +172,7 @@ def printed_noise_coefficient(alpha_t: float, alpha_bar_t: float, sigma2_prev: f
     return step * (math.sqrt(1 - alpha_bar_t) - sigma2) / total
 
 
+@checked
 def reverse_step(alpha_t: float, alpha_bar_prev: float, sigma2_prev: float, sigma2_step: float) -> dict[str, float]:
     r"""What eq. (8) of Cheng et al. (2023) costs in one reverse step, against what their own eq. (14) gives.
 
@@ -208,6 +213,7 @@ def reverse_step(alpha_t: float, alpha_bar_prev: float, sigma2_prev: float, sigm
     }
 
 
+@checked
 def send(
     epsilon: Callable[[torch.Tensor, float], torch.Tensor],
     z_T: torch.Tensor,
@@ -249,6 +255,7 @@ def send(
     return sample(epsilon, z_T, alpha_bar, visited[:steps], final=final)
 
 
+@checked
 def receive(
     epsilon: Callable[..., torch.Tensor],
     received: torch.Tensor,

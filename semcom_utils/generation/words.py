@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from semcom_utils.checks import one_of
+from semcom_utils.checks import checked, one_of
 from semcom_utils.toyworld import VOCABULARY
 
 from .training.tokens import SPARE_WORD
@@ -41,6 +41,7 @@ def known_words(tokenizer: Any) -> frozenset[str] | None:
     return frozenset(whole & {*VOCABULARY, SPARE_WORD})
 
 
+@checked
 def unknown_words(texts: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
     """Words of texts that are not among the known ones, and the nearest known ones.
 
@@ -78,6 +79,7 @@ def unknown_words(texts: Iterable[str], known: Iterable[str]) -> dict[str, list[
     return {word: difflib.get_close_matches(word, words, 3) for word in said if word not in words}
 
 
+@checked
 def watched(tokenizer: Any, how: str = "warn") -> Any:
     """Have a tokenizer of a closed vocabulary name the words that it does not know.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, real_number, torch_generator
+from semcom_utils.checks import checked, one_of, real_number, torch_generator
 from semcom_utils.physical.channels import CHANNELS, complex_normal, fading
 
 __all__ = ["AnalogLink", "AnalogResult"]
@@ -72,6 +72,7 @@ class AnalogLink:
     2
     """
 
+    @checked
     def __init__(self, channel: str = "awgn", *, equaliser: str = "zf") -> None:
         self.channel = one_of("channel", channel, CHANNELS)
         self.equaliser = one_of("equaliser", equaliser, ("zf", "mmse"))
@@ -79,6 +80,7 @@ class AnalogLink:
     def __repr__(self) -> str:
         return f"AnalogLink(channel={self.channel!r}, equaliser={self.equaliser!r})"
 
+    @checked
     def send(self, latent: np.ndarray | torch.Tensor, snr_db: float, generator: torch.Generator) -> AnalogResult:
         r"""Send the numbers and return what the receiver makes of them.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semcom_utils.checks import one_of, positive_integer, torch_device, torch_generator
+from semcom_utils.checks import checked, one_of, positive_integer, torch_device, torch_generator
 
 if TYPE_CHECKING:  # the closed forms need the channels' names alone, and PyTorch takes seconds to import
     import torch
@@ -20,6 +20,7 @@ __all__ = ["CHANNELS", "complex_normal", "fading"]
 CHANNELS = ("awgn", "rayleigh-fast", "rayleigh-block")
 
 
+@checked
 def complex_normal(shape: tuple[int, ...], generator: torch.Generator, device: str = "cpu") -> torch.Tensor:
     """Circularly symmetric complex Gaussian numbers of variance 1 (1/2 per real dimension).
 
@@ -40,8 +41,8 @@ def complex_normal(shape: tuple[int, ...], generator: torch.Generator, device: s
     Raises
     ------
     ValueError
-        If ``shape`` holds something else than whole numbers, ``generator`` is no ``torch.Generator``, or ``device`` none
-        that this machine has.
+        If ``shape`` holds something else than whole numbers, ``generator`` is no ``torch.Generator``, or ``device``
+        none that this machine has.
     """
     import torch
 
@@ -54,6 +55,7 @@ def complex_normal(shape: tuple[int, ...], generator: torch.Generator, device: s
     return torch.randn(sizes, dtype=torch.complex64, generator=generator, device=generator.device).to(place)
 
 
+@checked
 def fading(
     channel: str, blocks: int, symbols: int, generator: torch.Generator, device: str = "cpu"
 ) -> torch.Tensor | None:

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, plain_array, positive_integer, real_number, torch_device, torch_generator
+from semcom_utils.checks import (
+    checked,
+    one_of,
+    plain_array,
+    positive_integer,
+    real_number,
+    torch_device,
+    torch_generator,
+)
 from semcom_utils.physical.channels import CHANNELS, complex_normal, fading
 
 __all__ = ["DigitalLink", "Layout", "LinkResult"]
@@ -166,6 +174,7 @@ class DigitalLink:
     9
     """
 
+    @checked
     def __init__(
         self,
         code_rate: float | None = 0.5,
@@ -196,6 +205,7 @@ class DigitalLink:
         settings = f"code_rate={self.code_rate}, bits_per_symbol={self.bits_per_symbol}, channel={self.channel!r}"
         return f"DigitalLink({settings})"
 
+    @checked
     def layout(self, payload_bits: int) -> Layout:
         """How a payload of that many bits would be cut, and what it would cost, without sending it.
 
@@ -240,6 +250,7 @@ class DigitalLink:
             channel_uses=blocks * symbols,
         )
 
+    @checked
     def send(
         self,
         bits: np.ndarray | torch.Tensor,
@@ -297,6 +308,7 @@ class DigitalLink:
             block_right=right.reshape(*lead, -1).cpu().numpy(),
         )
 
+    @checked
     def send_file(
         self, file: bytes, snr_db: float, generator: torch.Generator, *, assumed_snr_db: float | None = None
     ) -> tuple[bytes, LinkResult]:

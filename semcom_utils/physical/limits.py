@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import erfc, hyperu, ndtr, ndtri
 
-from semcom_utils.checks import finite_array, one_of, positive_integer
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer
 from semcom_utils.physical.channels import CHANNELS
 
 __all__ = [
@@ -57,6 +57,7 @@ def _block_length(value: object) -> np.ndarray:
     return n
 
 
+@checked
 def capacity_awgn(snr_db: ArrayLike) -> np.ndarray:
     r"""Capacity of the complex AWGN channel, :math:`C = \log_2(1 + \mathrm{snr})`.
 
@@ -87,6 +88,7 @@ def capacity_awgn(snr_db: ArrayLike) -> np.ndarray:
     return np.log1p(_snr(snr_db)) * _LOG2E
 
 
+@checked
 def ergodic_capacity_rayleigh(snr_db: ArrayLike) -> np.ndarray:
     r"""Ergodic capacity of flat Rayleigh fading known to the receiver only.
 
@@ -118,6 +120,7 @@ def ergodic_capacity_rayleigh(snr_db: ArrayLike) -> np.ndarray:
     return np.where(weak, snr, hyperu(1.0, 1.0, 1.0 / np.where(weak, 1.0, snr)))[()] * _LOG2E
 
 
+@checked
 def finite_blocklength_rate(snr_db: ArrayLike, block_length: ArrayLike, error_probability: ArrayLike) -> np.ndarray:
     r"""Largest rate of a code of ``block_length`` uses on complex AWGN, by the normal approximation.
 
@@ -161,6 +164,7 @@ def finite_blocklength_rate(snr_db: ArrayLike, block_length: ArrayLike, error_pr
     return np.log1p(snr) * _LOG2E - np.sqrt(dispersion / n) * q_inverse + np.log2(n) / (2.0 * n)
 
 
+@checked
 def finite_blocklength_error(snr_db: ArrayLike, block_length: ArrayLike, rate: ArrayLike) -> np.ndarray:
     """Smallest block error probability at a rate: :func:`finite_blocklength_rate` solved for its last argument.
 
@@ -192,6 +196,7 @@ def finite_blocklength_error(snr_db: ArrayLike, block_length: ArrayLike, rate: A
         return ndtr(-margin * np.sqrt(n / dispersion))
 
 
+@checked
 def outage_probability_rayleigh(snr_db: ArrayLike, rate: ArrayLike) -> np.ndarray:
     r"""Probability that one Rayleigh coefficient, held for a whole block, cannot carry ``rate``.
 
@@ -242,6 +247,7 @@ def _shannon_snr(rate: np.ndarray) -> np.ndarray:
     return np.expm1(rate / _LOG2E)
 
 
+@checked
 def min_snr_db(
     rate: ArrayLike,
     *,
@@ -316,6 +322,7 @@ def min_snr_db(
     return np.vectorize(solve_one, otypes=[float])(rate, n, epsilon)[()]
 
 
+@checked
 def uncoded_bit_error_rate(bits_per_symbol: int, snr_db: ArrayLike, *, channel: str = "awgn") -> np.ndarray:
     r"""Exact bit error rate of uncoded BPSK and Gray-labelled square QAM with hard decisions.
 

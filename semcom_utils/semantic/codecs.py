@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from semcom_utils.checks import positive_integer
+from semcom_utils.checks import checked, positive_integer
 from semcom_utils.pictures import picture_bytes, picture_numbers
 
 __all__ = ["best_jpeg", "decoded", "jpeg", "picture_from", "png"]
@@ -32,6 +32,7 @@ def _image(picture: object) -> Image.Image:
     return Image.fromarray(np.round(array * 255).astype(np.uint8))
 
 
+@checked
 def jpeg(picture: np.ndarray, quality: int, optimise: bool = True) -> bytes:
     """A picture as a baseline JPEG file.
 
@@ -71,6 +72,7 @@ def jpeg(picture: np.ndarray, quality: int, optimise: bool = True) -> bytes:
     return file.getvalue()
 
 
+@checked
 def png(picture: np.ndarray) -> bytes:
     """A picture as a PNG file, without loss but for the rounding to 8 bits.
 
@@ -94,6 +96,7 @@ def png(picture: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+@checked
 def best_jpeg(picture: np.ndarray, fits: Callable[[bytes], bool]) -> tuple[bytes, int]:
     """The JPEG file of highest quality that is small enough.
 
@@ -121,6 +124,7 @@ def best_jpeg(picture: np.ndarray, fits: Callable[[bytes], bool]) -> tuple[bytes
     raise ValueError(f"fits must let a JPEG file of quality 1 pass, got none at {len(file)} bytes")
 
 
+@checked
 def decoded(file: bytes) -> np.ndarray:
     """The picture in a whole file.
 
@@ -146,6 +150,7 @@ def decoded(file: bytes) -> np.ndarray:
         raise ValueError(f"file must hold a whole picture, got {len(file)} bytes: {error}") from None
 
 
+@checked
 def picture_from(file: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     """What a receiver shows of the beginning of a JPEG file: what is missing stays mid-grey.
 
@@ -163,6 +168,11 @@ def picture_from(file: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     -------
     numpy.ndarray of float64, ``[height, width, 3]``
         In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     try:
         return decoded(file + b"\xff\xd9").reshape(shape)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, positive_integer, real_number, torch_generator
 
 __all__ = ["Embedding", "average", "expected_random_mrr", "initial", "ranks", "train"]
 
@@ -32,6 +32,7 @@ class Embedding(NamedTuple):
     entities: torch.Tensor
     relations: torch.Tensor
 
+    @checked
     def distance(self, triples: torch.Tensor) -> torch.Tensor:
         r"""How far facts are from holding: :math:`\lVert \mathbf{h} + \mathbf{r} - \mathbf{t} \rVert`.
 
@@ -44,6 +45,11 @@ class Embedding(NamedTuple):
         -------
         torch.Tensor, ``[...]``
             Euclidean distances.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
 
         References
         ----------
@@ -63,6 +69,7 @@ def _indices(triples: ArrayLike, n_entities: int, n_relations: int) -> torch.Ten
     return array.long()
 
 
+@checked
 def initial(n_entities: int, n_relations: int, dimension: int, generator: torch.Generator) -> Embedding:
     """Uniform random vectors within ``0.6 / sqrt(dimension)`` of zero.
 
@@ -93,6 +100,7 @@ def initial(n_entities: int, n_relations: int, dimension: int, generator: torch.
     return Embedding(*(bound * (2 * torch.rand(size, dimension, generator=generator) - 1) for size in sizes))
 
 
+@checked
 def train(
     start: Embedding,
     triples: ArrayLike,
@@ -170,6 +178,7 @@ def _candidates(triples: torch.Tensor, known: torch.Tensor, n: int) -> tuple[tor
     return torch.cat(questions), torch.cat(competes)
 
 
+@checked
 def ranks(model: Embedding, triples: ArrayLike, known: ArrayLike) -> np.ndarray:
     """Filtered ranks of the right answers to (h, r, ?) and (?, r, t); ties count half.
 
@@ -204,6 +213,7 @@ def ranks(model: Embedding, triples: ArrayLike, known: ArrayLike) -> np.ndarray:
     return (0.5 + (score < truth).sum(1) + 0.5 * (score == truth).sum(1)).numpy()
 
 
+@checked
 def expected_random_mrr(triples: ArrayLike, known: ArrayLike, n_entities: int, n_relations: int) -> float:
     r"""MRR of a random order, exactly: the mean of :math:`H_c / c` over questions with c competing answers.
 
@@ -229,6 +239,7 @@ def expected_random_mrr(triples: ArrayLike, known: ArrayLike, n_entities: int, n
     return float(np.mean([(1 / np.arange(1, c + 1)).mean() for c in competes.sum(1).tolist()]))
 
 
+@checked
 def average(start: Embedding, models: list[Embedding], shards: list) -> Embedding:
     """One round of federated averaging: each vector is averaged over the nodes, weighted by how often they use it.
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from semcom_utils.checks import finite_array, one_of, positive_integer
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer
 from semcom_utils.pictures import is_pil, picture_bytes, picture_numbers
 from semcom_utils.toyworld import CLASSES, JOINTS, SIZE, Scene
 from semcom_utils.toyworld.maps import MAPS, canny, control_array, control_picture
@@ -36,6 +36,7 @@ def _side(factor: int) -> int:
     return -(-SIZE // factor)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class SemanticMap:
     """What a control map says, at one of 16 sizes.
@@ -74,7 +75,7 @@ class SemanticMap:
                 raise ValueError(
                     f"array must be [{side}, {side}] for {SIZE}x{SIZE} at factor {factor}, got {array.shape}"
                 )
-            values = finite_array("array", array, low=0.0)
+            values = finite_array("array", array, low=0.0, booleans=True)
             highest = len(CLASSES) - 1 if self.kind == "segmentation" else 1
             if values.max() > highest or self.kind in ("segmentation", "canny") and (values % 1).any():
                 what = "whole numbers" if self.kind in ("segmentation", "canny") else "numbers"
@@ -98,6 +99,7 @@ class SemanticMap:
 
         return Image.fromarray(control_picture(self.array, self.kind))
 
+    @checked
     def downscaled(self, factor: int) -> SemanticMap:
         """Make the map smaller.
 
@@ -187,6 +189,7 @@ class SemanticMap:
         return np.round(self.array * _STEPS.get(self.kind, 1)).astype(np.int64)
 
 
+@checked
 def extract(kind: str, source: Any, network: Callable | None = None) -> SemanticMap:
     """Find a map of a kind in a scene, exactly, or in a picture, by a network.
 
@@ -223,6 +226,7 @@ def extract(kind: str, source: Any, network: Callable | None = None) -> Semantic
     return SemanticMap(kind, np.clip(found, 0, 1) if kind in _STEPS else found)
 
 
+@checked
 def decode(data: bytes, kind: str, factor: int = 1) -> SemanticMap:
     """Read the map back from its bytes.
 
