@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
@@ -77,11 +78,27 @@ def error_bars(intervals: Mapping | Sequence[Mapping]) -> np.ndarray:
 
 
 def use_house_style() -> None:
-    """Set matplotlib's defaults for the book: call once, in a chapter's first cell.
+    """Set matplotlib's defaults for the book, whatever a settings file says: call once, in a chapter's first cell.
+
+    In a notebook whose surroundings chose a backend without a window (``MPLBACKEND=Agg``), figures go into the notebook
+    all the same.
 
     Figures are 6.4 by 4 inches at 120 dpi on an opaque white ground (dark mode shows the page dark, the figure
     white), with text of at least 10 points so that a legend stays readable at a phone's width.
     """
+    mpl.rcdefaults()  # TeX or a font that is not here, set in somebody's matplotlibrc, would fail or look otherwise
+    ask = sys.modules.get("IPython")
+    shell = ask.get_ipython() if ask is not None else None
+    if hasattr(shell, "kernel") and mpl.get_backend().lower() in (
+        "agg",
+        "cairo",
+        "pdf",
+        "pgf",
+        "ps",
+        "svg",
+        "template",
+    ):
+        shell.run_line_magic("matplotlib", "inline")
     mpl.rcParams.update(
         {
             "figure.figsize": (6.4, 4.0),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Mapping
 
 from semcom_utils.checks import checked
 
-__all__ = ["glue", "with_interval"]
+__all__ = ["glue", "speak_utf8", "with_interval"]
 
 
 @checked
@@ -72,3 +74,13 @@ def glue(name: str, value: object) -> None:
         raw=True,
         metadata={"scrapbook": {"name": name, "mime_prefix": "application/papermill.record/"}},
     )
+
+
+def speak_utf8() -> None:
+    """Let what is printed from here on be UTF-8, as the book's files are, whatever the console was set to.
+
+    A console or a pipe in cp1252 or ASCII knows no Greek letter, and printing one would end in an error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -36,7 +36,7 @@ import numpy as np
 import torch
 
 from semcom_utils.checks import checked, one_of, positive_integer, real_number, torch_device
-from semcom_utils.paths import MODELS
+from semcom_utils.paths import CLAIMS, MODELS, ROOT
 from semcom_utils.pictures import pictures_bytes
 
 from .checksums import NAME, verify
@@ -149,6 +149,12 @@ def _find(role: str, tier: str, folder: str | Path | None, revision: str | None)
     elif tier == "mini":
         checkpoint = entry.mini or role
         path = MODELS / f"mini-{checkpoint}"
+        if not path.is_dir() and not CLAIMS.is_dir():
+            raise FileNotFoundError(
+                f"the checkpoint mini-{checkpoint} belongs to a checkout of the book, and there is none at {ROOT}: the "
+                "package is installed elsewhere; start Python in the checkout, install it with pip install --editable, "
+                "or pass the folder: load(role, folder=...)"
+            )
         if not path.is_dir():
             raise FileNotFoundError(
                 f"the checkpoint mini-{checkpoint} is not in {MODELS}; fetch it with the repository, or train it: "

@@ -560,11 +560,15 @@ def share_of_optimum(
     Raises
     ------
     ValueError
-        If ``states`` are not finite with a last axis of 10, ``allocation`` is not three bandwidths of at least 0, or
-        no state has a feasible allocation.
+        If ``states`` are not finite with a last axis of 10, ``allocation`` is not three bandwidths of at least 0 for
+        each of them, or more than the band, or no state has a feasible allocation.
     """
     k = constants or IsgcConstants()
     states, w = _states(states), finite_array("allocation", allocation, last=3, low=0)
+    if states.ndim != 2 or w.shape != (len(states), 3):
+        raise ValueError(f"allocation must be [n, 3] for states [n, {len(STATE)}], got {w.shape} for {states.shape}")
+    if (w.sum(-1) > k.bandwidth * (1 + RELATIVE_TOLERANCE)).any():
+        raise ValueError(f"allocation must share out at most {k.bandwidth:g} MHz, got {w.sum(-1).max():g} MHz")
     solvable, problem, best = _optimum(states.shape, states.tobytes(), k)
     time = transmission_time(problem["latency_loads"], w[solvable])
     feasible = time <= problem["latency_budget"] * (1 + RELATIVE_TOLERANCE)
