@@ -7,6 +7,7 @@ import functools
 import inspect
 import math
 import sys
+import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -185,6 +186,8 @@ def plain_array(name: str, value: object, *, booleans: bool = False) -> np.ndarr
     if torch is not None and isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()  # NumPy has no such kind
+    if hasattr(value, "getbands"):  # NumPy would take its bytes
+        raise ValueError(f"{name} must be an array of numbers, got a PIL image")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -368,8 +371,21 @@ def torch_generator(name: str, value: object) -> torch.Generator:
 @overload
 def checked(function: Door) -> Door: ...
 @overload
-def checked(*, booleans: Iterable[str] = (), complexes: Iterable[str] = ()) -> Callable[[Door], Door]: ...
-def checked(function: Any = None, *, booleans: Iterable[str] = (), complexes: Iterable[str] = ()) -> Any:
+def checked(
+    *,
+    booleans: Iterable[str] = (),
+    complexes: Iterable[str] = (),
+    shapes: Mapping[str, str] | None = None,
+    together: Iterable[str] = (),
+) -> Callable[[Door], Door]: ...
+def checked(
+    function: Any = None,
+    *,
+    booleans: Iterable[str] = (),
+    complexes: Iterable[str] = (),
+    shapes: Mapping[str, str] | None = None,
+    together: Iterable[str] = (),
+) -> Any:
     """Have a function, or a class's construction, hold its arguments against their annotations.
 
     What an annotation says is checked at every call, with errors of one form: a ``float`` is a real number that is not
@@ -386,6 +402,12 @@ def checked(function: Any = None, *, booleans: Iterable[str] = (), complexes: It
         Arguments, annotated ``ArrayLike``, that may hold truth values.
     complexes : iterable of str
         Arguments, annotated ``torch.Tensor`` or ``numpy.ndarray``, that may hold complex numbers.
+    shapes : mapping of str to str, optional
+        Argument -> its axes: numbers, and names that stand for one length wherever they occur, such as ``"n 3"``; a
+        leading ``...`` is any number of axes, a ``+`` behind a name says that there is at least one. ``|`` separates
+        alternatives. What is None is not looked at.
+    together : iterable of str
+        Arguments whose shapes NumPy's rules bring together.
 
     Returns
     -------
@@ -404,12 +426,14 @@ def checked(function: Any = None, *, booleans: Iterable[str] = (), complexes: It
         ...
     ValueError: x must be a real number, got '3'
     """
+    asked: Any = {"booleans": booleans, "complexes": complexes, "shapes": shapes, "together": together}
     if function is None:
-        return lambda later: checked(later, booleans=booleans, complexes=complexes)
+        return lambda later: checked(later, **asked)
     if isinstance(function, type):
-        function.__init__ = checked(function.__init__, booleans=booleans, complexes=complexes)  # type: ignore[misc]
+        function.__init__ = checked(function.__init__, **asked)  # type: ignore[misc]
         return function
     options = {"booleans": frozenset(booleans), "complexes": frozenset(complexes)}
+    names = tuple(inspect.signature(function).parameters) if shapes or together else ()
     doors: list[tuple[list[_Check | None], _Check | None, dict[str, _Check]]] = []
 
     @functools.wraps(function)
@@ -425,6 +449,8 @@ def checked(function: Any = None, *, booleans: Iterable[str] = (), complexes: It
         for name, value in named.items():
             if name in by_name:
                 named[name] = by_name[name](value)
+        if names:
+            _check_shapes(dict(zip(names, passed, strict=False)) | named, shapes or {}, tuple(together))
         return function(*passed, **named)
 
     return door
@@ -454,6 +480,52 @@ def _doors(
         elif parameter.kind != parameter.VAR_KEYWORD and check is not None:
             by_name[name] = check
     return placed, further, by_name
+
+
+def _check_shapes(call: Mapping[str, Any], shapes: Mapping[str, str], together: tuple[str, ...]) -> None:
+    """Refuse arguments whose axes are not those that were declared."""
+    lengths: dict[str, tuple[int, str]] = {}
+    for name, said in shapes.items():
+        if (value := call.get(name)) is None:
+            continue
+        shape = _shape(value)
+        if not any(_fits(shape, one.split(), lengths, name) for one in said.split("|")):
+            known = "".join(f", {axis} = {n} as in {other}" for axis, (n, other) in lengths.items() if axis in said)
+            form = " or ".join(f"[{', '.join(one.replace('+', '').split())}]" for one in said.split("|"))
+            raise ValueError(f"{name} must be of shape {form}{known}, got {list(shape)}")
+    if together:
+        found = {name: _shape(call[name]) for name in together if call.get(name) is not None}
+        try:
+            np.broadcast_shapes(*found.values())
+        except ValueError:
+            said = ", ".join(f"{name} of {list(shape)}" for name, shape in found.items())
+            raise ValueError(f"{' and '.join(found)} must be of shapes that go together, got {said}") from None
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
+
+
+def _fits(shape: tuple[int, ...], axes: list[str], lengths: dict[str, tuple[int, str]], name: str) -> bool:
+    if axes[:1] == ["..."]:
+        axes = axes[1:]
+        if len(shape) < len(axes):
+            return False
+        shape = shape[len(shape) - len(axes) :]
+    if len(shape) != len(axes):
+        return False
+    found = {}
+    for length, axis in zip(shape, axes, strict=True):
+        plain = axis.removesuffix("+")
+        if axis != plain and not length:
+            return False
+        wanted = int(plain) if plain.isdigit() else {**lengths, **found}.get(plain, (length, ""))[0]
+        if length != wanted:
+            return False
+        if not plain.isdigit():
+            found.setdefault(plain, lengths.get(plain, (length, name)))
+    lengths.update(found)
+    return True
 
 
 def _check(name: str, kinds: list[_Kind]) -> _Check:
@@ -490,6 +562,8 @@ def _kinds(tree: ast.expr, scope: Mapping[str, Any], booleans: bool, complexes: 
         return [_Kind(says, lambda value: _take_tensor(value, complexes))]
     if word in _CONTAINERS:
         return [_sized(word, None)]
+    if isinstance(alias := scope.get(word), types.GenericAlias):
+        return _kinds(ast.parse(repr(alias), mode="eval").body, scope, booleans, complexes)
     found = scope.get(word.partition(".")[0])
     for part in word.split(".")[1:]:
         found = getattr(found, part, None)
@@ -557,6 +631,8 @@ def _take_numbers(value: Any, booleans: bool) -> Any:
 
 
 def _take_array(value: Any, complexes: bool) -> Any:
+    if isinstance(value, bool | np.bool_):
+        return _REFUSED
     if complexes and np.iscomplexobj(value) and isinstance(value, np.ndarray):
         return value
     try:
@@ -582,7 +658,13 @@ def _take_float(value: Any) -> Any:
     scalar = value.ndim == 0 and value.dtype.kind in "iuf" if isinstance(value, np.ndarray) else isinstance(value, Real)
     if not scalar or isinstance(value, bool | np.bool_) or value != value:
         return _REFUSED
-    return value
+    if isinstance(value, Integral):
+        return value if -(2**63) <= value < 2**63 else _REFUSED
+    return float(value)  # an array without axes, a number of single precision
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
 
 
 def _take_generator(check: Callable[[str, object], Any]) -> Callable[[Any], Any]:
@@ -603,7 +685,7 @@ _SIMPLE = {
     "float": _Kind("a real number", _take_float),
     "int": _Kind(
         "a whole number",
-        lambda value: value if isinstance(value, Integral) and not isinstance(value, bool | np.bool_) else _REFUSED,
+        lambda value: value if _is_whole(value) and -(2**63) <= value < 2**63 else _REFUSED,
     ),
     "bool": _Kind("True or False", _take_if(bool, np.bool_)),
     "str": _Kind("a string", _take_if(str)),

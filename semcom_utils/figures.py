@@ -68,6 +68,8 @@ def error_bars(intervals: Mapping | Sequence[Mapping]) -> np.ndarray:
     """
     bars = []
     for interval in [intervals] if isinstance(intervals, Mapping) else intervals:
+        if not {"estimate", "low", "high"} <= set(interval):
+            raise ValueError(f"intervals must have an estimate, low and high, got {sorted(interval)}")
         estimate = interval["estimate"]
         low, high = (estimate if interval[end] is None else interval[end] for end in ("low", "high"))
         slack = 1e-9 * max(abs(low), abs(high), high - low)

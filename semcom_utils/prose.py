@@ -42,6 +42,12 @@ def with_interval(interval: Mapping, form: str = ".2f", *, factor: float = 1.0, 
     >>> with_interval({"estimate": 0.962, "low": 0.958, "high": 0.965}, ".1f", factor=100)
     '96.2 [95.8, 96.5]'
     """
+    if not {"estimate", "low", "high"} <= set(interval):
+        raise ValueError(f"interval must have an estimate, low and high, got {sorted(interval)}")
+    try:
+        format(1.0, form)
+    except ValueError as error:
+        raise ValueError(f"form must be a format of numbers, got {form!r}: {error}") from None
     estimate = format(factor * interval["estimate"], form)
     if interval["low"] is None:
         return estimate + unit

@@ -54,6 +54,7 @@ def iqm(values: ArrayLike, axis: int = -1) -> np.ndarray:
     >>> float(iqm([0, 0, 1, 2, 3, 4, 100, 1000]))
     2.5
     """
+    one_of("axis", axis, range(-np.ndim(values), np.ndim(values)))
     return stats.trim_mean(finite_array("values", values), 0.25, axis=axis)
 
 
@@ -194,6 +195,13 @@ def share_interval(count: int, n: int, level: float = 0.95, *, method: str = "ex
     return {"estimate": count / n, "low": float(interval.low), "high": float(interval.high), "n": n}
 
 
+def _intervals(intervals: Iterable[Mapping]) -> list[Mapping]:
+    listed = list(intervals)
+    if not listed or not all(isinstance(one, Mapping) and {"estimate", "low", "high"} <= set(one) for one in listed):
+        raise ValueError(f"intervals must have an estimate, low and high each, got {intervals!r:.80}")
+    return listed
+
+
 @checked
 def lowest(intervals: Iterable[Mapping]) -> Mapping:
     """The interval whose lower end is lowest; one of a single value, which has no ends, counts with its estimate.
@@ -213,7 +221,7 @@ def lowest(intervals: Iterable[Mapping]) -> Mapping:
     ValueError
         If there is none.
     """
-    return min(intervals, key=lambda part: part["estimate"] if part["low"] is None else part["low"])
+    return min(_intervals(intervals), key=lambda part: part["estimate"] if part["low"] is None else part["low"])
 
 
 @checked
@@ -235,7 +243,7 @@ def highest(intervals: Iterable[Mapping]) -> Mapping:
     ValueError
         If there is none.
     """
-    return max(intervals, key=lambda part: part["estimate"] if part["high"] is None else part["high"])
+    return max(_intervals(intervals), key=lambda part: part["estimate"] if part["high"] is None else part["high"])
 
 
 @checked
@@ -260,11 +268,18 @@ def slope_interval(y: ArrayLike, x: ArrayLike, *others: ArrayLike, level: float 
         If an argument is not finite, or if there are no more samples than coefficients.
     """
     y, x = finite_array("y", y), finite_array("x", x)
-    design = np.column_stack([x, np.ones(len(x)), *(finite_array("others", other) for other in others)])
+    further = [finite_array("others", other) for other in others]
+    for name, values in [("y", y), ("x", x), *(("others", other) for other in further)]:
+        if values.shape != y.shape or y.ndim != 1:
+            raise ValueError(f"{name} must be a list as long as y, got shape {values.shape} and y of {y.shape}")
+    design = np.column_stack([x, np.ones(len(x)), *further])
     left = len(y) - design.shape[1]
     if left < 1:
         raise ValueError(f"y must have more samples than there are coefficients, {design.shape[1]}, got {len(y)}")
-    inverse = np.linalg.inv(design.T @ design)
+    try:
+        inverse = np.linalg.inv(design.T @ design)
+    except np.linalg.LinAlgError:
+        raise ValueError("x must differ from a constant and from others, or no slope is told apart") from None
     coefficients = inverse @ design.T @ y
     error = np.sqrt(inverse[0, 0] * np.sum((y - design @ coefficients) ** 2) / left)
     half = stats.t.isf((1 - level) / 2, left) * error

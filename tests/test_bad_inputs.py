@@ -246,6 +246,8 @@ def cases(door: Door) -> Iterator[tuple[str, str, Any, bool]]:
         words = None if parameter.annotation is parameter.empty else allowed(parameter.annotation)
         good = call.get(name, None if parameter.default is parameter.empty else parameter.default)
         for what, value, fits in wrong_values():
+            if words is not None and "callable" in words & fits:
+                continue  # what a function of the caller's own does wrong is its own
             yield name, what, value, words is not None and not fits & words and not takes(door, name, fits, value)
         for what, value in odd_values(good, words):
             yield name, what, value, False
@@ -287,6 +289,7 @@ def fault(door: Door, name: str, value: Any, must: bool) -> str | None:
         if not kinds & set(documented(door.name)):
             return f"{type(error).__name__}: {error}"
         named = [name] if must else list(parameters(door))
+        named += [str(value)] if isinstance(error, FileNotFoundError) else []  # the file that is named so
         if not any(re.search(rf"\b{re.escape(one)}\b", str(error)) for one in named):
             return f"names no argument: {error}"
         return None

@@ -51,7 +51,7 @@ class InfeasibleAllocationError(ValueError):
         self.smallest_budget = smallest_budget
 
 
-@checked
+@checked(shapes={"latency_loads": "... hops+", "allocation": "... hops+"}, together=("latency_loads", "allocation"))
 def transmission_time(latency_loads: ArrayLike, allocation: ArrayLike) -> np.ndarray:
     r"""Total transmission time :math:`\sum_i b_i / W_i`.
 
@@ -84,7 +84,7 @@ def transmission_time(latency_loads: ArrayLike, allocation: ArrayLike) -> np.nda
     return times.sum(-1)
 
 
-@checked
+@checked(shapes={"latency_loads": "... hops+"})
 def smallest_latency_budget(latency_loads: ArrayLike, bandwidth: ArrayLike) -> np.ndarray:
     r"""Least attainable transmission time :math:`(\sum_i \sqrt{b_i})^2 / W` (Cauchy-Schwarz).
 
@@ -109,7 +109,7 @@ def smallest_latency_budget(latency_loads: ArrayLike, bandwidth: ArrayLike) -> n
     return np.sqrt(b).sum(-1) ** 2 / finite_array("bandwidth", bandwidth, low=0, low_open=True)
 
 
-@checked
+@checked(shapes={"latency_loads": "... hops+"})
 def fastest_allocation(latency_loads: ArrayLike, bandwidth: ArrayLike) -> np.ndarray:
     r"""Allocation of least total latency, :math:`W_i \propto \sqrt{b_i}`; equal without load.
 
@@ -145,7 +145,7 @@ def fastest_allocation(latency_loads: ArrayLike, bandwidth: ArrayLike) -> np.nda
     return share * w[..., None]
 
 
-@checked
+@checked(shapes={"latency_loads": "... hops+", "allocation": "... hops+"}, together=("latency_loads", "allocation"))
 def pull_back(
     allocation: ArrayLike, latency_loads: ArrayLike, bandwidth: ArrayLike, latency_budget: ArrayLike
 ) -> np.ndarray:
@@ -179,7 +179,10 @@ def pull_back(
     tau = finite_array("latency_budget", latency_budget, allow_inf=True)
     fast = fastest_allocation(b, bandwidth)
     w, b, fast = np.broadcast_arrays(w, b, fast)
-    tau = np.broadcast_to(tau, w.shape[:-1])
+    try:
+        tau = np.broadcast_to(tau, w.shape[:-1])
+    except ValueError:
+        raise ValueError(f"latency_budget must be of shape {w.shape[:-1]}, got {tau.shape}") from None
     result = w.copy()
     outside = transmission_time(b, w) > tau
     if outside.any():

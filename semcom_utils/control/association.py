@@ -22,7 +22,7 @@ from semcom_utils.checks import checked, finite_array, real_number
 __all__ = ["best_association", "fair_association", "message_rates", "messages", "split_bandwidth"]
 
 
-@checked
+@checked(together=("snr_db", "matching"))
 def message_rates(snr_db: ArrayLike, matching: ArrayLike, bits_per_message: float) -> np.ndarray:
     r"""What a hertz is worth: :math:`s_{ij} = \tau_{ij} \log_2(1 + \gamma_{ij}) / L`.
 
@@ -115,7 +115,7 @@ def split_bandwidth(rates: ArrayLike, station: ArrayLike, budgets: ArrayLike, mi
     return bandwidth
 
 
-@checked
+@checked(shapes={"rates": "users+ stations+", "station": "users", "bandwidth": "users"})
 def messages(rates: ArrayLike, station: ArrayLike, bandwidth: ArrayLike) -> np.ndarray:
     """What each user gets.
 

@@ -108,6 +108,8 @@ class DuelingNetwork(torch.nn.Module):
 
     @checked
     def __init__(self, inputs: int, actions: int, hidden: int = 256) -> None:
+        for name, size in (("inputs", inputs), ("actions", actions), ("hidden", hidden)):
+            positive_integer(name, size)
         super().__init__()
         self.body = torch.nn.Sequential(
             torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, hidden), torch.nn.ReLU()
@@ -133,13 +135,14 @@ class DuelingNetwork(torch.nn.Module):
         ValueError
             If an argument is not what it should be.
         """
+        x = _observations("x", x, self.body[0])
         features = self.body(x)
         advantage = self.advantage(features)
         return self.value(features) + advantage - advantage.mean(-1, keepdim=True)
 
 
 @torch.no_grad()
-@checked
+@checked(shapes={"r": "n", "ended": "n", "x_next": "n inputs"})
 def double_target(
     network: torch.nn.Module,
     target: torch.nn.Module,
@@ -177,6 +180,7 @@ def double_target(
     ----------
     H. van Hasselt, A. Guez, D. Silver, "Deep reinforcement learning with double Q-learning", 2016, equation (4).
     """
+    x_next = _observations("x_next", x_next, network)
     best = network(x_next).argmax(-1, keepdim=True)
     return r + discount * (1 - ended) * target(x_next).gather(-1, best).squeeze(-1)
 
@@ -285,4 +289,15 @@ def greedy(network: torch.nn.Module, observations: np.ndarray) -> np.ndarray:
     ValueError
         If an argument is not what it should be.
     """
-    return network(torch.as_tensor(np.asarray(observations, dtype=np.float32))).argmax(-1).numpy()
+    seen = torch.from_numpy(np.array(observations, dtype=np.float32))  # a copy: a view may run backwards
+    return network(_observations("observations", seen, network)).argmax(-1).numpy()
+
+
+def _observations(name: str, x: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
+    """Observations in the kind of numbers, and with as many of them, as the network takes."""
+    first = next((layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)), None)
+    if first is None:  # another kind of network: its own to check
+        return x
+    if not x.ndim or x.shape[-1] != first.in_features:
+        raise ValueError(f"{name} must be of shape [batch, {first.in_features}], got {list(x.shape)}")
+    return x.to(first.weight.dtype)

@@ -360,6 +360,6 @@ def age_penalty(age: ArrayLike, growth: float, noise_variance: float = 1.0) -> n
     d = finite_array("age", age, low=0.0)
     if (d != np.round(d)).any():
         raise ValueError(f"age must be whole numbers of slots, got {d[d != np.round(d)].flat[0]:g}")
-    a2 = real_number("growth", growth) ** 2
+    a2 = real_number("growth", growth, low=-1e100, high=1e100) ** 2
     variance = real_number("noise_variance", noise_variance, low=0)
     return (variance * (d if a2 == 1.0 else (a2**d - 1.0) / (a2 - 1.0)))[()]

@@ -95,6 +95,8 @@ def mlp(inputs: int, outputs: int, hidden: int, generator: torch.Generator, last
     ValueError
         If ``generator`` is no generator.
     """
+    for name, size in (("inputs", inputs), ("outputs", outputs), ("hidden", hidden)):
+        positive_integer(name, size)
     torch_generator("generator", generator)
     sizes = (inputs, hidden, hidden, outputs)
     layers: list[nn.Module] = []
@@ -211,6 +213,12 @@ class Family(nn.Module):
         """
         raise NotImplementedError
 
+    def _vectors(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        """Data in the networks' kind of numbers, if they are vectors of this model."""
+        if x.ndim != 2 or x.shape[1] != self.dimension or not len(x):
+            raise ValueError(f"{name} must be of shape [n, {self.dimension}] with n at least 1, got {list(x.shape)}")
+        return x.to(next(self.parameters()).dtype)
+
     def _noise(self, n: int, generator: torch.Generator) -> torch.Tensor:
         return torch.randn(positive_integer("n", n), self.dimension, generator=generator)
 
@@ -254,6 +262,7 @@ class Autoregressive(Family):
         ValueError
             If an argument is not what it should be.
         """
+        x = self._vectors("x", x)
         return ((x + self.edge) / self.bin_width).long().clamp(0, self.bins - 1)
 
     @checked
@@ -279,12 +288,15 @@ class Autoregressive(Family):
         ValueError
             If an argument is not what it should be.
         """
+        one_of("i", i, range(self.dimension))
+        positive_integer("n", n)
         seen = torch.zeros(n, self.bins) if before is None else one_hot(before, self.bins).float()
         place = one_hot(torch.tensor(i), self.dimension).float().expand(n, -1)
         return self.painter(torch.cat([seen, place], 1))
 
     @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        x = self._vectors("x", x)
         k = self.index(x)
         parts = [
             cross_entropy(self.logits(k[:, i - 1] if i else None, i, len(x)), k[:, i]) for i in range(self.dimension)
@@ -310,6 +322,7 @@ class Autoregressive(Family):
         ValueError
             If an argument is not what it should be.
         """
+        x = self._vectors("x", x)
         k = self.index(x)
         logs = sum(
             self.logits(k[:, i - 1] if i else None, i, len(x)).log_softmax(1).gather(1, k[:, i : i + 1])[:, 0]
@@ -320,6 +333,7 @@ class Autoregressive(Family):
 
     @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        positive_integer("n", n)
         before, columns = None, []
         for i in range(self.dimension):
             before = torch.multinomial(self.logits(before, i, n).softmax(1), 1, generator=generator)[:, 0]
@@ -343,6 +357,7 @@ class VariationalAutoencoder(Family):
 
     @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        x = self._vectors("x", x)
         mean, log_var = self.encoder(x).chunk(2, 1)
         z = mean + (log_var / 2).exp() * self._noise(len(x), generator)
         misfit = (x - self.painter(z)).square().sum(1) / (2 * (2 * self.log_s).exp())
@@ -368,6 +383,7 @@ class Adversarial(Family):
     @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         # the generator's; `critic_loss` is the other player's
+        x = self._vectors("x", x)
         return softplus(-self.critic(self.sample(len(x), generator))).mean()
 
     @checked
@@ -391,6 +407,7 @@ class Adversarial(Family):
         ValueError
             If an argument is not what it should be.
         """
+        x = self._vectors("x", x)
         made = self.sample(len(x), generator).detach()
         return softplus(-self.critic(x)).mean() + softplus(self.critic(made)).mean()
 
@@ -437,6 +454,7 @@ class CouplingFlow(Family):
         ValueError
             If an argument is not what it should be.
         """
+        x = self._vectors("x", x)
         moved = torch.zeros(self.dimension)
         moved[k % 2 :: 2] = 1.0
         log_scale, shift = self.painter[k](x * (1 - moved)).chunk(2, 1)
@@ -461,6 +479,7 @@ class CouplingFlow(Family):
         ValueError
             If an argument is not what it should be.
         """
+        x = self._vectors("x", x)
         log_det: float | torch.Tensor = 0.0
         for k in range(self.couplings):
             log_scale, shift = self.coefficients(k, x)
@@ -469,6 +488,7 @@ class CouplingFlow(Family):
 
     @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        x = self._vectors("x", x)
         return -self.log_density(x).mean()
 
     @checked
@@ -514,6 +534,7 @@ class Diffusion(Family):
         ValueError
             If an argument is not what it should be.
         """
+        x_t = self._vectors("x_t", x_t)
         phase = (
             torch.as_tensor(t).reshape(-1, 1)
             / self.training_steps
@@ -526,6 +547,7 @@ class Diffusion(Family):
 
     @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        x = self._vectors("x", x)
         t = torch.randint(self.training_steps, (len(x),), generator=generator)
         epsilon = self._noise(len(x), generator)
         return (self.epsilon(add_noise(x, epsilon, self.alpha_bar[t]), t) - epsilon).square().mean()
@@ -603,6 +625,7 @@ def fit(
     ValueError
         If a number is not positive, or ``generator`` no generator.
     """
+    real_number("rate", rate, low=0, low_open=True, high=1e6)
     torch_generator("generator", generator)
     positive_integer("steps", steps)
     positive_integer("batch", batch)

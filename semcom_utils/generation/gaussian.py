@@ -40,6 +40,8 @@ class GaussianModel:
     @checked
     def __init__(self, mean: torch.Tensor, covariance: float | torch.Tensor) -> None:
         self.mean = _float_tensor("mean", mean)
+        if not self.mean.numel():
+            raise ValueError(f"mean must have at least one element, got shape {list(self.mean.shape)}")
         matrix = torch.as_tensor(covariance, dtype=self.mean.dtype, device=self.mean.device)
         d = self.mean.numel()
         if not bool(torch.isfinite(matrix).all()):
@@ -108,7 +110,7 @@ class GaussianModel:
 
     def _apply(self, gain: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         """Multiply each picture by g(Σ), g acting on the eigenvalues; ``gain`` returns ``[..., eigenvalues]``."""
-        flat = x.reshape(len(x), -1)
+        flat = x.flatten(1) if x.ndim > 1 else x.reshape(len(x), -1)
         along = gain(self._variances.to(x))
         if self._basis is None:
             return (along * flat).reshape(x.shape)
@@ -248,7 +250,7 @@ class GaussianModel:
         centred, level = self._centred(x_t, alpha_bar_t)
         self._check_spread(level)
         d, n = self.mean.numel(), len(self._variances)
-        white = self._apply(lambda s: (level * s + 1 - level).rsqrt(), centred).reshape(len(x_t), -1)
+        white = self._apply(lambda s: (level * s + 1 - level).rsqrt(), centred).flatten(1)
         logs = (level * self._variances.to(x_t) + 1 - level).log().sum(-1)
         logs = logs + (d - n) * (level * self._rest.to(x_t) + 1 - level).log().reshape(-1) if d > n else logs
         return -0.5 * (white.square().sum(1) + logs + d * math.log(2 * math.pi))

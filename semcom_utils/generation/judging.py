@@ -8,12 +8,12 @@ as often as they were, in any order and anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from semcom_utils.checks import checked, positive_integer, real_number
+from semcom_utils.checks import checked, positive_integer, real_number, shown
 
 __all__ = ["SAME", "THRESHOLD", "Detection", "Judge", "box_overlap", "one_claim_each"]
 
@@ -41,7 +41,7 @@ class Detection(NamedTuple):
     box: tuple[float, float, float, float]
 
 
-@checked
+@checked(shapes={"one": "4", "other": "4"})
 def box_overlap(one: Sequence[float], other: Sequence[float]) -> float:
     """Intersection over union of two boxes.
 
@@ -133,6 +133,8 @@ class Judge:
     @checked
     def __call__(self, images: Any, threshold: float = THRESHOLD) -> list[list[Detection]]:
         """What is on each picture, one claim a thing, the surest first; images as the detector takes them."""
+        if isinstance(images, set | frozenset | Mapping) or getattr(images, "shape", None) == ():
+            raise ValueError(f"images must be a batch of pictures, got {shown(images)}")
         images = images if hasattr(images, "__len__") else [images]
         return [
             one_claim_each(found)

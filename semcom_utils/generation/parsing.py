@@ -23,7 +23,7 @@ PARSER = 3 * BLOCK**2, (len(CLASSES) + len(JOINTS)) * BLOCK**2
 NECK, VISIBLE = 0.3, 0.25
 
 
-@checked
+@checked(shapes={"x": "batch+ 3 rows+ columns+"})
 def parse(model: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Run the network.
 
@@ -43,12 +43,13 @@ def parse(model: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.
     ValueError
         If an argument is not what it should be.
     """
+    x = x.to(next(model.parameters()).dtype)
     stacked = torch.nn.functional.pixel_unshuffle(x, BLOCK)
     output = torch.nn.functional.pixel_shuffle(model(stacked, 0).sample, BLOCK)
     return output.split([len(CLASSES), len(JOINTS)], dim=1)
 
 
-@checked
+@checked(shapes={"probability": f"{len(JOINTS)} rows+ columns+"})
 def figures(probability: np.ndarray) -> np.ndarray:
     """Joints of every robot in a picture.
 

@@ -51,7 +51,12 @@ class PromptedDenoiser:
 
     @checked
     def __init__(self, pipeline: Any, prompts: Sequence[str], guidance: float = 3.0, unet: Any | None = None) -> None:
-        if isinstance(prompts, str) or not prompts or not all(isinstance(prompt, str) for prompt in prompts):
+        parts = ("unet", "vae", "tokenizer", "text_encoder", "scheduler")
+        if isinstance(pipeline, type) or not all(hasattr(pipeline, part) for part in parts):
+            raise ValueError(f"pipeline must be a text-to-image pipeline of diffusers, got {pipeline!r:.80}")
+        if unet is not None and not hasattr(unet, "config"):
+            raise ValueError(f"unet must be a network of diffusers, or None, got {unet!r:.80}")
+        if isinstance(prompts, str) or not len(prompts) or not all(isinstance(prompt, str) for prompt in prompts):
             raise ValueError(f"prompts must be a sequence of strings, got {prompts!r}"[:300])
         self.pipeline, self.unet = pipeline, pipeline.unet if unet is None else unet
         self.guidance = real_number("guidance", guidance)
@@ -92,7 +97,8 @@ class PromptedDenoiser:
         ValueError
             If ``z`` has another shape.
         """
-        if z.ndim != 4 or tuple(z.shape[1:]) != self.shape or len(z) % len(self):
+        real_number("t", t, low=0, high=len(self.alpha_bar) - 1)
+        if z.ndim != 4 or tuple(z.shape[1:]) != self.shape or not len(z) or len(z) % len(self):
             raise ValueError(
                 f"z must be [a multiple of {len(self)}, {', '.join(map(str, self.shape))}], got {tuple(z.shape)}"
             )
@@ -106,7 +112,7 @@ class PromptedDenoiser:
     @checked
     def __call__(self, z: torch.Tensor, t: float) -> torch.Tensor:
         """Noise predicted in states ``[k · prompts, ...]`` of timestep t, fractional if need be; as :meth:`predict`."""
-        level = level_at(self.alpha_bar, t)
+        level = level_at(self.alpha_bar, real_number("t", t, low=0, high=len(self.alpha_bar) - 1))
         return convert(self.predict(z, t), z, level, have=self.prediction, want="epsilon")
 
     @checked
@@ -135,7 +141,7 @@ class PromptedDenoiser:
         return torch.randn(shape, generator=generator, device=device)
 
     @torch.no_grad()
-    @checked
+    @checked(shapes={"z": "batch+ channels+ rows+ columns+"})
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Pictures of clean latents; values beyond [0, 1] are cut, as in any file.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 
@@ -194,7 +195,7 @@ def ddpm_step(
     return ddim_step(x_t, epsilon, alpha_bar_t, alpha_bar_s, eta=1.0, generator=generator, variance=variance)
 
 
-@checked
+@checked(shapes={"alpha_bar": "T+"})
 def sample(
     epsilon: Callable[[torch.Tensor, int], torch.Tensor],
     x_T: torch.Tensor,
@@ -244,6 +245,9 @@ def sample(
     ):
         raise ValueError(f"visited must be falling timesteps from 0 to {len(alpha_bar) - 1}, got {list(visited)!r}")
     levels = [float(alpha_bar[t]) for t in visited] + [final]
+    if not (0 <= levels[0] and all(a < b for a, b in pairwise(levels[:-1])) and levels[-2] < 1):
+        raise ValueError(f"alpha_bar must rise from step to step, within [0, 1), got {levels[:-1]}")
+    real_number("final", final, low=levels[-2], low_open=True, high=1)
     x = x_T
     for t, now, then in zip(visited, levels[:-1], levels[1:], strict=True):
         x = ddim_step(x, epsilon(x, t), now, then, eta=eta, generator=generator, variance=variance)

@@ -121,7 +121,7 @@ def per_picture(name: str, value: float | torch.Tensor, x: torch.Tensor) -> torc
     return values.reshape(-1, *[1] * (x.ndim - 1)) if values.ndim else values
 
 
-@checked
+@checked(together=("x_0", "epsilon"))
 def add_noise(x_0: torch.Tensor, epsilon: torch.Tensor, alpha_bar: float | torch.Tensor) -> torch.Tensor:
     """The forward process in one jump, x_t = sqrt(ᾱ) x_0 + sqrt(1 − ᾱ) ε (Ho et al., 2020, eq. 4).
 

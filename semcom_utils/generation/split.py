@@ -213,7 +213,7 @@ def reverse_step(alpha_t: float, alpha_bar_prev: float, sigma2_prev: float, sigm
     }
 
 
-@checked
+@checked(shapes={"alpha_bar": "T+"})
 def send(
     epsilon: Callable[[torch.Tensor, float], torch.Tensor],
     z_T: torch.Tensor,
@@ -251,7 +251,11 @@ def send(
     one_of("steps", steps, range(len(visited) + 1))
     if steps == 0:
         return z_T
+    if not visited or not 0 <= min(visited) <= max(visited) < len(alpha_bar):
+        raise ValueError(f"visited must be timesteps from 0 to {len(alpha_bar) - 1}, got {list(visited)!r}")
     final = float(alpha_bar[visited[steps]]) if steps < len(visited) else 1.0
+    if not float(alpha_bar[visited[0]]) < final <= 1:
+        raise ValueError(f"alpha_bar must rise from step to step, within [0, 1], got {final:g} after {steps} steps")
     return sample(epsilon, z_T, alpha_bar, visited[:steps], final=final)
 
 

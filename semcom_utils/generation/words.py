@@ -33,7 +33,14 @@ def known_words(tokenizer: Any) -> frozenset[str] | None:
     -------
     frozenset of str or None
         None for an open vocabulary, as the public models have, which puts any word together from pieces.
+
+    Raises
+    ------
+    ValueError
+        If ``tokenizer`` is none.
     """
+    if isinstance(tokenizer, type) or not (hasattr(tokenizer, "__len__") and hasattr(tokenizer, "get_vocab")):
+        raise ValueError(f"tokenizer must be one of transformers, got {tokenizer!r:.80}")
     if len(tokenizer) >= _OPEN:
         return None
     # Parts of words are pieces, too, such as the "all" of "ball": a whole one is a word of the grammar.
@@ -98,9 +105,10 @@ def watched(tokenizer: Any, how: str = "warn") -> Any:
     Raises
     ------
     ValueError
-        If ``how`` is none of these.
+        If ``how`` is none of these, or ``tokenizer`` is none.
     """
-    known = known_words(tokenizer) if one_of("how", how, HOW) != "ignore" else None
+    known = known_words(tokenizer)
+    known = None if one_of("how", how, HOW) == "ignore" else known
     if known is None:
         return tokenizer
     plain = type(tokenizer)

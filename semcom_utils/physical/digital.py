@@ -419,6 +419,8 @@ def _receive(
 
 
 def _check_bits(bits: object) -> torch.Tensor:
+    if isinstance(bits, bool | np.bool_):
+        raise ValueError(f"bits must be a list of 0 and 1, got {bits!r}")
     # A tensor stays on its device; an array may be a view in any order.
     tensor = (
         bits if isinstance(bits, torch.Tensor) else torch.from_numpy(_ordered(plain_array("bits", bits, booleans=True)))

@@ -68,7 +68,7 @@ def jpeg(picture: np.ndarray, quality: int, optimise: bool = True) -> bytes:
     if positive_integer("quality", quality) not in QUALITIES:
         raise ValueError(f"quality must be a whole number from 1 to {QUALITIES[-1]}, got {quality!r}")
     file = io.BytesIO()
-    _image(picture).save(file, "JPEG", quality=int(quality), optimize=optimise)
+    _image(picture).save(file, "JPEG", quality=int(quality), optimize=bool(optimise))
     return file.getvalue()
 
 

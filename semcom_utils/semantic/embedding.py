@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import checked, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, plain_array, positive_integer, real_number, torch_generator
 
 __all__ = ["Embedding", "average", "expected_random_mrr", "initial", "ranks", "train"]
 
@@ -55,17 +55,25 @@ class Embedding(NamedTuple):
         ----------
         A. Bordes et al., "Translating embeddings for modeling multi-relational data", 2013, equation (1).
         """
-        h, r, t = triples.unbind(-1)
+        if not triples.ndim or triples.shape[-1] != 3 or triples.is_floating_point() or triples.dtype == torch.bool:
+            raise ValueError(
+                f"triples must be whole numbers of shape [..., 3], got {triples.dtype} {list(triples.shape)}"
+            )
+        limit = torch.tensor([len(self.entities), len(self.relations), len(self.entities)])
+        if bool(((triples.cpu() < 0) | (triples.cpu() >= limit)).any()):
+            raise ValueError(f"triples must index {limit[0]} entities and {limit[1]} relations")
+        h, r, t = triples.long().unbind(-1)
         return (self.entities[h] + self.relations[r] - self.entities[t]).norm(dim=-1)
 
 
-def _indices(triples: ArrayLike, n_entities: int, n_relations: int) -> torch.Tensor:
-    array = torch.as_tensor(np.asarray(triples))
-    if array.ndim != 2 or array.shape[1] != 3 or not len(array) or array.dtype.is_floating_point:
-        raise ValueError(f"triples must be whole numbers of shape [n, 3], got shape {tuple(array.shape)}")
+def _indices(triples: ArrayLike, n_entities: int, n_relations: int, name: str = "triples") -> torch.Tensor:
+    plain = plain_array(name, triples)
+    if plain.ndim != 2 or plain.shape[1] != 3 or not len(plain) or plain.dtype.kind == "f":
+        raise ValueError(f"{name} must be whole numbers of shape [n, 3], got {plain.dtype} of shape {plain.shape}")
+    array = torch.from_numpy(plain.astype(np.int64))  # a copy: a view may run backwards
     limit = torch.tensor([n_entities, n_relations, n_entities])
     if (array < 0).any() or (array >= limit).any():
-        raise ValueError(f"triples must index {n_entities} entities and {n_relations} relations, got {array.amax(0)}")
+        raise ValueError(f"{name} must index {n_entities} entities and {n_relations} relations, got {array.amax(0)}")
     return array.long()
 
 
@@ -149,7 +157,7 @@ def train(
     n, relations = len(start.entities), len(start.relations)
     known = _indices(triples, n, relations)
     model = Embedding(*(part.clone().requires_grad_() for part in start))
-    optimiser = torch.optim.Adam(model, lr=real_number("rate", rate, low=0, low_open=True))
+    optimiser = torch.optim.Adam(model, lr=real_number("rate", rate, low=0, low_open=True, high=1e6))
     true = known.repeat(positive_integer("negatives", negatives), 1)
     for _ in range(positive_integer("steps", steps, low=0)):
         at = 2 * torch.randint(2, (len(true), 1), generator=generator)  # column 0, the head, or 2, the tail
@@ -207,7 +215,7 @@ def ranks(model: Embedding, triples: ArrayLike, known: ArrayLike) -> np.ndarray:
     """
     n, n_relations = len(model.entities), len(model.relations)
     asked = _indices(triples, n, n_relations)
-    every, competes = _candidates(asked, _indices(known, n, n_relations), n)
+    every, competes = _candidates(asked, _indices(known, n, n_relations, "known"), n)
     score = model.distance(every).masked_fill(~competes, torch.inf)
     truth = score.gather(1, torch.cat([asked[:, 2], asked[:, 0]])[:, None])
     return (0.5 + (score < truth).sum(1) + 0.5 * (score == truth).sum(1)).numpy()
@@ -234,8 +242,10 @@ def expected_random_mrr(triples: ArrayLike, known: ArrayLike, n_entities: int, n
     ValueError
         If the triples are not whole numbers of shape ``[n, 3]`` below these counts.
     """
+    positive_integer("n_entities", n_entities)
+    positive_integer("n_relations", n_relations)
     asked = _indices(triples, n_entities, n_relations)
-    _, competes = _candidates(asked, _indices(known, n_entities, n_relations), n_entities)
+    _, competes = _candidates(asked, _indices(known, n_entities, n_relations, "known"), n_entities)
     return float(np.mean([(1 / np.arange(1, c + 1)).mean() for c in competes.sum(1).tolist()]))
 
 
@@ -273,7 +283,10 @@ def average(start: Embedding, models: list[Embedding], shards: list) -> Embeddin
     parts = []
     for part, size, columns in ((0, n, (0, 2)), (1, n_relations, (1,))):
         counts = torch.stack(
-            [torch.bincount(_indices(shard, n, n_relations)[:, columns].ravel(), minlength=size) for shard in shards]
+            [
+                torch.bincount(_indices(shard, n, n_relations, "shards")[:, columns].ravel(), minlength=size)
+                for shard in shards
+            ]
         ).float()
         share = (counts / counts.sum(0).clamp(min=1))[:, :, None]
         mean = (share * torch.stack([model[part] for model in models])).sum(0)

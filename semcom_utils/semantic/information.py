@@ -39,7 +39,7 @@ def _distribution(name: str, value: object) -> np.ndarray:
 
 def _channel(value: object) -> np.ndarray:
     channel = finite_array("channel", value, low=0.0)
-    if channel.ndim != 2 or np.abs(channel.sum(1) - 1.0).max() > 1e-9:
+    if channel.ndim != 2 or not channel.size or np.abs(channel.sum(1) - 1.0).max() > 1e-9:
         raise ValueError(
             f"channel must be a matrix whose rows sum to 1, got shape {channel.shape} with row sums "
             f"{np.unique(np.round(channel.sum(-1), 6))}"

@@ -122,7 +122,14 @@ def graph_of(triples: Iterable[Triple]) -> Graph:
     """
     graph = Graph()
     graph.bind("kb", KB)
-    for head, relation, tail in triples:
+    for triple in triples:
+        if (
+            not isinstance(triple, tuple | list)
+            or len(triple) != 3
+            or not all(isinstance(part, str) for part in triple)
+        ):
+            raise ValueError(f"triples must be of three texts each, got {triple!r:.80}")
+        head, relation, tail = triple
         graph.add((_term(head), _term(relation), _term(tail)))
     return graph
 
@@ -325,6 +332,8 @@ class VersionedGraph:
         ValueError
             If there is no such version.
         """
+        positive_integer("old", old, low=0)
+        positive_integer("new", new, low=0)
         return Difference.between(self.checkout(old), self.checkout(new))
 
     @checked

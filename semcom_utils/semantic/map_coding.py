@@ -366,6 +366,8 @@ def png_bytes(array: np.ndarray, kind: str) -> bytes:
     ValueError
         If ``kind`` is no map of pixels.
     """
+    if array.ndim != 2 or not array.size:
+        raise ValueError(f"array must be [rows, columns] with at least one pixel, got {list(array.shape)}")
     from PIL import Image
 
     highest = _PIXELS[one_of("kind", kind, _PIXELS)][1]

@@ -18,7 +18,7 @@ __all__ = ["capsule", "coverage", "ellipse", "polygon"]
 Point = tuple[float, float]
 
 
-@checked
+@checked(together=("x", "y"))
 def ellipse(x: np.ndarray, y: np.ndarray, centre: Point, radii: Point) -> np.ndarray:
     """Distance to an ellipse with axes along x and y, to first order (exact for a circle).
 
@@ -48,7 +48,7 @@ def ellipse(x: np.ndarray, y: np.ndarray, centre: Point, radii: Point) -> np.nda
     return (r - 1) / np.maximum(gradient, 1e-6)
 
 
-@checked
+@checked(together=("x", "y"))
 def polygon(x: np.ndarray, y: np.ndarray, corners: Sequence[Point]) -> np.ndarray:
     """Distance to a convex polygon: the largest of the distances to its edges' lines.
 
@@ -77,7 +77,7 @@ def polygon(x: np.ndarray, y: np.ndarray, corners: Sequence[Point]) -> np.ndarra
     return distance
 
 
-@checked
+@checked(together=("x", "y"))
 def capsule(x: np.ndarray, y: np.ndarray, start: Point, end: Point, radius: float) -> np.ndarray:
     """Distance to a stroke with round ends.
 

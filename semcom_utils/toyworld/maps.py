@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from semcom_utils.checks import checked, finite_array, one_of
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer, real_number
 
 from .drawing import capsule, coverage
 from .rendering import CLASSES, Scene
@@ -227,6 +227,9 @@ def draw_pose(keypoints: np.ndarray, size: int = SIZE) -> np.ndarray:
     ValueError
         If ``keypoints`` are not of that shape, or not finite.
     """
+    positive_integer("size", size)
+    if size > 4096:
+        raise ValueError(f"size must be at most 4096 pixels, got {size}")
     joints = np.asarray(keypoints, dtype=float)
     if joints.ndim != 3 or joints.shape[1:] != (len(JOINTS), 3):
         raise ValueError(f"keypoints must be [figures, {len(JOINTS)}, 3], got shape {joints.shape}")
@@ -270,6 +273,7 @@ def canny(image: np.ndarray, sigma: float = 1.0) -> np.ndarray:
     ValueError
         If ``image`` is not of that shape and range.
     """
+    real_number("sigma", sigma, low=0, high=SIZE)
     from skimage.feature import canny as detector
 
     picture = finite_array("image", image, low=0.0)

@@ -83,7 +83,7 @@ class Part(NamedTuple):
     wears: bool = True
 
 
-@checked
+@checked(together=("x", "y"))
 def parts(thing: Thing, x: np.ndarray, y: np.ndarray) -> list[Part]:
     """Shapes of a thing.
 
