@@ -18,13 +18,12 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from bad_inputs_calls import CALLS, EXEMPT, INSTANCES, VALUES
+from bad_inputs_calls import CALLS, EXEMPT, INSTANCES, LEFT, VALUES
 from PIL import Image
 
 import semcom_utils
@@ -304,6 +303,9 @@ def test_bad_inputs_are_refused_by_name(name):
     for argument, what, value, must in cases(door):
         if said := fault(door, argument, value, must):
             found.append(f"{argument} = {what}: {said}"[:200])
+    if name in LEFT:
+        assert found, f"{name} is mended: take it out of LEFT"
+        pytest.xfail(LEFT[name])
     assert not found, f"{name}, {len(found)} of them:\n" + "\n".join(found)
 
 
@@ -313,11 +315,16 @@ def test_there_are_enough_of_them():
 
 def test_what_is_exempt_is_there_and_says_why():
     for name, why in EXEMPT.items():
-        path = Path(semcom_utils.__file__).parent.joinpath(*name.split("."))
-        parent = path.parent.with_suffix(".py")
-        there = path.is_dir() or path.with_suffix(".py").is_file()
-        assert there or parent.is_file() or parent.parent.with_suffix(".py").is_file(), name
-        assert len(why) > 10
+        parts = ["semcom_utils", *name.split(".")]
+        for cut in range(len(parts), 0, -1):
+            try:
+                found = importlib.import_module(".".join(parts[:cut]))
+            except ModuleNotFoundError:
+                continue
+            for part in parts[cut:]:
+                found = getattr(found, part)
+            break
+        assert len(why) > 10, name
 
 
 def test_no_good_call_is_left_over():
@@ -325,20 +332,24 @@ def test_no_good_call_is_left_over():
     assert set(INSTANCES) == {door.owner for door in doors().values() if door.owner}
 
 
-def loose(x: float, n: int = 1) -> float:
+def loose(level: float, n: int = 1) -> float:
     """A door that checks nothing."""
-    return x * n
+    if n == -1:
+        raise ValueError("negative")
+    return level * n
 
 
-def test_a_door_that_checks_nothing_is_found():
+def test_a_door_that_checks_nothing_is_found(monkeypatch):
     door = Door("loose", loose)
-    assert fault_of(door, "x", "x?") == "was taken" and fault_of(door, "n", None).startswith("TypeError")
+    monkeypatch.setitem(doors(), "loose", door)
+    assert fault(door, "level", "x?", True) == "was taken"
+    assert fault(door, "n", None, True).startswith("TypeError")
+    assert fault(door, "n", -1, False) == "names no argument: negative"
+    assert fault(door, "n", 2, False) is None
+    must = {(name, what) for name, what, _, must in cases(door) if must}
+    assert {("level", "text"), ("level", "a truth value"), ("n", "NaN"), ("n", "nothing")} <= must
 
 
-def fault_of(door, name, value):
-    call = {"x": 1.0, name: value}
-    try:
-        door.call(**call)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return "was taken"
+def test_a_door_without_a_good_call_is_found():
+    with pytest.raises(AssertionError, match="give sheep a good value"):
+        good_call(Door("new", lambda sheep: sheep))

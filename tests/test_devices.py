@@ -177,3 +177,14 @@ def test_one_thread_is_one_thread():
 
 def test_a_loaded_mini_model_is_on_the_cpu():
     assert load("soft-edges").model.device == CPU
+
+
+@pytest.mark.parametrize("role", ["clip", "captioner", "detector", "depth", "pose", "autoencoder", "text-to-image"])
+def test_device_moves_every_tensor_of_a_model(role, monkeypatch):
+    """The stub device is "meta", which every PyTorch has; not one weight or buffer stays behind."""
+    monkeypatch.setattr(loading, "_device", lambda device, tier: torch.device("meta"))
+    model = load(role)
+    parts = model.components.values() if hasattr(model, "components") else [getattr(model, "model", model)]
+    modules = [part for part in parts if isinstance(part, torch.nn.Module)]
+    tensors = [tensor for part in modules for tensor in (*part.parameters(), *part.buffers())]
+    assert tensors and {tensor.device.type for tensor in tensors} == {"meta"}
