@@ -184,8 +184,8 @@ def plain_array(name: str, value: object, *, booleans: bool = False) -> np.ndarr
     """
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
-        value = value.detach().cpu()
-        value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()  # NumPy has no such kind
+        tensor = value.detach().cpu()
+        value = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()  # NumPy has no such kind
     if hasattr(value, "getbands"):  # NumPy would take its bytes
         raise ValueError(f"{name} must be an array of numbers, got a PIL image")
     try:
@@ -514,7 +514,7 @@ def _fits(shape: tuple[int, ...], axes: list[str], lengths: dict[str, tuple[int,
         shape = shape[len(shape) - len(axes) :]
     if len(shape) != len(axes):
         return False
-    found = {}
+    found: dict[str, tuple[int, str]] = {}
     for length, axis in zip(shape, axes, strict=True):
         plain = axis.removesuffix("+")
         if axis != plain and not length:
@@ -659,7 +659,7 @@ def _take_float(value: Any) -> Any:
     if not scalar or isinstance(value, bool | np.bool_) or value != value:
         return _REFUSED
     if isinstance(value, Integral):
-        return value if -(2**63) <= value < 2**63 else _REFUSED
+        return value if -(2**63) <= int(value) < 2**63 else _REFUSED
     return float(value)  # an array without axes, a number of single precision
 
 
@@ -685,7 +685,7 @@ _SIMPLE = {
     "float": _Kind("a real number", _take_float),
     "int": _Kind(
         "a whole number",
-        lambda value: value if _is_whole(value) and -(2**63) <= value < 2**63 else _REFUSED,
+        lambda value: value if _is_whole(value) and -(2**63) <= int(value) < 2**63 else _REFUSED,
     ),
     "bool": _Kind("True or False", _take_if(bool, np.bool_)),
     "str": _Kind("a string", _take_if(str)),

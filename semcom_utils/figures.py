@@ -91,14 +91,19 @@ def use_house_style() -> None:
     mpl.rcdefaults()  # TeX or a font that is not here, set in somebody's matplotlibrc, would fail or look otherwise
     ask = sys.modules.get("IPython")
     shell = ask.get_ipython() if ask is not None else None
-    if hasattr(shell, "kernel") and mpl.get_backend().lower() in (
-        "agg",
-        "cairo",
-        "pdf",
-        "pgf",
-        "ps",
-        "svg",
-        "template",
+    if (
+        shell is not None
+        and hasattr(shell, "kernel")
+        and mpl.get_backend().lower()
+        in (
+            "agg",
+            "cairo",
+            "pdf",
+            "pgf",
+            "ps",
+            "svg",
+            "template",
+        )
     ):
         shell.run_line_magic("matplotlib", "inline")
     mpl.rcParams.update(

@@ -46,10 +46,7 @@ def complex_normal(shape: tuple[int, ...], generator: torch.Generator, device: s
     """
     import torch
 
-    sizes = (shape,) if isinstance(shape, int) else shape
-    if not isinstance(sizes, tuple | list | torch.Size):
-        raise ValueError(f"shape must be whole numbers, got {shape!r:.80}")
-    sizes = [positive_integer("shape", size, low=0) for size in sizes]
+    sizes = [positive_integer("shape", size, low=0) for size in shape]
     torch_generator("generator", generator)
     place = torch_device("device", device)
     return torch.randn(sizes, dtype=torch.complex64, generator=generator, device=generator.device).to(place)
