@@ -615,7 +615,11 @@ def _sized(word: str, element: list[_Kind] | None, each: list[list[_Kind] | None
         if each is not None:
             right = len(value) == len(each) and all(fits(*pair) for pair in zip(value, each, strict=True))
             return value if right else _REFUSED
-        return value if element is None or all(fits(one, element) for one in value) else _REFUSED
+        if element is not None and not all(fits(one, element) for one in value):
+            return _REFUSED
+        return (
+            np.asarray(value, order="C") if isinstance(value, np.ndarray) else value
+        )  # PyTorch takes no view backwards
 
     return _Kind(what, take)
 
@@ -627,7 +631,7 @@ def _take_numbers(value: Any, booleans: bool) -> Any:
         return _REFUSED
     if array.dtype.kind == "f" and np.isnan(array).any():
         return _REFUSED
-    return array if not isinstance(value, np.ndarray | Real | Sequence) else value
+    return value if isinstance(value, Real | Sequence) else np.asarray(array, order="C")
 
 
 def _take_array(value: Any, complexes: bool) -> Any:
@@ -639,7 +643,7 @@ def _take_array(value: Any, complexes: bool) -> Any:
         array = plain_array("", value, booleans=True)
     except ValueError:
         return _REFUSED
-    return _REFUSED if array.dtype.kind == "f" and np.isnan(array).any() else array
+    return _REFUSED if array.dtype.kind == "f" and np.isnan(array).any() else np.asarray(array, order="C")
 
 
 def _take_tensor(value: Any, complexes: bool) -> Any:

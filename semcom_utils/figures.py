@@ -38,6 +38,9 @@ METHOD_STYLES = {
     "separate": {"color": COLOURS["grey"], "linestyle": ":"},
 }
 
+#: Backends of matplotlib that draw for files alone.
+_WINDOWLESS = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
+
 
 @checked
 def error_bars(intervals: Mapping | Sequence[Mapping]) -> np.ndarray:
@@ -91,20 +94,7 @@ def use_house_style() -> None:
     mpl.rcdefaults()  # TeX or a font that is not here, set in somebody's matplotlibrc, would fail or look otherwise
     ask = sys.modules.get("IPython")
     shell = ask.get_ipython() if ask is not None else None
-    if (
-        shell is not None
-        and hasattr(shell, "kernel")
-        and mpl.get_backend().lower()
-        in (
-            "agg",
-            "cairo",
-            "pdf",
-            "pgf",
-            "ps",
-            "svg",
-            "template",
-        )
-    ):
+    if shell is not None and hasattr(shell, "kernel") and mpl.get_backend().lower() in _WINDOWLESS:
         shell.run_line_magic("matplotlib", "inline")
     mpl.rcParams.update(
         {
