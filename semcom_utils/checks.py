@@ -612,6 +612,8 @@ def _sized(word: str, element: list[_Kind] | None, each: list[list[_Kind] | None
             return _REFUSED
         if getattr(value, "shape", None) == ():
             return _REFUSED
+        if hasattr(value, "detach") and (each is not None or element is not None and "tuple" in element[0].says):
+            value = value.tolist()  # places are computed with by NumPy
         if each is not None:
             right = len(value) == len(each) and all(fits(*pair) for pair in zip(value, each, strict=True))
             return value if right else _REFUSED

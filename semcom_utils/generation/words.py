@@ -111,11 +111,11 @@ def watched(tokenizer: Any, how: str = "warn") -> Any:
     known = None if one_of("how", how, HOW) == "ignore" else known
     if known is None:
         return tokenizer
-    plain = type(tokenizer)
+    plain, words = type(tokenizer), known
 
     class Watched(plain):  # type: ignore[misc, valid-type]  # whichever class the folder's tokenizer has
         def __call__(self, text: Any = None, *arguments: Any, **options: Any) -> Any:
-            _name(text, known, how)
+            _name(text, words, how)
             return super().__call__(text, *arguments, **options)
 
     # Under its parent's name: a pipeline that is saved writes down the names of its parts' classes.

@@ -69,6 +69,8 @@ def polygon(x: np.ndarray, y: np.ndarray, corners: Sequence[Point]) -> np.ndarra
     ValueError
         If an argument is not what it should be.
     """
+    if len(corners) < 3:
+        raise ValueError(f"corners must be at least three, got {len(corners)}")
     distance = np.full(np.shape(x), -np.inf)
     for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True):
         length = np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
