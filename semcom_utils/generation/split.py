@@ -251,7 +251,7 @@ def send(
     one_of("steps", steps, range(len(visited) + 1))
     if steps == 0:
         return z_T
-    if not visited or not 0 <= min(visited) <= max(visited) < len(alpha_bar):
+    if not len(visited) or not 0 <= min(visited) <= max(visited) < len(alpha_bar):
         raise ValueError(f"visited must be timesteps from 0 to {len(alpha_bar) - 1}, got {list(visited)!r}")
     final = float(alpha_bar[visited[steps]]) if steps < len(visited) else 1.0
     if not float(alpha_bar[visited[0]]) < final <= 1:
