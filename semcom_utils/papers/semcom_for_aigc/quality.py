@@ -210,11 +210,16 @@ def _by_scene(records: Sequence[Mapping], measure: str) -> np.ndarray:
     return np.array([np.mean(r[measure], axis=0) for r in records])
 
 
+def _shuffled(values: np.ndarray) -> np.ndarray:
+    """The control: what was measured at each factor, in random order."""
+    return np.random.default_rng(1).permuted(values, axis=-1)
+
+
 def _falls(own: Sequence[Mapping], measure: str, factors: Sequence[int], shuffled: bool = False) -> dict:
     """Spearman's correlation of a measure with the factor over all pictures; bootstrap over scenes."""
     values = np.array([np.array(r[measure])[:, :-1] for r in own])
     if shuffled:
-        values = np.random.default_rng(1).permuted(values, axis=-1)
+        values = _shuffled(values)
 
     def correlation(chosen: np.ndarray) -> float:
         part = values[chosen]
@@ -296,8 +301,7 @@ def _linear(own: Mapping[str, Sequence[Mapping]], factors: Sequence[int]) -> dic
         }
 
     def shuffled(records: Sequence[Mapping], metric: str) -> float:
-        values = _by_scene(records, metric)[1::2, :-1]
-        return linearity(np.random.default_rng(1).permutation(values.mean(0)), factors)
+        return linearity(_shuffled(_by_scene(records, metric)[1::2, :-1].mean(0)), factors)
 
     chosen, kept = table(slice(0, None, 2)), table(slice(1, None, 2))
     best = {metric: choose_pair(chosen, metric=metric)[0] for metric in METRICS}
