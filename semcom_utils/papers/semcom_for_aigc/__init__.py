@@ -1,5 +1,12 @@
 """SemCom for AIGC (Liu et al., 2023): controlled diffusion as a codec, and services on one budget."""
 
+from semcom_utils.studies.entry import Entry
+
 __all__ = ["STUDIES"]
 
-STUDIES: dict = {}
+STUDIES: dict = {
+    "entropy": Entry("validation", "the fewest bits of prompt, map and factor that pass validation, scene by scene"),
+    "personalisation": Entry("receivers", "a word changed or added by the receiver, with a map and without"),
+    "security": Entry("receivers", "receivers that lack the seed, the model, the map or the prompt"),
+    "precision": Entry("precision", "spread over seeds of what prompts of more and more phrases make"),
+}

@@ -54,7 +54,7 @@ __all__ = [
 #: Cosine of the vectors of content and picture from which they are alike enough.
 ALIKE = 0.98
 #: The same of content and caption, where the sender has no picture.
-FITS = 0.9
+FITS = 0.85
 #: How much of a caption is said: all, all but the ground, or nothing.
 PROMPTS = ("caption", "things", "nothing")
 #: Pictures made together.
