@@ -61,7 +61,7 @@ def _covered(boxes: np.ndarray) -> np.ndarray:
 
 # --- personalisation -------------------------------------------------------------------------------------------------
 
-#: Change -> the content it is compared to.
+#: Change -> the content that it is compared to.
 _CHANGES = {"word changed": "as sent", "word added": "without ground", "another seed": "as sent"}
 
 
@@ -184,8 +184,11 @@ def security_run(task: dict) -> dict:
     Returns
     -------
     dict
-        Receiver -> what its content tells, as of ``_told``. Those whose names hold no kind of map are measured against
-        the content made from the segmentation.
+        ``told``: receiver -> what its content tells, as of ``_told``; against the content made from the segmentation,
+        unless its name holds another kind of map. ``everything``: all of the message. ``other-seed-<kind>``: all
+        but the seed. ``no-map``; ``prompt-alone``: neither map nor seed; ``map-alone-<kind>``: neither prompt nor seed.
+        ``other-model``: another denoising network. ``other-prompt`` and ``other-map-alone``: those of another scene.
+        ``bits`` of the message with the map and without.
     """
     from semcom_utils.generation import one_thread
 
@@ -200,21 +203,21 @@ def security_run(task: dict) -> dict:
     sent = {kind: Message.of(scene.caption, one, seed=seed, steps=steps) for kind, one in maps.items()}
     stranger = Message.of(other.caption, extract(first, other).downscaled(FACTOR), seed=seed + 5000, steps=steps)
     receivers = {
-        "everything in clear": (sent[first], first),
-        "another scene's map alone": (replace(stranger, caption=""), first),
-        **{f"another seed, {kind}": (replace(one, seed=seed + 5000), kind) for kind, one in sent.items()},
-        **{f"map alone, {kind}": (replace(one, caption="", seed=seed + 5000), kind) for kind, one in sent.items()},
+        "everything": (sent[first], first),
+        "other-map-alone": (replace(stranger, caption=""), first),
+        **{f"other-seed-{kind}": (replace(one, seed=seed + 5000), kind) for kind, one in sent.items()},
+        **{f"map-alone-{kind}": (replace(one, caption="", seed=seed + 5000), kind) for kind, one in sent.items()},
     }
     bare = {"kind": None, "factor": 1, "map_bytes": b""}
     receivers |= {
-        "no map": (replace(sent[first], **bare), first),
-        "no map, another seed": (replace(sent[first], seed=seed + 5000, **bare), first),
-        "another scene's prompt": (replace(stranger, **bare), first),
+        "no-map": (replace(sent[first], **bare), first),
+        "prompt-alone": (replace(sent[first], seed=seed + 5000, **bare), first),
+        "other-prompt": (replace(stranger, **bare), first),
     }
     own = dict(zip(sent, generate(list(sent.values())), strict=True))
     contents = dict(zip(receivers, generate([message for message, _ in receivers.values()]), strict=True))
-    contents["another model"] = generate([sent[first]], other_model())[0]
-    against = {name: kind for name, (_, kind) in receivers.items()} | {"another model": first}
+    contents["other-model"] = generate([sent[first]], other_model())[0]
+    against = {name: kind for name, (_, kind) in receivers.items()} | {"other-model": first}
     names = list(contents)
     vectors = models()["clip"].images(np.stack([contents[name] for name in names]))
     theirs = models()["clip"].images(np.stack([own[against[name]] for name in names]))
@@ -233,7 +236,7 @@ def _security_summary(records: list[dict]) -> dict:
 
     names = list(records[0]["told"])
     receivers = {name: {measure: mean_interval(of(name, measure)) for measure in _TOLD} for name in names}
-    chance = "another scene's prompt"
+    chance = "other-prompt"
     over = {
         name: {measure: mean_interval(of(name, measure) - of(chance, measure)) for measure in _TOLD}
         for name in names
