@@ -6,7 +6,7 @@ __all__ = ["STUDIES"]
 
 STUDIES: dict = {
     "entropy": Entry("validation", "the fewest bits of prompt, map and factor that pass validation, scene by scene"),
-    "personalisation": Entry("receivers", "a word changed or added by the receiver, with a map and without"),
+    "personalisation": Entry("personalisation", "a word changed or added by the receiver, with a map and without"),
     "security": Entry("receivers", "receivers that lack the seed, the model, the map or the prompt"),
     "precision": Entry("precision", "spread over seeds of what prompts of more and more phrases make"),
 }

@@ -1,8 +1,7 @@
-"""Who receives a message, and what becomes of it: personalisation (section II-B) and the security claim (III-C).
+"""Who else can read a message (Liu et al., 2023, section III-C): receivers that lack seed, model, map or prompt.
 
-*Personalisation*: the receiver changes or adds a word, and the content should change in that alone. *Security*:
-receivers that lack the seed, the model, the map or the prompt. The chapter ``notebooks/11_semcom_for_aigc`` explains
-both.
+Nothing in the paper's scheme is encrypted. What each receiver makes is compared to the content that was sent, and to
+what the scene holds. The chapter ``notebooks/11_semcom_for_aigc`` explains it.
 """
 
 from __future__ import annotations
@@ -19,17 +18,15 @@ from semcom_utils.statistics import mean_interval
 from semcom_utils.studies import Study
 from semcom_utils.toyworld.maps import MAPS
 
-from .measures import ground_of, overlap, structure
+from .measures import overlap, structure
 from .message import Message
-from .transceiver import generate, models, prompt
+from .transceiver import generate, models
 from .validation import study_scene
 
-__all__ = ["FACTOR", "GROUND", "STUDIES", "other_model", "personalisation_run", "security_run"]
+__all__ = ["FACTOR", "STUDIES", "other_model", "security_run"]
 
-#: By how much the maps of these studies are made smaller: segmentation at this factor passes validation.
+#: By how much the maps are made smaller.
 FACTOR = 4
-#: The ground that the receiver wishes for.
-GROUND = "snow"
 
 
 @lru_cache(maxsize=1)
@@ -49,106 +46,6 @@ def other_model() -> dict[str, Any]:
         named[name] = type(pipe)(**{**pipe.components, "unet": network}, requires_safety_checker=False)
         named[name].set_progress_bar_config(disable=True)
     return named
-
-
-def _covered(boxes: np.ndarray) -> np.ndarray:
-    """Where things stand, of their boxes: bool [64, 64]."""
-    mask = np.zeros((toyworld.SIZE, toyworld.SIZE), bool)
-    for left, top, right, bottom in np.nan_to_num(np.asarray(boxes, float).reshape(-1, 4)):
-        mask[int(max(top, 0)) : int(np.ceil(bottom)), int(max(left, 0)) : int(np.ceil(right))] = True
-    return mask
-
-
-# --- personalisation -------------------------------------------------------------------------------------------------
-
-#: Change -> the content that it is compared to.
-_CHANGES = {"word changed": "as sent", "word added": "without ground", "another seed": "as sent"}
-
-
-def personalisation_run(task: dict) -> dict:
-    """One scene's message with a word changed, with one added, and with another seed; with its map and without.
-
-    Parameters
-    ----------
-    task : dict
-        ``seed``, of scene and generation; ``steps`` of the sampler.
-
-    Returns
-    -------
-    dict
-        ``with map`` and ``without``, each with the ``ground`` and whether the labels are ``right`` for every content,
-        and by change, against the content without it: overlap of the boxes, SSIM within and outside them, and of the
-        whole, in thousandths.
-    """
-    from semcom_utils.generation import one_thread
-
-    one_thread()
-    seed, number = task["seed"], 100 + task["seed"]
-    while study_scene(number).description.ground == GROUND:
-        number += 1000
-    scene = study_scene(number)
-    small = extract("segmentation", scene).downscaled(FACTOR)
-    things = prompt(scene.caption, "things")
-    record: dict[str, Any] = {"caption": scene.caption}
-    for way, one in (("with map", small), ("without", None)):
-        as_sent = Message.of(scene.caption, one, seed=seed, steps=task["steps"])
-        messages = {
-            "as sent": as_sent,
-            "word changed": replace(as_sent, caption=f"{things} on {GROUND}"),
-            "another seed": replace(as_sent, seed=seed + 1),
-            "without ground": replace(as_sent, caption=things),
-        }
-        contents = dict(zip(messages, generate(list(messages.values())), strict=True))
-        # the message without a ground, to which the receiver adds one, is the message with the word changed
-        contents["word added"] = contents["word changed"]
-        found = dict(zip(contents, models()["judge"](np.stack(list(contents.values()))), strict=True))
-        covered = {name: _covered(np.array([one.box for one in found[name]])) for name in contents}
-        record[way] = {
-            "ground": {
-                name: ground_of(content, covered[name]) if not covered[name][24:].all() else None
-                for name, content in contents.items()
-            },
-            "right": {name: int(sorted(one.label for one in found[name]) == sorted(scene.labels)) for name in contents},
-            "change": {},
-        }
-        for change, before in _CHANGES.items():
-            labels, boxes = [one.label for one in found[before]], [one.box for one in found[before]]
-            inside = covered[before]
-            alike = structure(contents[change], contents[before], {"things": inside, "rest": ~inside})
-            values = {"overlap": overlap(found[change], labels, boxes), **alike}
-            record[way]["change"][change] = {
-                name: None if np.isnan(value) else round(1000 * value) for name, value in values.items()
-            }
-    record["asked ground"] = scene.description.ground
-    return record
-
-
-def _personalisation_summary(records: list[dict]) -> dict:
-    summary: dict[str, Any] = {"scenes": len(records)}
-    for way in ("with map", "without"):
-        summary[way] = {}
-        for change, before in _CHANGES.items():
-            cells = [r[way] for r in records]
-            measured = {
-                name: mean_interval(values)
-                for name in ("overlap", "things", "rest", "whole")
-                if (
-                    values := [c["change"][change][name] / 1000 for c in cells if c["change"][change][name] is not None]
-                )
-            }
-            summary[way][change] = measured | {
-                "ground as wished": mean_interval([float(c["ground"][change] == GROUND) for c in cells]),
-                "ground as wished before": mean_interval([float(c["ground"][before] == GROUND) for c in cells]),
-                "right": mean_interval([float(c["right"][change]) for c in cells]),
-                "right before": mean_interval([float(c["right"][before]) for c in cells]),
-            }
-        summary[way]["ground as sent"] = mean_interval(
-            [float(r[way]["ground"]["as sent"] == r["asked ground"]) for r in records]
-        )
-    return summary
-
-
-# --- security --------------------------------------------------------------------------------------------------------
 
 
 def _told(content: np.ndarray, sent: np.ndarray, found: list, scene: toyworld.Scene, cosine: float) -> list[int]:
@@ -245,16 +142,12 @@ def _security_summary(records: list[dict]) -> dict:
     return {"scenes": len(records), "receivers": receivers, "over_another_prompt": over}
 
 
-def _tasks(scenes: int, **options: Any) -> list[dict]:
-    return [{"seed": seed, **options} for seed in range(scenes)]
-
-
 STUDIES = {
-    "personalisation": Study(
-        lambda: _tasks(30, steps=20), personalisation_run, _personalisation_summary, small={"steps": 2}
-    ),
     "security": Study(
-        lambda: _tasks(30, kinds=["segmentation", *(kind for kind in MAPS if kind != "segmentation")], steps=20),
+        lambda: [
+            {"seed": seed, "kinds": ["segmentation", *(kind for kind in MAPS if kind != "segmentation")], "steps": 20}
+            for seed in range(30)
+        ],
         security_run,
         _security_summary,
         small={"steps": 2},
