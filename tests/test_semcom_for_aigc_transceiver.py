@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semcom_utils import toyworld
-from semcom_utils.papers.semcom_for_aigc import transceiver
+from semcom_utils.generation.judging import Detection
+from semcom_utils.papers.semcom_for_aigc import measures, transceiver
 from semcom_utils.papers.semcom_for_aigc.message import (
     Message,
     blocks,
@@ -23,6 +24,8 @@ from semcom_utils.papers.semcom_for_aigc.message import (
     pack,
     unpack,
 )
+from semcom_utils.papers.semcom_for_aigc.personalisation import wishes
+from semcom_utils.papers.semcom_for_aigc.precision import LENGTHS, empty_words, phrases
 from semcom_utils.papers.semcom_for_aigc.transceiver import (
     Delivery,
     Verdict,
@@ -34,6 +37,7 @@ from semcom_utils.papers.semcom_for_aigc.transceiver import (
     send,
     validate,
 )
+from semcom_utils.papers.semcom_for_aigc.validation import AGREED_BITS, fixed_and_validated
 from semcom_utils.physical import DigitalLink
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.toyworld.maps import MAPS
@@ -381,3 +385,121 @@ def test_validation_takes_the_scene_for_right_and_another_for_wrong():
         validate(pictures, [SCENE.caption] * 2, pictures[:1])
     with pytest.raises(ValueError, match="threshold"):
         validate(pictures, [SCENE.caption] * 2, threshold=2)
+
+
+# --- what the studies measure ----------------------------------------------------------------------------------------
+
+
+def test_bits_of_a_meaning_sum_to_its_entropy():
+    """The shares of all meanings of one thing sum to theirs; over scenes of all splits the mean is the entropy."""
+    meanings = [
+        toyworld.Meaning(ground, (toyworld.Word(kind, colour, pose),))
+        for ground in toyworld.GROUNDS
+        for kind in toyworld.KINDS
+        for colour in toyworld.COLOURS
+        for pose in (toyworld.POSES if kind == "robot" else (None,))
+    ]
+    shares = 2.0 ** -np.array([measures.meaning_bits(said) for said in meanings])
+    assert shares.sum() == pytest.approx(measures.COUNTS[1])
+    rng = np.random.default_rng(0)
+    drawn = [toyworld.random_description(rng, None, textured=0.0, inside=0.0) for _ in range(2000)]
+    mean = np.mean([measures.meaning_bits(toyworld.meaning(one)) for one in drawn])
+    assert mean == pytest.approx(measures.meaning_entropy(), abs=0.4)
+    with pytest.raises(ValueError, match="textures"):
+        measures.meaning_bits(toyworld.parse_caption("a striped red ball on sand"))
+    with pytest.raises(ValueError, match="said must be a Meaning"):
+        measures.meaning_bits("a red ball on sand")  # type: ignore[arg-type]
+
+
+def test_overlap_pairs_things_by_name():
+    boxes = [(0, 0, 10, 10), (20, 0, 30, 10)]
+    found = [Detection("red ball", 0.9, boxes[1]), Detection("blue cube", 0.9, boxes[0])]
+    assert measures.overlap(found, ["blue cube", "red ball"], boxes) == 1
+    assert measures.overlap(found, ["red ball", "blue cube"], boxes) == 0
+    assert measures.overlap(found, ["green cube", "red ball"], boxes) == 0.5
+    assert measures.overlap(found, ["green cube", "red ball"], boxes, colours=False) == 1
+    assert measures.overlap([], ["red ball"], boxes[:1]) == 0
+    assert measures.overlap(found, [], []) == 1
+    with pytest.raises(ValueError, match="boxes"):
+        measures.overlap(found, ["red ball"], boxes)
+
+
+def test_grounds_are_told_by_their_colour():
+    for seed in range(12):
+        scene = toyworld.scene(seed, textured=0.0)
+        assert measures.ground_of(scene.image, scene.instances > 0) == scene.description.ground
+    with pytest.raises(ValueError, match="covered must leave"):
+        measures.ground_of(scene.image, np.ones((64, 64), bool))
+    with pytest.raises(ValueError, match="picture must be"):
+        measures.ground_of(scene.image[:2], scene.instances > 0)
+
+
+def test_structure_is_one_where_nothing_changed():
+    changed = SCENE.image.copy()
+    changed[:, :16] = 0
+    told = measures.structure(
+        SCENE.image, changed, {"top": np.arange(64)[:, None] < [[16] * 64], "none": changed[0] > 2}
+    )
+    assert told["top"] < 0.2 < told["whole"] < 1 and np.isnan(told["none"])
+    assert measures.structure(SCENE.image, SCENE.image)["whole"] == pytest.approx(1)
+    with pytest.raises(ValueError, match="whole"):
+        measures.structure(SCENE.image, changed, {"whole": changed[0] > 0})
+    assert measures.jpeg_bits(SCENE.image, 90) > measures.jpeg_bits(SCENE.image, 10)
+    with pytest.raises(ValueError, match="quality"):
+        measures.jpeg_bits(SCENE.image, 0)
+
+
+# --- the studies -----------------------------------------------------------------------------------------------------
+
+
+def record(*passing: bool) -> dict:
+    """A scene with three representations of 112, 200 and 400 bits, and which of them pass."""
+    names = [("caption", None, 1), ("caption", "segmentation", 8), ("caption", "depth", 1)]
+    return {
+        "tried": [
+            [*name, bits, 1, 990 if good else 900, 900, 500, 7000]
+            for name, bits, good in zip(names, (112, 200, 400), passing, strict=True)
+        ]
+    }
+
+
+def test_fixed_and_validated_representations_by_hand():
+    records = [record(True, False, True), record(False, True, True), record(False, False, True)]
+    rows = fixed_and_validated(records)
+    assert {row["fixed"] for row in rows} == {("caption", "depth", 1)}  # the only one that passes everywhere
+    assert [row["fixed_bits"] for row in rows] == [400 - AGREED_BITS] * 3
+    assert [row["validated_bits"] for row in rows] == [112, 200, 400]
+    assert [row["tried"] for row in rows] == [1, 2, 3]
+    assert [row["conveyed_bits"] for row in rows] == [7000, 14000, 21000]
+    assert [row["validated_passes"] for row in rows] == [1, 1, 1]
+    coin = fixed_and_validated(records, 0.5)[2]
+    assert coin["validated_bits"] == 0.5 * 112 + 0.25 * 200 + 0.25 * 400
+    assert coin["validated_passes"] == 0.25
+    assert fixed_and_validated(records, 0.0)[0]["validated_bits"] == 400
+
+
+def test_a_fixed_representation_that_fails_is_sent_all_the_same():
+    rows = fixed_and_validated([record(False, False, False), record(True, True, True), record(True, True, True)])
+    assert rows[0]["fixed"] == ("caption", None, 1)
+    assert rows[0]["validated_bits"] == 112 and rows[0]["validated_passes"] == rows[0]["fixed_passes"] == 0
+
+
+def test_prompts_of_more_and_more_phrases():
+    scene = toyworld.describe(7500, "combinations", things=3, textured=0.0, inside=0.0)
+    texts = [phrases(scene, length) for length in LENGTHS]
+    assert texts[0] == "" and texts[-1] == toyworld.caption(scene)
+    counts = [len(caption_words(text)) for text in texts]
+    assert counts == sorted(set(counts))
+    assert [len(caption_words(empty_words(count))) for count in counts] == counts
+    with pytest.raises(ValueError, match="length must be one of"):
+        phrases(scene, 1)
+    with pytest.raises(ValueError, match="3 things"):
+        phrases(SCENE.description, 2)
+
+
+def test_a_receiver_s_wishes_change_the_ground_alone():
+    made = wishes(MAPPED)
+    assert made["as-sent"] == MAPPED
+    assert made["word-changed"] == made["word-added"] == replace(MAPPED, caption="a red ball on snow")
+    assert made["without-ground"].caption == "a red ball"
+    assert made["other-seed"] == replace(MAPPED, seed=MAPPED.seed + 1)
