@@ -100,6 +100,11 @@ def precision_run(task: dict) -> dict:
         ``truthful`` and ``empty``: for each length the ``words``, and in ten-thousandths the ``similarity`` of each
         picture to the whole caption, their standard deviation over seeds (``spread``), and the mean cosine of the
         pictures of a prompt with each other (``agreement``). The shortest prompt is the same in both.
+
+    Raises
+    ------
+    ValueError
+        If ``pictures`` is no whole number of at least 2.
     """
     from semcom_utils.generation import one_thread
 
@@ -167,7 +172,7 @@ def _precision_summary(records: list[dict]) -> dict:
 
 STUDIES = {
     "precision": Study(
-        lambda: [{"seed": seed, "pictures": 8, "steps": 20} for seed in range(30)],
+        lambda: [{"seed": seed, "pictures": 8, "steps": 10} for seed in range(30)],
         precision_run,
         _precision_summary,
         small={"pictures": 2, "steps": 2},

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from semcom_utils.semantic.extractors import FACTORS, extract
 from semcom_utils.toyworld.maps import MAPS
 
 from .message import Message, blocks, head_alone, unpack
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = [
     "ALIKE",
@@ -462,7 +465,7 @@ def send(
     message: Message,
     link: DigitalLink,
     snr_db: float,
-    generator: Any,
+    generator: torch.Generator,
     *,
     protected: DigitalLink | None = None,
     limit: int = 4,
@@ -619,7 +622,7 @@ def transmit(
     picture: Any,
     link: DigitalLink,
     snr_db: float,
-    generator: Any,
+    generator: torch.Generator,
     *,
     limit: int = 4,
     seeds: int = 2,
