@@ -135,7 +135,7 @@ def _security_summary(records: list[dict]) -> dict:
     receivers = {name: {measure: mean_interval(of(name, measure)) for measure in _TOLD} for name in names}
     chance = "other-prompt"
     over = {
-        name: {measure: mean_interval(of(name, measure) - of(chance, measure)) for measure in _TOLD}
+        name: {measure: mean_interval(of(name, measure) - of(chance, measure)) for measure in ("similarity", "right")}
         for name in names
         if name != chance
     }
