@@ -659,7 +659,7 @@ def _accepts_at_random() -> Callable[..., list[dict]]:
     """The validated sender's criterion replaced by a coin."""
     from semcom_utils.papers.semcom_for_aigc.validation import fixed_and_validated
 
-    return lambda records, accepted=None: fixed_and_validated(records, 0.5)
+    return lambda records, accepted=None, fixed=None: fixed_and_validated(records, 0.5, fixed)
 
 
 def _receivers_exchanged(name: str) -> Callable[[list[dict]], None]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
+from semcom_utils.checks import real_number
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.statistics import mean_interval, share_interval
 from semcom_utils.studies import Study
@@ -27,6 +28,7 @@ __all__ = [
     "SHARE",
     "STUDIES",
     "THRESHOLDS",
+    "best_fixed",
     "entropy_run",
     "fixed_and_validated",
     "study_scene",
@@ -36,7 +38,7 @@ __all__ = [
 THRESHOLDS = (0.9, 0.95, 0.97, ALIKE, 0.99)
 #: Bits of the header that a fixed format does without: factor, seed, steps and guidance are agreed once.
 AGREED_BITS = 8 * (1 + 2 + 1 + 1)
-#: Share of the other scenes on which a fixed representation has to pass.
+#: Share of the scenes on which a fixed representation has to pass.
 SHARE = 0.9
 
 
@@ -123,44 +125,74 @@ def _name(row: Sequence[Any]) -> tuple:
     return (row[0], row[1], row[2])
 
 
-def fixed_and_validated(records: Sequence[dict], accepted: float | None = None) -> list[dict]:
-    """Each scene by a fixed representation and by a validated one.
+def best_fixed(records: Sequence[dict], share: float = SHARE) -> tuple:
+    """The representation that a sender without validation would take for every scene.
 
-    The fixed one is chosen on the *other* scenes: the cheapest that passes on :data:`SHARE` of them (the one that
-    passes most often if none does); its messages leave out what is agreed once (:data:`AGREED_BITS`). The validated
-    sender tries what is no longer than the fixed message, the shortest first, sends the first that passes, and the
-    fixed representation if none does.
+    It is chosen on the scenes on which it is judged, which can only favour it.
 
     Parameters
     ----------
     records : sequence of dict
-        Of :func:`entropy_run`, at least two.
+        Of :func:`entropy_run`.
+    share : float
+        Of the scenes on which it has to pass, in [0, 1].
+
+    Returns
+    -------
+    tuple
+        Part of the caption, kind and factor of the cheapest that passes so often; of the one that passes most often
+        where none does.
+
+    Raises
+    ------
+    ValueError
+        If ``share`` is out of its range.
+    """
+    real_number("share", share, low=0, high=1)
+    table = _rates(records)
+    good = [name for name, (rate, _) in table.items() if rate >= share]
+    if good:
+        return min(good, key=lambda name: table[name][1])
+    return max(table, key=lambda name: (table[name][0], -table[name][1]))
+
+
+def _rates(records: Sequence[dict]) -> dict[tuple, tuple[float, float]]:
+    """Representation -> rate of passing, mean bits."""
+    cells: dict[tuple, list] = {}
+    for row in (row for r in records for row in r["tried"]):
+        cells.setdefault(_name(row), []).append((_passes(row), row[3]))
+    return {name: (float(np.mean(cell, 0)[0]), float(np.mean(cell, 0)[1])) for name, cell in cells.items()}
+
+
+def fixed_and_validated(
+    records: Sequence[dict], accepted: float | None = None, fixed: tuple | None = None
+) -> list[dict]:
+    """Each scene by one representation for all, and by a validated one.
+
+    Messages of the fixed one leave out what is agreed once (:data:`AGREED_BITS`). The validated sender tries what is
+    no longer than the fixed message, the shortest first, sends the first that passes, and the fixed representation if
+    none does. So its content is accepted wherever the fixed one's is.
+
+    Parameters
+    ----------
+    records : sequence of dict
+        Of :func:`entropy_run`.
     accepted : float, optional
         A validator that accepts at random with this probability, instead of the criterion; what comes back is the
         expectation.
+    fixed : tuple, optional
+        The representation; :func:`best_fixed` by default.
 
     Returns
     -------
     list of dict
-        A scene each: ``fixed``, the representation; ``fixed_bits``, ``validated_bits``; whether (or how probably) the
-        content passes the criterion: ``fixed_passes``, ``validated_passes``; ``tried``, contents made to validate;
-        ``conveyed_bits``, theirs as JPEG files; and the overlap of the things' boxes, ``fixed_overlap`` and
-        ``validated_overlap``.
+        A scene each: ``fixed_bits``, ``validated_bits``; whether (or how probably) the content passes the criterion:
+        ``fixed_passes``, ``validated_passes``; ``tried``, contents made to validate; ``conveyed_bits``, theirs as JPEG
+        files; and the overlap of the things' boxes, ``fixed_overlap`` and ``validated_overlap``.
     """
-    rows = []
-    for left_out, record in enumerate(records):
-        others = [r for place, r in enumerate(records) if place != left_out] or [record]
-        table = {}
-        for name in map(_name, record["tried"]):
-            cells = [row for r in others for row in r["tried"] if _name(row) == name]
-            table[name] = (np.mean([_passes(row) for row in cells]), np.mean([row[3] for row in cells]))
-        good = [name for name, (rate, _) in table.items() if rate >= SHARE]
-        fixed = (
-            min(good, key=lambda name: table[name][1])
-            if good
-            else max(table, key=lambda name: (table[name][0], -table[name][1]))
-        )
-        own = next(row for row in record["tried"] if _name(row) == fixed)
+    name, rows = best_fixed(records) if fixed is None else fixed, []
+    for record in records:
+        own = next(row for row in record["tried"] if _name(row) == name)
         ladder = sorted((row for row in record["tried"] if row[3] <= own[3]), key=lambda row: row[3])
         left, expected = 1.0, dict.fromkeys(("bits", "passes", "tried", "conveyed", "overlap"), 0.0)
         for row in ladder:
@@ -174,7 +206,6 @@ def fixed_and_validated(records: Sequence[dict], accepted: float | None = None) 
             expected[key] += left * value
         rows.append(
             {
-                "fixed": fixed,
                 "fixed_bits": own[3] - AGREED_BITS,
                 "validated_bits": expected["bits"],
                 "fixed_passes": float(_passes(own)),
@@ -195,14 +226,29 @@ def _compared(rows: list[dict]) -> dict:
         return np.array([row[key] for row in rows], float)
 
     saved = of("fixed_bits") - of("validated_bits")
-    values = {key: mean_interval(of(key)) for key in rows[0] if key != "fixed"}
+    values = {key: mean_interval(of(key)) for key in rows[0]}
     return values | {
         "saved_bits": mean_interval(saved),
         "saved_less_conveyed_bits": mean_interval(saved - of("conveyed_bits")),
         "more_accepted": mean_interval(of("validated_passes") - of("fixed_passes")),
         "more_overlap": mean_interval(of("validated_overlap") - of("fixed_overlap")),
-        "fixed_names": sorted({"/".join(map(str, row["fixed"])) for row in rows}),
     }
+
+
+def _rivals(records: Sequence[dict]) -> list[dict]:
+    """Every fixed representation that no other beats in bits and rate, and what validation saves against it."""
+    table, rivals = _rates(records), []
+    for name, (rate, bits) in sorted(table.items(), key=lambda item: item[1][1]):
+        if any(r >= rate and b <= bits and (r, b) != (rate, bits) for r, b in table.values()):
+            continue
+        rows = fixed_and_validated(records, fixed=name)
+        means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+        keep = ("fixed_bits", "fixed_passes", "validated_bits", "validated_passes")
+        saved = mean_interval([row["fixed_bits"] - row["validated_bits"] for row in rows])
+        rivals.append(
+            {"words": name[0], "kind": name[1], "factor": name[2], "saved_bits": saved} | {k: means[k] for k in keep}
+        )
+    return rivals
 
 
 def _entropy_summary(records: list[dict]) -> dict:
@@ -251,6 +297,8 @@ def _entropy_summary(records: list[dict]) -> dict:
         "regeneration": [
             share_interval(sum(any(row[: k + 1]) for row in by_seed), len(by_seed)) for k in range(len(by_seed[0]))
         ],
+        "fixed": list(best_fixed(records)),
+        "rivals": _rivals(records),
         "validated": _compared(validated),
         "at_random": _compared(fixed_and_validated(records, at_random)) | {"accepts": at_random},
     }
