@@ -270,6 +270,23 @@ def test_another_seed_is_tried_up_to_a_limit(toy):
         choose(candidates, SCENE.caption, limit=0)
 
 
+@pytest.mark.parametrize(("snr_db", "fell_back"), [(60.0, False), (-3.0, True)])
+def test_from_end_to_end_everything_is_counted(toy, snr_db, fell_back):
+    toy({("segmentation", 4, 3)})
+    link = DigitalLink(None, 8)  # 256-QAM: fine at 60 dB, never at -3 dB, where the head still arrives
+    told = {"kinds": ("segmentation",), "factors": (4,), "words": ("caption",), "seed": 3}
+    outcome = transceiver.transmit(SCENE.caption, SCENE, link, snr_db, noise(), limit=2, **told)
+    sent = outcome.choice.message
+    assert outcome.choice.verdict.passed and sent.kind == "segmentation"
+    assert outcome.received.fell_back == fell_back
+    assert outcome.message_bits == sent.bits
+    head, behind = (8 * len(block) for block in blocks(sent))
+    assert outcome.delivery.bits == head + (2 if fell_back else 1) * behind
+    at_receiver = evaluations(replace(sent, kind=None, factor=1, map_bytes=b"") if fell_back else sent)
+    assert outcome.network_evaluations == outcome.choice.network_evaluations + at_receiver
+    assert np.array_equal(outcome.content, outcome.choice.content)  # the toy's content is its seed
+
+
 def test_evaluations_count_both_networks_and_both_sides_of_guidance():
     assert evaluations(PLAIN) == 2 * PLAIN.steps
     assert evaluations(MAPPED) == 4 * MAPPED.steps
