@@ -87,7 +87,7 @@ def test_a_message_comes_back_from_its_bytes(message):
     assert message.bits == 8 * len(data)
     head, behind = blocks(message)
     assert head + behind == data
-    assert head_alone(head) == replace(message, kind=None, factor=1, map_bytes=b"")
+    assert head_alone(head) == message.without_map
     assert b"".join(field.data for field in byte_table(message)) == data
 
 
@@ -282,9 +282,16 @@ def test_from_end_to_end_everything_is_counted(toy, snr_db, fell_back):
     assert outcome.message_bits == sent.bits
     head, behind = (8 * len(block) for block in blocks(sent))
     assert outcome.delivery.bits == head + (2 if fell_back else 1) * behind
-    at_receiver = evaluations(replace(sent, kind=None, factor=1, map_bytes=b"") if fell_back else sent)
+    at_receiver = evaluations(sent.without_map if fell_back else sent)
     assert outcome.network_evaluations == outcome.choice.network_evaluations + at_receiver
     assert np.array_equal(outcome.content, outcome.choice.content)  # the toy's content is its seed
+
+
+def test_a_message_without_its_map_keeps_the_rest():
+    bare = MAPPED.without_map
+    assert (bare.kind, bare.factor, bare.map_bytes) == (None, 1, b"")
+    assert (bare.caption, bare.seed, bare.steps) == (MAPPED.caption, MAPPED.seed, MAPPED.steps)
+    assert PLAIN.without_map == PLAIN
 
 
 def test_evaluations_count_both_networks_and_both_sides_of_guidance():
@@ -341,7 +348,7 @@ def test_without_the_map_the_receiver_falls_back_on_the_caption():
     delivery = send(MAPPED, Breaking(9), 40.0, noise(), limit=3)
     received = receive(delivery)
     assert delivery.transmissions == 1 + 3 and delivery.map_block is None
-    assert received.fell_back and received.message == replace(MAPPED, kind=None, factor=1, map_bytes=b"")
+    assert received.fell_back and received.message == MAPPED.without_map
 
 
 def test_without_the_head_there_is_nothing():

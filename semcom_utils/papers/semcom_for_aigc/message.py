@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import NamedTuple
@@ -302,6 +302,11 @@ class Message:
     def semantic_map(self) -> SemanticMap | None:
         """The map, decoded, at its own size; None without one."""
         return None if self.kind is None else decode(self.map_bytes, self.kind, self.factor)
+
+    @property
+    def without_map(self) -> Message:
+        """The same prompt and parameters, and no map."""
+        return replace(self, kind=None, factor=1, map_bytes=b"")
 
     @property
     def bits(self) -> int:

@@ -82,7 +82,8 @@ def personalisation_run(task: dict) -> dict:
     from semcom_utils.generation import one_thread
 
     one_thread()
-    scenes, number = [], 100 + 1000 * (1 + task["seed"])
+    scenes: list[toyworld.Scene] = []
+    number = 100 + 1000 * (1 + task["seed"])
     while len(scenes) < task["scenes"]:
         scene = study_scene(number)
         number += 1
@@ -90,7 +91,7 @@ def personalisation_run(task: dict) -> dict:
             scenes.append(scene)
     record: dict[str, Any] = {"with-map": [], "without": []}
     for way in record:
-        messages = {}
+        messages: dict[tuple[int, str], Message] = {}
         for place, scene in enumerate(scenes):
             small = extract("segmentation", scene).downscaled(FACTOR) if way == "with-map" else None
             sent = Message.of(scene.caption, small, seed=100 * task["seed"] + place, steps=task["steps"])

@@ -105,11 +105,10 @@ def security_run(task: dict) -> dict:
         **{f"other-seed-{kind}": (replace(one, seed=seed + 5000), kind) for kind, one in sent.items()},
         **{f"map-alone-{kind}": (replace(one, caption="", seed=seed + 5000), kind) for kind, one in sent.items()},
     }
-    bare = {"kind": None, "factor": 1, "map_bytes": b""}
     receivers |= {
-        "no-map": (replace(sent[first], **bare), first),
-        "prompt-alone": (replace(sent[first], seed=seed + 5000, **bare), first),
-        "other-prompt": (replace(stranger, **bare), first),
+        "no-map": (sent[first].without_map, first),
+        "prompt-alone": (replace(sent[first].without_map, seed=seed + 5000), first),
+        "other-prompt": (stranger.without_map, first),
     }
     own = dict(zip(sent, generate(list(sent.values())), strict=True))
     contents = dict(zip(receivers, generate([message for message, _ in receivers.values()]), strict=True))
@@ -124,7 +123,7 @@ def security_run(task: dict) -> dict:
         name: _told(contents[name], own[against[name]], things, scene, cosine)
         for name, things, cosine in zip(names, found, cosines, strict=True)
     }
-    return {"told": told, "bits": [sent[first].bits, replace(sent[first], **bare).bits]}
+    return {"told": told, "bits": [sent[first].bits, sent[first].without_map.bits]}
 
 
 def _security_summary(records: list[dict]) -> dict:
