@@ -710,6 +710,75 @@ DEAR_POSE = Perturbation(QUALITY, "poses at a thousand times the bits", _pose_is
 CHEAP_POSE = Perturbation(QUALITY, "poses of one bit that say where everything is", _poses_are_cheap_and_tell)
 
 
+# --- SemCom for AIGC: the system ------------------------------------------------------------------------------------
+
+VALIDATION = "semcom_utils.papers.semcom_for_aigc.validation"
+
+
+def _all_pass(records: list[dict]) -> None:
+    """Every content is as good as the picture: the caption alone suffices, and validation has nothing to find."""
+    for record in records:
+        for row in record["tried"]:
+            row[4], row[5] = 1, 1000
+
+
+def _conveyed_for_nothing(records: list[dict]) -> None:
+    for record in records:
+        for row in record["tried"]:
+            row[8] = 0
+
+
+def _accepts_at_random() -> Callable[..., list[dict]]:
+    """The validated sender's criterion replaced by a coin."""
+    from semcom_utils.papers.semcom_for_aigc.validation import fixed_and_validated
+
+    return lambda records, accepted=None, fixed=None: fixed_and_validated(records, 0.5, fixed)
+
+
+def _receivers_exchanged(name: str) -> Callable[[list[dict]], None]:
+    """A receiver's contents and those made of another scene's prompt change places."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            told = record["told"]
+            told[name], told["other-prompt"] = told["other-prompt"], told[name]
+
+    return change
+
+
+def _lengths_reversed(records: list[dict]) -> None:
+    for record in records:
+        record["truthful"].reverse()
+
+
+def _spread_falls(records: list[dict]) -> None:
+    """Each phrase of a truthful prompt takes as much off the spread; empty words take nothing."""
+    for record in records:
+        for name, step in (("truthful", 100), ("empty", 0)):
+            for place, cell in enumerate(record[name]):
+                cell["spread"] = 1000 - step * place
+
+
+ALL_PASS = Perturbation("semcom_for_aigc/entropy", "every content passes validation", _all_pass)
+CONVEYED = Perturbation("semcom_for_aigc/entropy", "contents come back for nothing", _conveyed_for_nothing)
+COIN = Perturbation(
+    "semcom_for_aigc/entropy",
+    "the sender accepts at random",
+    methods={f"{VALIDATION}.fixed_and_validated": _accepts_at_random},
+)
+LONG_HEADERS = Perturbation(
+    "semcom_for_aigc/entropy", "fixed messages have long headers", methods={f"{VALIDATION}.AGREED_BITS": lambda: -1000}
+)
+STRANGER = Perturbation(
+    "semcom_for_aigc/security", "the eavesdropper's prompt is another scene's", _receivers_exchanged("prompt-alone")
+)
+NOTHING_HELD = Perturbation(
+    "semcom_for_aigc/security", "who holds everything has another prompt", _receivers_exchanged("everything")
+)
+REVERSED = Perturbation("semcom_for_aigc/precision", "the lengths of prompts in reverse", _lengths_reversed)
+FALLING = Perturbation("semcom_for_aigc/precision", "the spread falls by the phrase", _spread_falls)
+
+
 #: Claim -> what turns its checks, and those of its control, round.
 PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-diffusion-beats-ppo": (CLAIMED, LAYER),
@@ -771,4 +840,7 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "sfa-sensitivity-differs": (PRINTED_FACTORS, ONE_FACTOR),
     "sfa-service-decides": (DEAR_POSE, CHEAP_POSE),
     "sfa-linear-response": (STRAIGHT, CLIFF),
+    "sfa-minimal-prompt": (ALL_PASS, CONVEYED, COIN, LONG_HEADERS),
+    "sfa-eavesdropper": (STRANGER, NOTHING_HELD),
+    "sfa-precise-prompts": (REVERSED, FALLING),
 }

@@ -19,6 +19,10 @@ SLOW = {
     "semaigc_root/learning",
     "semaigc_root/pictures",
     "semaigc_root/receiver",
+    "semcom_for_aigc/entropy",
+    "semcom_for_aigc/personalisation",
+    "semcom_for_aigc/precision",
+    "semcom_for_aigc/security",
 }
 
 

@@ -6,4 +6,8 @@ __all__ = ["STUDIES"]
 
 STUDIES: dict = {
     "quality": Entry("quality", "six extractors' maps at ten factors: what the picture loses, by eleven measures"),
+    "entropy": Entry("validation", "the fewest bits of prompt, map and factor that pass validation, scene by scene"),
+    "personalisation": Entry("personalisation", "a word changed or added by the receiver, with a map and without"),
+    "security": Entry("receivers", "receivers that lack the seed, the model, the map or the prompt"),
+    "precision": Entry("precision", "spread over seeds of what prompts of more and more phrases make"),
 }
