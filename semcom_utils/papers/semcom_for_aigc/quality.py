@@ -1,49 +1,38 @@
 """How far a map can be made smaller before the picture suffers (Liu et al., 2023, sections IV-A and IV-B).
 
-Each extractor's map of a scene is sent at each factor; the receiver draws with the scene's caption and a seed. The
-picture is compared with that of the full map and the same seed, which is the paper's reference. The chapter
-``notebooks/11_semcom_for_aigc`` explains what is measured and why.
+What :mod:`.downscaling` measured is summed up here: drops, straightness of responses, the workflow of Fig. 4. The
+chapter ``notebooks/11_semcom_for_aigc`` explains what is measured and why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from semcom_utils import toyworld
 from semcom_utils.checks import finite_array, one_of
-from semcom_utils.effectiveness.picture_metrics import GREY_LEVELS, METRICS, picture_quality
-from semcom_utils.semantic.extractors import extract
-from semcom_utils.statistics import mean_interval
+from semcom_utils.effectiveness.picture_metrics import METRICS
+from semcom_utils.statistics import mean_interval, student_interval
 from semcom_utils.studies import Study
-from semcom_utils.toyworld.agreement import MISSING, agreement
 
-from .scenario import EXTRACTORS, FACTORS, pictures, semantic_map
+from .downscaling import ALONE, COMPARED, quality_run, quality_tasks
+from .scenario import EXTRACTORS, FACTORS
 
 __all__ = [
     "CLEAR",
     "HEADER_BITS",
     "MEASURES",
     "NEVER",
-    "SEEDS",
     "SERVICES",
     "STUDIES",
     "choose_pair",
     "first_clear_drop",
     "linearity",
-    "quality_run",
-    "scene_numbers",
     "service_table",
 ]
 
-#: Seeds of the generation for each scene.
-SEEDS = (0, 1, 2)
-#: Scenes with a robot, whose pose can be sent, and scenes without.
-WITH_ROBOT, WITHOUT_ROBOT = 30, 15
 #: Share of the way to the floor from which on a drop is called clear; the interval has to lie above it.
 CLEAR = 0.1
 #: Kind and factor of a map, whatever it holds.
@@ -56,117 +45,6 @@ MEASURES = {"prompt": "prompt_other", "ssim": "none", "clip": "none", "obeys": "
 #: The four services of Fig. 4: what the provider states of (extractor, metric), None where it leaves that open. The
 #: paper describes no service 2; it states its metric here, as service 1 does. Of service 3 text and figure disagree.
 SERVICES = ((None, "ssim"), (None, "vi"), ("depth", "psnr"), ("pose", None))
-#: What is known of each picture: its comparison with the full map's (the first six), and it alone.
-_COMPARED = (*METRICS, "clip", "vi_classes")
-_ALONE = ("prompt", "prompt_other", "right", "obeys", "pose", "segmentation")
-
-
-@lru_cache(maxsize=1)
-def models() -> dict[str, Any]:
-    """The mini models of the study, on the CPU.
-
-    Returns
-    -------
-    dict
-        ``pipeline`` draws, ``depth``, ``soft-edges``, ``segmentation`` and ``pose`` read maps, ``clip`` compares, and
-        ``judge`` is a :class:`~semcom_utils.generation.Judge`.
-    """
-    import torch
-
-    from semcom_utils.generation import Judge, load
-
-    roles = ("depth", "soft-edges", "segmentation", "pose", "clip")
-    named: dict[str, Any] = {role: load(role, device="cpu") for role in roles}
-    pipeline = load("controlnet-depth", device="cpu")  # one network for all kinds
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.unet.to(memory_format=torch.channels_last)
-    return named | {"pipeline": pipeline, "judge": Judge(load("detector", device="cpu"))}
-
-
-@lru_cache(maxsize=1)
-def scene_numbers() -> tuple[tuple[int, bool], ...]:
-    """The study's scenes: the first held-out ones with a robot, and the first without.
-
-    Returns
-    -------
-    tuple of (int, bool)
-        Seed of the scene in the split ``combinations``, from 2000 on, and whether it shows a robot.
-    """
-    left, chosen, number = {True: WITH_ROBOT, False: WITHOUT_ROBOT}, [], 2000
-    while any(left.values()):
-        robot = any(t.kind == "robot" for t in toyworld.scene(number, "combinations").description.things)
-        if left[robot]:
-            left[robot] -= 1
-            chosen.append((number, robot))
-        number += 1
-    return tuple(chosen)
-
-
-def quality_run(task: dict) -> dict:
-    """Pictures of one scene from one extractor's maps at all factors, and from none.
-
-    Parameters
-    ----------
-    task : dict
-        ``extractor``; ``scene``, its number; ``robot``, whether it shows one; ``factors`` and ``seeds``.
-
-    Returns
-    -------
-    dict
-        ``bits`` of the maps, ``[factors]``. Each measure ``[seeds, factors + 1]``, the last without a map: ``mse``,
-        ``psnr``, ``ssim``, ``vi``, ``clip`` (cosine) and ``vi_classes`` against the full map's picture; ``prompt`` and
-        ``prompt_other``, cosines with the own caption and with the next scene's; ``right`` by the judge; ``obeys``,
-        agreement of the map found in the picture with the full map; ``pose`` and ``segmentation``, with the scene's.
-        Poses agree by 1 - distance / 16 pixels.
-    """
-    m, scene = models(), toyworld.scene(task["scene"], "combinations")
-    seeds, factors = task["seeds"], task["factors"]
-    full = semantic_map(task["extractor"], scene, m)
-    maps = [full.downscaled(factor) for factor in factors]
-    n, k = len(seeds), len(factors)
-    drawn = pictures(m["pipeline"], [scene.caption] * (n * k), maps * n, np.repeat(np.array(seeds), k).tolist())
-    alone = pictures(m["pipeline"], [scene.caption] * n, None, seeds)
-    images = np.concatenate([drawn.reshape(n, k, *drawn.shape[1:]), alone[:, None]], axis=1).astype(float)
-    flat = images.reshape(-1, *drawn.shape[1:])
-    found = {
-        kind: [extract(kind, image, m.get(kind)).array for image in flat]
-        for kind in {full.kind, "pose", "segmentation"}
-    }
-    exact = {kind: extract(kind, scene).array for kind in ("pose", "segmentation")}
-    vectors = np.asarray(m["clip"].images(flat)).reshape(n, k + 1, -1)
-    texts = np.asarray(m["clip"].texts([scene.caption, toyworld.scene(task["scene"] + 1, "combinations").caption]))
-    values = {name: np.zeros((n, k + 1)) for name in _COMPARED + _ALONE}
-    for row in range(n):
-        for column in range(k + 1):
-            at = row * (k + 1) + column
-            for metric, value in picture_quality(images[row, 0], images[row, column]).items():
-                values[metric][row, column] = value
-            classes = found["segmentation"][row * (k + 1)], found["segmentation"][at]
-            values["vi_classes"][row, column] = _label_agreement(*classes)
-            values["obeys"][row, column] = _agreement(full.array, found[full.kind][at], full.kind)
-            for kind in ("pose", "segmentation"):
-                values[kind][row, column] = _agreement(exact[kind], found[kind][at], kind)
-    values["clip"] = np.einsum("nd,nkd->nk", vectors[:, 0], vectors)
-    values["prompt"], values["prompt_other"] = np.moveaxis(vectors @ texts.T, -1, 0)
-    values["right"] = m["judge"].right(flat, [scene.labels] * len(flat)).reshape(n, k + 1)
-    return {"bits": [each.bits for each in maps]} | {
-        name: np.round(np.asarray(value, float), 4).tolist() for name, value in values.items()
-    }
-
-
-def _agreement(sent: np.ndarray, found: np.ndarray, kind: str) -> float:
-    value = agreement(sent, found, kind)
-    return 1 - value / MISSING if kind == "pose" else value
-
-
-def _label_agreement(x: np.ndarray, y: np.ndarray) -> float:
-    """1 - VI / H(X, Y) of two pictures' classes, pixel by pixel."""
-    joint = np.bincount((x * GREY_LEVELS + y).ravel(), minlength=GREY_LEVELS**2).reshape(GREY_LEVELS, -1) / x.size
-    together, apart = stats.entropy(joint.ravel()), stats.entropy(joint.sum(0)) + stats.entropy(joint.sum(1))
-    return float(1 - (2 * together - apart) / together) if together > 0 else 1.0
-
-
-# --- what is made of the pictures ------------------------------------------------------------------------------------
 
 
 def linearity(quality: Any, factors: Sequence[int] = FACTORS) -> float:
@@ -332,11 +210,16 @@ def _by_scene(records: Sequence[Mapping], measure: str) -> np.ndarray:
     return np.array([np.mean(r[measure], axis=0) for r in records])
 
 
+def _shuffled(values: np.ndarray) -> np.ndarray:
+    """The control: what was measured at each factor, in random order."""
+    return np.random.default_rng(1).permuted(values, axis=-1)
+
+
 def _falls(own: Sequence[Mapping], measure: str, factors: Sequence[int], shuffled: bool = False) -> dict:
     """Spearman's correlation of a measure with the factor over all pictures; bootstrap over scenes."""
     values = np.array([np.array(r[measure])[:, :-1] for r in own])
     if shuffled:
-        values = np.random.default_rng(1).permuted(values, axis=-1)
+        values = _shuffled(values)
 
     def correlation(chosen: np.ndarray) -> float:
         part = values[chosen]
@@ -418,8 +301,7 @@ def _linear(own: Mapping[str, Sequence[Mapping]], factors: Sequence[int]) -> dic
         }
 
     def shuffled(records: Sequence[Mapping], metric: str) -> float:
-        values = _by_scene(records, metric)[1::2, :-1]
-        return linearity(np.random.default_rng(1).permutation(values.mean(0)), factors)
+        return linearity(_shuffled(_by_scene(records, metric)[1::2, :-1].mean(0)), factors)
 
     chosen, kept = table(slice(0, None, 2)), table(slice(1, None, 2))
     best = {metric: choose_pair(chosen, metric=metric)[0] for metric in METRICS}
@@ -446,8 +328,8 @@ def _summary(records: list[dict]) -> dict:
         "bits": {name: np.mean([r["bits"] for r in part], axis=0).round(1).tolist() for name, part in own.items()},
         "response": {
             name: {
-                measure: [mean_interval(column) for column in _by_scene(part, measure).T]
-                for measure in (*_COMPARED, *_ALONE)
+                measure: [student_interval(column) for column in _by_scene(part, measure).T]
+                for measure in (*COMPARED, *ALONE)
             }
             for name, part in own.items()
         },
@@ -468,18 +350,4 @@ def _summary(records: list[dict]) -> dict:
     }
 
 
-def _tasks() -> list[dict]:
-    return [
-        {
-            "extractor": extractor,
-            "scene": number,
-            "robot": robot,
-            "factors": list(FACTORS) if robot else [1],  # what is asked of the others concerns the full map alone
-            "seeds": list(SEEDS),
-        }
-        for number, robot in scene_numbers()
-        for extractor in EXTRACTORS
-    ]
-
-
-STUDIES = {"quality": Study(_tasks, quality_run, _summary, small={"factors": [1, 16], "seeds": [0]})}
+STUDIES = {"quality": Study(quality_tasks, quality_run, _summary, small={"factors": [1, 16], "seeds": [0]})}
