@@ -6,4 +6,8 @@ __all__ = ["STUDIES"]
 
 STUDIES: dict = {
     "quality": Entry("quality", "six extractors' maps at ten factors: what the picture loses, by eleven measures"),
+    "adapter_rates": Entry("adapters", "learning rates of full and low-rank fine-tunings, as many tries for each"),
+    "adapters": Entry(
+        "adapters", "a customer's style as fine-tuning parameters: the gain they keep, the bits they take, the control"
+    ),
 }
