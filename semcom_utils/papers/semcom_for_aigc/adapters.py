@@ -58,16 +58,16 @@ def _hits(row: dict[str, str]) -> np.ndarray:
 
 
 def _ratio_interval(above: np.ndarray, below: np.ndarray) -> dict[str, Any]:
-    """Sum over sum, over seeds, with its percentile bootstrap interval."""
-    if not below.sum():
-        return {"estimate": 0.0, "low": None, "high": None, "n": len(below)}
-    estimate = float(above.sum() / below.sum())
+    """Sum over sum, over seeds, with its percentile bootstrap interval; of no gain nothing is kept."""
+    estimate = float(above.sum() / below.sum()) if below.sum() else 0.0
     if len(below) == 1:
         return {"estimate": estimate, "low": None, "high": None, "n": 1}
+    if not below.sum():
+        return {"estimate": 0.0, "low": 0.0, "high": 0.0, "n": len(below)}
     drawn = np.random.default_rng(0).integers(len(below), size=(10_000, len(below)))
     sums = below[drawn].sum(1)
     ratios = above[drawn].sum(1)[sums > 0] / sums[sums > 0]
-    low, high = np.quantile(ratios, [0.025, 0.975])
+    low, high = np.quantile(ratios, [0.025, 0.975]) if len(ratios) else (0.0, 0.0)
     return {"estimate": estimate, "low": float(low), "high": float(high), "n": len(below)}
 
 
