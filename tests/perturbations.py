@@ -843,4 +843,5 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "sfa-minimal-prompt": (ALL_PASS, CONVEYED, COIN, LONG_HEADERS),
     "sfa-eavesdropper": (STRANGER, NOTHING_HELD),
     "sfa-precise-prompts": (REVERSED, FALLING),
+    "sfa-shared-model-saves": (RANDOM_ADAPTERS, FULL_ADAPTERS, NO_GAIN),
 }

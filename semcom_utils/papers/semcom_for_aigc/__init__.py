@@ -10,4 +10,8 @@ STUDIES: dict = {
     "personalisation": Entry("personalisation", "a word changed or added by the receiver, with a map and without"),
     "security": Entry("receivers", "receivers that lack the seed, the model, the map or the prompt"),
     "precision": Entry("precision", "spread over seeds of what prompts of more and more phrases make"),
+    "adapter_rates": Entry("adapters", "learning rates of full and low-rank fine-tunings, as many tries for each"),
+    "adapters": Entry(
+        "adapters", "a customer's style as fine-tuning parameters: the gain they keep, the bits they take, the control"
+    ),
 }
