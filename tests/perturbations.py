@@ -779,6 +779,47 @@ REVERSED = Perturbation("semcom_for_aigc/precision", "the lengths of prompts in 
 FALLING = Perturbation("semcom_for_aigc/precision", "the spread falls by the phrase", _spread_falls)
 
 
+# --- SemCom for AIGC: fine-tuning parameters -------------------------------------------------------------------------
+
+
+def _seeds_of(records: list[dict]) -> dict[int, dict[str, dict]]:
+    found: dict[int, dict[str, dict]] = {}
+    for record in records:
+        found.setdefault(record["task"]["seed"], {})[record["task"]["learner"]] = record
+    return found
+
+
+def _adapters_are_random(records: list[dict]) -> None:
+    """Low-rank parameters are the control's, paint as the model does, and are thirty times as many."""
+    for rows in _seeds_of(records).values():
+        for row in rows.values():
+            if "random" in row:
+                row["loss"], row["style"], row["parameters"] = row["random"], "0" * len(row["style"]), 30 * 10**6
+
+
+def _adapters_are_full(records: list[dict]) -> None:
+    """Low-rank parameters, and random ones, do what the full fine-tuning does; a hundredth as many."""
+    for rows in _seeds_of(records).values():
+        for row in rows.values():
+            if "random" in row:
+                row["loss"] = row["random"] = rows["full"]["loss"]
+                row["style"], row["right"] = rows["full"]["style"], rows["full"]["right"]
+                row["parameters"] //= 100
+
+
+def _no_fine_tuning(records: list[dict]) -> None:
+    """The full fine-tuning made the model a little worse."""
+    for rows in _seeds_of(records).values():
+        rows["full"]["loss"] = rows["none"]["loss"] + 0.01
+        rows["full"]["style"] = "0" * len(rows["full"]["style"])
+
+
+ADAPTERS = "semcom_for_aigc/adapters"
+RANDOM_ADAPTERS = Perturbation(ADAPTERS, "random parameters for low-rank ones, and many of them", _adapters_are_random)
+FULL_ADAPTERS = Perturbation(ADAPTERS, "low-rank and random parameters do what full ones do", _adapters_are_full)
+NO_GAIN = Perturbation(ADAPTERS, "a full fine-tuning without gain", _no_fine_tuning)
+
+
 #: Claim -> what turns its checks, and those of its control, round.
 PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-diffusion-beats-ppo": (CLAIMED, LAYER),
