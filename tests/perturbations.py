@@ -637,6 +637,79 @@ AS_PRINTED = Perturbation(
     {f"{ROOT}.expected_satisfaction": _no_difference},
 )
 
+# --- SemCom for AIGC: quality over the factor ------------------------------------------------------------------------
+
+QUALITY = "semcom_for_aigc/quality"
+MAPPED = "semcom_utils.papers.semcom_for_aigc.quality"
+
+
+def _straight(records: list[dict]) -> None:
+    """Every metric falls along a line."""
+    for record in records:
+        line = [1 - f / 20 for f in record["task"]["factors"]]
+        for metric in ("mse", "psnr", "ssim", "vi"):
+            record[metric] = [[*line, 0.1] for _ in record[metric]]
+
+
+def _cliff(records: list[dict]) -> None:
+    """Every metric is 1 for the full map and 0.3 for all others, a little more for smaller ones."""
+    for record in records:
+        steps = [1.0 if f == 1 else 0.3 + f / 1000 for f in record["task"]["factors"]]
+        for metric in ("mse", "psnr", "ssim", "vi"):
+            record[metric] = [[*steps, 0.1] for _ in record[metric]]
+
+
+def _rises(records: list[dict]) -> None:
+    for record in records:
+        record["ssim"] = [[*sorted(row[:-1]), row[-1]] for row in record["ssim"]]
+
+
+def _prompt_drops_at(first: dict[str, int]) -> Callable[[list[dict]], None]:
+    """The prompt is obeyed up to a factor of its own for each extractor, and not at all from there on."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            at = first.get(record["task"]["extractor"], 16)
+            record["prompt_other"] = [[0.1 + record["task"]["scene"] % 7 / 1000] * len(row) for row in record["prompt"]]
+            obeyed = [0.9 if f < at else 0.2 for f in record["task"]["factors"]]
+            record["prompt"] = [[*obeyed, 0.9] for _ in record["prompt"]]
+
+    return change
+
+
+def _pose_is_dear(records: list[dict]) -> None:
+    for record in _of(records, extractor="pose", robot=True):
+        record["bits"] = [1000 * bits for bits in record["bits"]]
+
+
+def _poses_are_cheap_and_tell(records: list[dict]) -> None:
+    """A pose's map takes a bit, and says where everything is, with figures or without."""
+    for record in _of(records, extractor="pose"):
+        record["bits"] = [1 for _ in record["bits"]]
+        for name in ("pose", "segmentation"):
+            record[name] = [[1.0] * (len(row) - 1) + [0.0] for row in record[name]]
+
+
+STRAIGHT = Perturbation(
+    QUALITY,
+    "responses along a line; the control's factors in order",
+    _straight,
+    {f"{MAPPED}._shuffled": lambda: lambda x: x},
+)
+CLIFF = Perturbation(QUALITY, "nothing but the full map serves", _cliff)
+RISES = Perturbation(QUALITY, "similarity in rising order", _rises)
+PRINTED_FACTORS = Perturbation(
+    QUALITY, "the prompt is left at 10 with a pose, at 5 with depth", _prompt_drops_at({"pose": 10, "depth": 5})
+)
+ONE_FACTOR = Perturbation(
+    QUALITY,
+    "the prompt is left at 2 by all",
+    _prompt_drops_at(dict.fromkeys(("pose", "depth", "learned-depth", "segmentation", "soft-edges", "canny"), 2)),
+)
+DEAR_POSE = Perturbation(QUALITY, "poses at a thousand times the bits", _pose_is_dear)
+CHEAP_POSE = Perturbation(QUALITY, "poses of one bit that say where everything is", _poses_are_cheap_and_tell)
+
+
 #: Claim -> what turns its checks, and those of its control, round.
 PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-diffusion-beats-ppo": (CLAIMED, LAYER),
@@ -692,4 +765,10 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "root-harsh-channel-gaps": (AS_PRINTED,),
     "root-gap-cause": (LOCAL, AS_PRINTED),
     "root-others-unsatisfying": (LOCAL, AS_PRINTED),
+    "sfa-quality-falls-with-factor": (RISES, STRAIGHT),
+    "sfa-pose-factor": (PRINTED_FACTORS, ONE_FACTOR),
+    "sfa-depth-factor": (PRINTED_FACTORS, ONE_FACTOR),
+    "sfa-sensitivity-differs": (PRINTED_FACTORS, ONE_FACTOR),
+    "sfa-service-decides": (DEAR_POSE, CHEAP_POSE),
+    "sfa-linear-response": (STRAIGHT, CLIFF),
 }
