@@ -112,7 +112,7 @@ def train_branching(
     env: gymnasium.Env,
     episodes: int,
     seed: int,
-    settings: D3qnSettings = D3qnSettings(),
+    settings: D3qnSettings | None = None,
     *,
     rule: str = "common",
     choose: Chooser = independent,
@@ -131,8 +131,8 @@ def train_branching(
         How many to play.
     seed : int
         Of the network, the exploration, the replay and the environment.
-    settings : D3qnSettings
-        How to learn.
+    settings : D3qnSettings, optional
+        How to learn; the agent's own defaults if None.
     rule : {"common", "additive"}
         What is drawn to the target: every head, or their mean.
     choose : callable
@@ -153,6 +153,7 @@ def train_branching(
     ValueError
         If the actions of ``env`` are not as described, or another argument is not.
     """
+    settings = D3qnSettings() if settings is None else settings
     positive_integer("episodes", episodes)
     positive_integer("seed", seed, low=0)
     one_of("rule", rule, RULES)
