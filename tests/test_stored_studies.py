@@ -19,6 +19,9 @@ SLOW = {
     "semaigc_root/learning",
     "semaigc_root/pictures",
     "semaigc_root/receiver",
+    "semcom_for_aigc/allocation",
+    "semcom_for_aigc/services",
+    "semcom_for_aigc/tuning",
 }
 
 
