@@ -40,6 +40,11 @@ class BranchingNetwork(torch.nn.Module):
     hidden : int
         Units of each of the two hidden layers.
 
+    Raises
+    ------
+    ValueError
+        If there is no service or no option.
+
     References
     ----------
     A. Tavakoli, F. Pardo, P. Kormushev, "Action branching architectures for deep reinforcement learning", 2018.

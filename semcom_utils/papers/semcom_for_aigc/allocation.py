@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, one_of, positive_integer, real_number
+from semcom_utils.checks import finite_array, numpy_generator, one_of, positive_integer, real_number
 from semcom_utils.control.knapsack import common_choice, greedy_choice, knapsack_optimum, priced_choice
 from semcom_utils.effectiveness.picture_metrics import METRICS
 from semcom_utils.physical.limits import capacity_awgn
@@ -159,8 +159,15 @@ def value_of(choice: ArrayLike, quality: ArrayLike, bits: ArrayLike, budget: int
     -------
     float
         In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit each other.
     """
     c, b = np.asarray(choice), np.asarray(bits)
+    if c.shape != b.shape[:1] or b.shape != np.shape(quality):
+        raise ValueError(f"choice must be one factor for each service, got {c.shape} for {b.shape}")
     rows = np.arange(len(c))
     late = budget is not None and b[rows, c].sum() > budget
     return 0.0 if late else float(np.asarray(quality)[rows, c].mean())
@@ -188,6 +195,11 @@ def agent_settings(form: str, rate: float) -> Any:
     -------
     D3qnSettings
         Without a discount: nothing follows a decision.
+
+    Raises
+    ------
+    ValueError
+        If ``form`` is neither, or ``rate`` is not positive.
     """
     from semcom_utils.control.d3qn import D3qnSettings
 
@@ -716,9 +728,16 @@ def many_services(
     -------
     quality, bits : numpy.ndarray, ``[draws, services, factors]`` and ``[services, factors]``
         Bits are whole.
+
+    Raises
+    ------
+    ValueError
+        If the tables do not fit each other, ``services`` is no positive whole number or ``rng`` no generator.
     """
-    q, b = np.asarray(quality, float), np.asarray(bits)
-    like = rng.integers(q.shape[1], size=positive_integer("services", services))
+    q, b = finite_array("quality", quality, low=0), finite_array("bits", bits, low=0)
+    if q.ndim != 3 or b.shape != q.shape[1:]:
+        raise ValueError(f"quality must be [draws, services, factors] and fit bits, got {q.shape} and {b.shape}")
+    like = numpy_generator("rng", rng).integers(q.shape[1], size=positive_integer("services", services))
     made = np.stack([q[rng.permutation(len(q))[np.arange(len(q)) % max(len(q) // 3, 1)], s] for s in like], axis=1)
     scale = 2.0 ** rng.uniform(-1, 1, services)
     return made, np.maximum(np.round(scale[:, None] * b[like]), 1).astype(int)
