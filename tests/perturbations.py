@@ -820,6 +820,57 @@ FULL_ADAPTERS = Perturbation(ADAPTERS, "low-rank and random parameters do what f
 NO_GAIN = Perturbation(ADAPTERS, "a full fine-tuning without gain", _no_fine_tuning)
 
 
+# --- SemCom for AIGC: one budget for several services ----------------------------------------------------------------
+
+ALLOCATION, TAILORED = "semcom_for_aigc/allocation", "semcom_for_aigc/tailored"
+
+
+def _each(**values: object) -> Callable[[list[dict]], None]:
+    """Every record measured this."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            for name, value in values.items():
+                record[name] = deepcopy(value)
+
+    return change
+
+
+def _gains_of(value: float) -> Callable[[list[dict]], None]:
+    def change(records: list[dict]) -> None:
+        for record in records:
+            for name in ("gain", "shuffled"):
+                record[name] = [value for _ in record[name]]
+
+    return change
+
+
+def _every_action_as_good() -> Callable:
+    """Whatever is chosen earns everything."""
+    return lambda quality, bits, budget, **_: np.ones((len(quality), np.shape(bits)[1] ** len(bits)))
+
+
+LOST = Perturbation(TAILORED, "tailored factors lose a tenth, as those of a shuffled table do", _gains_of(-0.1))
+GAINED = Perturbation(TAILORED, "tailored factors gain a tenth, of whatever table they are made", _gains_of(0.1))
+AT_50 = Perturbation(
+    ALLOCATION,
+    "every agent settles at 50, and every action is as good as any",
+    _each(converged={"decisions": 50, "epochs": 50, "greedy": 50}),
+    {"semcom_utils.control.joint_choice.joint_values": _every_action_as_good},
+)
+AT_10 = Perturbation(
+    ALLOCATION, "every agent settles at 10", _each(converged={"decisions": 10, "epochs": 10, "greedy": 10})
+)
+ALL_LEARN = Perturbation(ALLOCATION, "every agent finds the optimum, shuffled rewards or not", _each(share=1.0))
+NONE_LEARNS = Perturbation(ALLOCATION, "every agent stops at half of the optimum", _each(share=0.5))
+PICTURES_VARY = Perturbation(
+    ALLOCATION, "all variance is the pictures'", _each(variance={"without": 0.01, "with": 0.01, "training": 0.02})
+)
+PICTURES_EQUAL = Perturbation(
+    ALLOCATION, "all variance is exploration's", _each(variance={"without": 0.0, "with": 0.01, "training": 0.02})
+)
+
+
 #: Claim -> what turns its checks, and those of its control, round.
 PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-diffusion-beats-ppo": (CLAIMED, LAYER),
@@ -885,4 +936,8 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "sfa-eavesdropper": (STRANGER, NOTHING_HELD),
     "sfa-precise-prompts": (REVERSED, FALLING),
     "sfa-shared-model-saves": (RANDOM_ADAPTERS, FULL_ADAPTERS, NO_GAIN),
+    "sfa-tailored-factors": (LOST, GAINED),
+    "sfa-dqn-converges": (AT_50, AT_10),
+    "sfa-joint-feasible": (ALL_LEARN, NONE_LEARNS),
+    "sfa-fluctuation-cause": (PICTURES_VARY, PICTURES_EQUAL),
 }

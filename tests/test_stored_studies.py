@@ -23,6 +23,9 @@ SLOW = {
     "semcom_for_aigc/personalisation",
     "semcom_for_aigc/precision",
     "semcom_for_aigc/security",
+    "semcom_for_aigc/allocation",
+    "semcom_for_aigc/services",
+    "semcom_for_aigc/tuning",
 }
 
 
