@@ -19,6 +19,8 @@ SLOW = {
     "semaigc_root/learning",
     "semaigc_root/pictures",
     "semaigc_root/receiver",
+    "semcom_for_aigc/adapter_rates",
+    "semcom_for_aigc/adapters",
 }
 
 
