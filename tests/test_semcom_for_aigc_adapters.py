@@ -59,7 +59,11 @@ def output(model):
 
 def test_every_learner_has_as_many_tries():
     assert set(RATES) == set(LEARNERS) and len({len(rates) for rates in RATES.values()}) == 1
-    assert len(adapters.STUDIES["adapter_rates"].tasks()) == sum(map(len, RATES.values()))
+    tasks = adapters.STUDIES["adapter_rates"].tasks()
+    assert len(tasks) == sum(map(len, RATES.values())) + len(LEARNERS)
+    assert all(
+        adapters.FURTHER[task["learner"]] <= task["rate"] for task in tasks
+    )  # the further try goes on where two of the best lay
 
 
 @pytest.mark.parametrize("learner", LEARNERS)

@@ -26,6 +26,8 @@ SLOW = {
     "semcom_for_aigc/allocation",
     "semcom_for_aigc/services",
     "semcom_for_aigc/tuning",
+    "semcom_for_aigc/adapter_rates",
+    "semcom_for_aigc/adapters",
 }
 
 
