@@ -20,8 +20,8 @@ SLOW = {
     "semaigc_root/pictures",
     "semaigc_root/receiver",
     "semcom_for_aigc/allocation",
+    "semcom_for_aigc/allocation_rates",
     "semcom_for_aigc/services",
-    "semcom_for_aigc/tuning",
 }
 
 
