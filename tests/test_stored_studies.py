@@ -24,8 +24,8 @@ SLOW = {
     "semcom_for_aigc/precision",
     "semcom_for_aigc/security",
     "semcom_for_aigc/allocation",
+    "semcom_for_aigc/allocation_rates",
     "semcom_for_aigc/services",
-    "semcom_for_aigc/tuning",
     "semcom_for_aigc/adapter_rates",
     "semcom_for_aigc/adapters",
 }

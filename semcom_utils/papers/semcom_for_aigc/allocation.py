@@ -73,8 +73,8 @@ AGENTS: dict[str, dict[str, Any]] = {
     "priced_shuffled": {"form": "heads", "rule": "additive", "priced": True, "shuffled": True},
 }
 #: Decisions of a run.
-DECISIONS = {"flat": 12_000, "heads": 3000}
-#: Tried for every form, on seeds that are not reported, with the same number of runs.
+DECISIONS = {"flat": 10_000, "heads": 3000}
+#: Tried for every form, on seeds that are not reported, with the same number of runs and half of the decisions.
 RATES = (1e-3, 3e-3, 1e-2)
 SEEDS, TUNING_SEEDS = range(100, 110), range(2)
 #: What is measured again of a trained agent.
@@ -203,7 +203,7 @@ def agent_settings(form: str, rate: float) -> Any:
     """
     from semcom_utils.control.d3qn import D3qnSettings
 
-    hidden, every, warm_up = {"flat": (32, 8, 500), "heads": (64, 4, 200)}[one_of("form", form, ("flat", "heads"))]
+    hidden, every, warm_up = {"flat": (16, 8, 500), "heads": (64, 4, 200)}[one_of("form", form, ("flat", "heads"))]
     return D3qnSettings(hidden=hidden, batch=32, discount=0.0, rate=rate, warm_up=warm_up, every=every)
 
 
@@ -431,7 +431,13 @@ def tuning_run(task: dict) -> dict:
     """
     quality, bits, _ = measured_table()
     made = train_agent(
-        task["agent"], quality, bits, _budget(bits), task["seed"], decisions=task.get("decisions"), rate=task["rate"]
+        task["agent"],
+        quality,
+        bits,
+        _budget(bits),
+        task["seed"],
+        decisions=task.get("decisions", DECISIONS[AGENTS[task["agent"]]["form"]] // 2),
+        rate=task["rate"],
     )
     return {"share": round(made["share"], 5)}
 
@@ -450,7 +456,7 @@ def _tuning_summary(records: list[dict]) -> dict:
 
 def _tuned(agent: str) -> float:
     """The rate of the agent itself, or of the one that it varies."""
-    summary = load_result("semcom_for_aigc/tuning")["summary"]
+    summary = load_result("semcom_for_aigc/allocation_rates")["summary"]
     form = AGENTS[agent]
     like = agent if agent in summary else "d3qn" if form["form"] == "flat" else "priced"
     return summary[like]["rate"]
@@ -808,7 +814,7 @@ def _services_summary(records: list[dict]) -> dict:
 FLAT_SERVICES, HEADS_SERVICES = (2, 3, 4), (2, 4, 10, 30, 100)
 
 STUDIES = {
-    "tuning": Study(
+    "allocation_rates": Study(
         lambda: [
             {"agent": agent, "rate": rate, "seed": seed}
             for agent in ("library", "d3qn", "branching", "priced")
@@ -824,7 +830,7 @@ STUDIES = {
         lambda: [{"agent": agent, "seed": seed} for agent in AGENTS for seed in SEEDS],
         allocation_run,
         _allocation_summary,
-        reads=("semcom_for_aigc/quality", "semcom_for_aigc/tuning"),
+        reads=("semcom_for_aigc/quality", "semcom_for_aigc/allocation_rates"),
         small={"+decisions": 600},
     ),
     "tailored": Study(
@@ -843,7 +849,7 @@ STUDIES = {
         ],
         services_run,
         _services_summary,
-        reads=("semcom_for_aigc/quality", "semcom_for_aigc/tuning"),
+        reads=("semcom_for_aigc/quality", "semcom_for_aigc/allocation_rates"),
         small={"+decisions": 600},
     ),
 }
