@@ -602,7 +602,7 @@ def _allocation_summary(records: list[dict]) -> dict:
             "share": _interval([r["share"] for r in part]),
             "seeds_at_target": sum(r["share"] >= 0.99 for r in part),
             "curves": {
-                key: [_interval(curve[:, i]) for i in range(0, curve.shape[1], max(1, curve.shape[1] // 40))]
+                key: [_interval(curve[:, i]) for i in range(0, curve.shape[1], max(1, curve.shape[1] // 20))]
                 for key, curve in curves.items()
             },
             "converged": {
