@@ -14,7 +14,9 @@ STUDIES: dict = {
     "adapters": Entry(
         "adapters", "a customer's style as fine-tuning parameters: the gain they keep, the bits they take, the control"
     ),
-    "allocation_rates": Entry("allocation", "learning rates of the allocating agents, on seeds not reported"),
+    "allocation_rates": Entry(
+        "allocation", "learning rates of the agents that allocate factors, on seeds that are not reported"
+    ),
     "allocation": Entry("allocation", "factors for four services on one budget: DQN in two forms, heads, controls"),
     "tailored": Entry("allocation", "factors for each map against one for all at the same bits, on held-out scenes"),
     "services": Entry("allocation", "two to a hundred services: what flat and branching agents cost and reach"),
