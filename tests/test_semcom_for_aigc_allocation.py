@@ -322,7 +322,7 @@ def test_a_small_allocation_from_task_to_summary(known):
             records.append({"task": {"agent": agent, "seed": seed}, **json.loads(json.dumps(record))})
     summary = json.loads(json.dumps(allocation.STUDIES["allocation"].summarise(records)))
     assert summary["agents"]["priced"]["share"]["estimate"] > 0.9
-    assert summary["rules"]["without_budget"] == [1, 1, 1, 1] == records[-1]["choice"]
+    assert summary["rules"]["without_budget"] == [1, 1, 1, 1] and records[-1]["share"] > 0.9
     assert summary["rules"]["share"]["optimum"] == pytest.approx(1) and summary["rules"]["share"]["full"] == 0
     assert 0 < summary["rules"]["share"]["random"] < summary["rules"]["best_of_50"] < 1
     shares = [records[0]["at_snr"][snr] for snr in ("10", "16")]
