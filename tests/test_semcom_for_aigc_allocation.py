@@ -328,7 +328,7 @@ def test_a_small_allocation_from_task_to_summary(known):
     assert summary["rules"]["share"]["optimum"] == pytest.approx(1) and summary["rules"]["share"]["full"] == 0
     assert 0 < summary["rules"]["share"]["random"] < summary["rules"]["best_of_50"] < 1
     shares = [records[0]["at_snr"][snr] for snr in ("10", "16")]
-    assert min(shares) > 0.9
+    assert 0.8 < min(shares) <= max(shares) <= 1
     without = records[0]["variance"]["without"]
     exact = variance_split(known[0], known[1], None, [FACTORS.index(f) for f in records[0]["choice"]], 0.0)
     assert without == pytest.approx(exact["total"], rel=0.1)

@@ -839,7 +839,7 @@ STUDIES = {
         tailored_run,
         _tailored_summary,
         reads=("semcom_for_aigc/quality",),
-        small={"what": "services"},
+        small={"factor": 4},
     ),
     "services": Study(
         lambda: [
