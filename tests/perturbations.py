@@ -710,6 +710,116 @@ DEAR_POSE = Perturbation(QUALITY, "poses at a thousand times the bits", _pose_is
 CHEAP_POSE = Perturbation(QUALITY, "poses of one bit that say where everything is", _poses_are_cheap_and_tell)
 
 
+# --- SemCom for AIGC: the system ------------------------------------------------------------------------------------
+
+VALIDATION = "semcom_utils.papers.semcom_for_aigc.validation"
+
+
+def _all_pass(records: list[dict]) -> None:
+    """Every content is as good as the picture: the caption alone suffices, and validation has nothing to find."""
+    for record in records:
+        for row in record["tried"]:
+            row[4], row[5] = 1, 1000
+
+
+def _conveyed_for_nothing(records: list[dict]) -> None:
+    for record in records:
+        for row in record["tried"]:
+            row[8] = 0
+
+
+def _accepts_at_random() -> Callable[..., list[dict]]:
+    """The validated sender's criterion replaced by a coin."""
+    from semcom_utils.papers.semcom_for_aigc.validation import fixed_and_validated
+
+    return lambda records, accepted=None, fixed=None: fixed_and_validated(records, 0.5, fixed)
+
+
+def _receivers_exchanged(name: str) -> Callable[[list[dict]], None]:
+    """A receiver's contents and those made of another scene's prompt change places."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            told = record["told"]
+            told[name], told["other-prompt"] = told["other-prompt"], told[name]
+
+    return change
+
+
+def _lengths_reversed(records: list[dict]) -> None:
+    for record in records:
+        record["truthful"].reverse()
+
+
+def _spread_falls(records: list[dict]) -> None:
+    """Each phrase of a truthful prompt takes as much off the spread; empty words take nothing."""
+    for record in records:
+        for name, step in (("truthful", 100), ("empty", 0)):
+            for place, cell in enumerate(record[name]):
+                cell["spread"] = 1000 - step * place
+
+
+ALL_PASS = Perturbation("semcom_for_aigc/entropy", "every content passes validation", _all_pass)
+CONVEYED = Perturbation("semcom_for_aigc/entropy", "contents come back for nothing", _conveyed_for_nothing)
+COIN = Perturbation(
+    "semcom_for_aigc/entropy",
+    "the sender accepts at random",
+    methods={f"{VALIDATION}.fixed_and_validated": _accepts_at_random},
+)
+LONG_HEADERS = Perturbation(
+    "semcom_for_aigc/entropy", "fixed messages have long headers", methods={f"{VALIDATION}.AGREED_BITS": lambda: -1000}
+)
+STRANGER = Perturbation(
+    "semcom_for_aigc/security", "the eavesdropper's prompt is another scene's", _receivers_exchanged("prompt-alone")
+)
+NOTHING_HELD = Perturbation(
+    "semcom_for_aigc/security", "who holds everything has another prompt", _receivers_exchanged("everything")
+)
+REVERSED = Perturbation("semcom_for_aigc/precision", "the lengths of prompts in reverse", _lengths_reversed)
+FALLING = Perturbation("semcom_for_aigc/precision", "the spread falls by the phrase", _spread_falls)
+
+
+# --- SemCom for AIGC: fine-tuning parameters -------------------------------------------------------------------------
+
+
+def _seeds_of(records: list[dict]) -> dict[int, dict[str, dict]]:
+    found: dict[int, dict[str, dict]] = {}
+    for record in records:
+        found.setdefault(record["task"]["seed"], {})[record["task"]["learner"]] = record
+    return found
+
+
+def _adapters_are_random(records: list[dict]) -> None:
+    """Low-rank parameters are the control's, paint as the model does, and are thirty times as many."""
+    for rows in _seeds_of(records).values():
+        for row in rows.values():
+            if "random" in row:
+                row["loss"], row["style"], row["parameters"] = row["random"], "0" * len(row["style"]), 30 * 10**6
+
+
+def _adapters_are_full(records: list[dict]) -> None:
+    """Low-rank parameters, and random ones, do what the full fine-tuning does; a hundredth as many."""
+    for rows in _seeds_of(records).values():
+        for row in rows.values():
+            if "random" in row:
+                row["loss"] = row["random"] = rows["full"]["loss"]
+                row["style"], row["right"] = rows["full"]["style"], rows["full"]["right"]
+                row["parameters"] //= 100
+
+
+def _no_fine_tuning(records: list[dict]) -> None:
+    """The full fine-tuning made the model a little worse."""
+    for rows in _seeds_of(records).values():
+        rows["full"]["loss"] = rows["none"]["loss"] + 0.01
+        rows["full"]["style"] = "0" * len(rows["full"]["style"])
+
+
+ADAPTERS = "semcom_for_aigc/adapters"
+RANDOM_ADAPTERS = Perturbation(ADAPTERS, "random parameters for low-rank ones, and many of them", _adapters_are_random)
+FULL_ADAPTERS = Perturbation(ADAPTERS, "low-rank and random parameters do what full ones do", _adapters_are_full)
+NO_GAIN = Perturbation(ADAPTERS, "a full fine-tuning without gain", _no_fine_tuning)
+
+
 # --- SemCom for AIGC: one budget for several services ----------------------------------------------------------------
 
 ALLOCATION, TAILORED = "semcom_for_aigc/allocation", "semcom_for_aigc/tailored"
@@ -759,6 +869,7 @@ PICTURES_VARY = Perturbation(
 PICTURES_EQUAL = Perturbation(
     ALLOCATION, "all variance is exploration's", _each(variance={"without": 0.0, "with": 0.01, "training": 0.02})
 )
+
 
 #: Claim -> what turns its checks, and those of its control, round.
 PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
@@ -821,6 +932,10 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "sfa-sensitivity-differs": (PRINTED_FACTORS, ONE_FACTOR),
     "sfa-service-decides": (DEAR_POSE, CHEAP_POSE),
     "sfa-linear-response": (STRAIGHT, CLIFF),
+    "sfa-minimal-prompt": (ALL_PASS, CONVEYED, COIN, LONG_HEADERS),
+    "sfa-eavesdropper": (STRANGER, NOTHING_HELD),
+    "sfa-precise-prompts": (REVERSED, FALLING),
+    "sfa-shared-model-saves": (RANDOM_ADAPTERS, FULL_ADAPTERS, NO_GAIN),
     "sfa-tailored-factors": (LOST, GAINED),
     "sfa-dqn-converges": (AT_50, AT_10),
     "sfa-joint-feasible": (ALL_LEARN, NONE_LEARNS),

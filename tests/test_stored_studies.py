@@ -19,9 +19,15 @@ SLOW = {
     "semaigc_root/learning",
     "semaigc_root/pictures",
     "semaigc_root/receiver",
+    "semcom_for_aigc/entropy",
+    "semcom_for_aigc/personalisation",
+    "semcom_for_aigc/precision",
+    "semcom_for_aigc/security",
     "semcom_for_aigc/allocation",
     "semcom_for_aigc/allocation_rates",
     "semcom_for_aigc/services",
+    "semcom_for_aigc/adapter_rates",
+    "semcom_for_aigc/adapters",
 }
 
 

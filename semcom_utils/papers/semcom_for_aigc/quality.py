@@ -157,7 +157,7 @@ def choose_pair(
     if extractor is not None:
         one_of("extractor", extractor, table)
     if metric is not None:
-        one_of("metric", metric, {name for row in table.values() for name in row})
+        one_of("metric", metric, dict.fromkeys(name for row in table.values() for name in row))
     rows = [extractor] if extractor is not None else list(table)
     pairs = [(row, name) for row in rows for name in ([metric] if metric is not None else list(table[row]))]
     return max(pairs, key=lambda pair: table[pair[0]][pair[1]])
