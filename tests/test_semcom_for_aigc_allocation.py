@@ -299,7 +299,7 @@ def known(monkeypatch):
 
 def test_tailored_factors_gain_what_they_must(known):
     quality, bits, scenes = known
-    record = allocation.tailored_run({"what": "services", "factor": 4})
+    record = allocation.tailored_run({"what": "services", "factor": 4, "seed": 0})
     by_scene = quality.reshape(10, 3, 4, 10).mean(1)
     budget, rows, wanted = int(bits[:, 3].sum()), np.arange(4), np.empty(10)
     for half in (0, 1):
@@ -309,7 +309,9 @@ def test_tailored_factors_gain_what_they_must(known):
         wanted[1 - half :: 2] = (held[:, rows, tailored] - held[:, rows, common]).mean(1)
         assert record["tailored"][half] == [FACTORS[i] for i in tailored]
     np.testing.assert_allclose(record["gain"], wanted, atol=1e-5)
-    summary = allocation.STUDIES["tailored"].summarise([{"task": {"what": "services", "factor": 4}, **record}])
+    summary = allocation.STUDIES["tailored"].summarise(
+        [{"task": {"what": "services", "factor": 4, "seed": 0}, **record}]
+    )
     assert summary["services"]["4"]["gain"]["low"] > 0 > summary["services"]["4"]["shuffled"]["high"]
 
 
@@ -322,11 +324,11 @@ def test_a_small_allocation_from_task_to_summary(known):
             records.append({"task": {"agent": agent, "seed": seed}, **json.loads(json.dumps(record))})
     summary = json.loads(json.dumps(allocation.STUDIES["allocation"].summarise(records)))
     assert summary["agents"]["priced"]["share"]["estimate"] > 0.9
-    assert summary["rules"]["without_budget"] == [1, 1, 1, 1] == records[-1]["choice"]
+    assert summary["rules"]["without_budget"] == [1, 1, 1, 1] and records[-1]["share"] > 0.9
     assert summary["rules"]["share"]["optimum"] == pytest.approx(1) and summary["rules"]["share"]["full"] == 0
     assert 0 < summary["rules"]["share"]["random"] < summary["rules"]["best_of_50"] < 1
     shares = [records[0]["at_snr"][snr] for snr in ("10", "16")]
-    assert min(shares) > 0.9
+    assert 0.8 < min(shares) <= max(shares) <= 1
     without = records[0]["variance"]["without"]
     exact = variance_split(known[0], known[1], None, [FACTORS.index(f) for f in records[0]["choice"]], 0.0)
     assert without == pytest.approx(exact["total"], rel=0.1)

@@ -659,7 +659,8 @@ def tailored_run(task: dict) -> dict:
     Parameters
     ----------
     task : dict
-        ``what``, as :func:`measured_table` takes it, and ``factor``, whose bits for all are the budget.
+        ``what``, as :func:`measured_table` takes it; ``factor``, whose bits for all are the budget; ``seed`` of the
+        shuffles.
 
     Returns
     -------
@@ -674,7 +675,7 @@ def tailored_run(task: dict) -> dict:
     budget = int(bits[:, FACTORS.index(task["factor"])].sum())
     gain, shuffled, exchanged = (np.zeros(len(numbers)) for _ in range(3))
     chosen: dict[str, list] = {"tailored": [], "common": []}
-    rng, rows = np.random.default_rng(0), np.arange(len(bits))
+    rng, rows = np.random.default_rng(task["seed"]), np.arange(len(bits))
     for half in (0, 1):
         seen, held = by_scene[half::2].mean(0), by_scene[1 - half :: 2]
         common = common_choice(seen, bits, budget)
@@ -834,11 +835,11 @@ STUDIES = {
         small={"+decisions": 600},
     ),
     "tailored": Study(
-        lambda: [{"what": what, "factor": f} for what in ("services", "extractors") for f in FACTORS[1:-1]],
+        lambda: [{"what": what, "factor": f, "seed": 0} for what in ("services", "extractors") for f in FACTORS[1:-1]],
         tailored_run,
         _tailored_summary,
         reads=("semcom_for_aigc/quality",),
-        small={"what": "services"},
+        small={"factor": 4},
     ),
     "services": Study(
         lambda: [
