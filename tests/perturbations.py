@@ -670,7 +670,7 @@ def _prompt_drops_at(first: dict[str, int]) -> Callable[[list[dict]], None]:
     def change(records: list[dict]) -> None:
         for record in records:
             at = first.get(record["task"]["extractor"], 16)
-            record["prompt_other"] = [[0.1 + record["task"]["seed"] % 7 / 1000] * len(row) for row in record["prompt"]]
+            record["prompt_other"] = [[0.1 + record["task"]["scene"] % 7 / 1000] * len(row) for row in record["prompt"]]
             obeyed = [0.9 if f < at else 0.2 for f in record["task"]["factors"]]
             record["prompt"] = [[*obeyed, 0.9] for _ in record["prompt"]]
 

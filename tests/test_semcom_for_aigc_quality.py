@@ -86,7 +86,7 @@ def test_the_services_table_keeps_draws_in_step():
     table, bits, scenes = quality.service_table(records, [("pose", "ssim"), ("depth", "psnr")])
     assert table.shape == (90, 2, 10) and bits.shape == (2, 10) and scenes.shape == (90,)
     assert (table[:, :, 0] == 1).all() and (table <= 1).all()  # factor 1 is the reference itself
-    own = next(r for r in records if r["task"]["extractor"] == "depth" and r["task"]["seed"] == scenes[7])
+    own = next(r for r in records if r["task"]["extractor"] == "depth" and r["task"]["scene"] == scenes[7])
     np.testing.assert_allclose(table[7, 1], own["psnr"][1][:-1])
     assert (bits[:, 0] > bits[:, -1]).all()  # not at each step: joints on a coarser grid may cost a bit more
 

@@ -78,7 +78,7 @@ def quality_run(task: dict) -> dict:
     Parameters
     ----------
     task : dict
-        ``extractor``; ``seed`` of the scene; ``robot``, whether it shows one; ``factors`` and ``seeds``.
+        ``extractor``; ``scene``, its number; ``robot``, whether it shows one; ``factors`` and ``seeds``.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def quality_run(task: dict) -> dict:
         agreement of the map found in the picture with the full map; ``pose`` and ``segmentation``, with the scene's.
         Poses agree by 1 - distance / 16 pixels.
     """
-    m, scene = models(), toyworld.scene(task["seed"], "combinations")
+    m, scene = models(), toyworld.scene(task["scene"], "combinations")
     seeds, factors = task["seeds"], task["factors"]
     full = semantic_map(task["extractor"], scene, m)
     maps = [full.downscaled(factor) for factor in factors]
@@ -104,7 +104,7 @@ def quality_run(task: dict) -> dict:
     }
     exact = {kind: extract(kind, scene).array for kind in ("pose", "segmentation")}
     vectors = np.asarray(m["clip"].images(flat)).reshape(n, k + 1, -1)
-    texts = np.asarray(m["clip"].texts([scene.caption, toyworld.scene(task["seed"] + 1, "combinations").caption]))
+    texts = np.asarray(m["clip"].texts([scene.caption, toyworld.scene(task["scene"] + 1, "combinations").caption]))
     values = {name: np.zeros((n, k + 1)) for name in COMPARED + ALONE}
     for row in range(n):
         for column in range(k + 1):
@@ -147,7 +147,7 @@ def quality_tasks() -> list[dict]:
     return [
         {
             "extractor": extractor,
-            "seed": number,  # of the scene
+            "scene": number,
             "robot": robot,
             "factors": list(FACTORS) if robot else [1],  # what is asked of the others concerns the full map alone
             "seeds": list(SEEDS),

@@ -197,7 +197,7 @@ def service_table(
             raise ValueError(f"records must hold some of {extractor!r} on scenes with a robot, got none")
         quality.append(np.concatenate([np.array(r[metric])[:, :-1] for r in own]))
         bits.append(np.mean([r["bits"] for r in own], axis=0))
-        numbers.append([r["task"]["seed"] for r in own for _ in r[metric]])
+        numbers.append([r["task"]["scene"] for r in own for _ in r[metric]])
     return np.stack(quality, axis=1), np.round(bits).astype(int), np.array(numbers[0])
 
 
@@ -355,4 +355,6 @@ def _summary(records: list[dict]) -> dict:
     }
 
 
-STUDIES = {"quality": Study(quality_tasks, quality_run, _summary, small={"factors": [1, 16], "seeds": [0]})}
+STUDIES = {
+    "quality": Study(quality_tasks, quality_run, _summary, small={"scene": 2008, "factors": [1, 16], "seeds": [0]})
+}
