@@ -269,7 +269,7 @@ def train_agent(
     seed : int
         Of everything.
     decisions : int, optional
-        How many; :data:`DECISIONS` of its form otherwise.
+        How many; ``DECISIONS`` of its form otherwise.
     rate : float
         Learning rate.
 

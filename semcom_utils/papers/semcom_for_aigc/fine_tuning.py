@@ -239,7 +239,7 @@ def fine_tune(unet: torch.nn.Module, scenes: dict, rate: float, seed: int, steps
     seed : int
         Of the batches, their noise and timesteps.
     steps : int
-        How many, of :data:`BATCH` latents each.
+        How many, of ``BATCH`` latents each.
 
     Returns
     -------
@@ -349,7 +349,7 @@ def randomised(unet: torch.nn.Module, seed: int) -> torch.nn.Module:
 
 
 def in_style(images: torch.Tensor) -> np.ndarray:
-    """Whether pictures are dotted: white marks on at least :data:`MARKED` of what mini-segmentation takes for things.
+    """Whether pictures are dotted: white marks on at least ``MARKED`` of what mini-segmentation takes for things.
 
     Parameters
     ----------
@@ -395,7 +395,7 @@ def rates_run(task: dict) -> dict:
     Parameters
     ----------
     task : dict
-        ``learner``, ``rate``; ``steps`` in place of :data:`STEPS`.
+        ``learner``, ``rate``; ``steps`` in place of ``STEPS``.
 
     Returns
     -------

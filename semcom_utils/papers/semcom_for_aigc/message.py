@@ -310,7 +310,7 @@ class Message:
 
     @property
     def bits(self) -> int:
-        """Bits of the whole message: header, caption, map and checksums."""
+        """How many bits the whole message has, with header, caption, map and checksums."""
         return 8 * len(pack(self))
 
 
