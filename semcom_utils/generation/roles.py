@@ -59,6 +59,8 @@ class Role:
         ``"a|b"`` is either.
     reads_words : bool
         Whether the model is told something in words, by a ``tokenizer`` of its own.
+    base_for : str, optional
+        ``model_type`` of the folders that need the base, where others of the role do not; all do if None.
     """
 
     open: str | Callable[..., Any]
@@ -73,6 +75,7 @@ class Role:
     base: str | None = None
     needs: tuple[str, ...] = ()
     reads_words: bool = False
+    base_for: str | None = None
 
     def opener(self) -> Callable[..., Any]:
         """The function that opens the role's folders.
@@ -159,18 +162,24 @@ ROLES: dict[str, Role] = {
         recipe="maps:SoftEdgesRecipe",
         needs=("config.json",),
     ),
+    # ADE20K's classes, for which the public ControlNet of segmentations was trained; semantic.public_maps draws them.
     "segmentation": Role(
         "loading:_open_segmentation",
-        instead="public networks name other classes than the toy world's, and their maps are drawn in other colours",
+        "openmmlab/upernet-convnext-tiny",
+        0.24,
         recipe="maps:ParserRecipe",
         needs=("config.json",),
     ),
+    # People and their joints in place of robots; the detector's role, of the same tier, finds the people.
     "pose": Role(
         "loading:_open_pose",
-        instead="public networks find people, whose joints are others than those of the toy world's robots",
+        "usyd-community/vitpose-base-simple",
+        0.34,
         recipe="maps:ParserRecipe",
         needs=("config.json",),
         mini="segmentation",
+        base="detector",
+        base_for="vitpose",
     ),
     **{
         f"controlnet-{kind}": Role(
