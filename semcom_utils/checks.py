@@ -412,7 +412,12 @@ def checked(
     Returns
     -------
     callable or type
-        The same to the eye; a call with a wrong argument raises ``ValueError`` and names it.
+        The same to the eye.
+
+    Raises
+    ------
+    ValueError
+        By a call with a wrong argument; it is named.
 
     Examples
     --------

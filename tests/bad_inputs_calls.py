@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.control.branching import BranchingNetwork
 from semcom_utils.control.d3qn import DuelingNetwork
+from semcom_utils.control.joint_choice import JointChoiceEnv
 from semcom_utils.control.replay import Replay
 from semcom_utils.generation import families, load
 from semcom_utils.generation.gaussian import GaussianMixture, GaussianModel
@@ -132,6 +134,48 @@ class Env:
         return Two()
 
 
+QUALITY = [[[0.1, 0.9], [0.2, 0.8]], [[0.3, 0.7], [0.2, 0.6]]]
+
+
+def joint_env():
+    env = JointChoiceEnv(QUALITY, [[1, 5], [1, 4]], 8)
+    env.reset(seed=0)
+    return env
+
+
+@cache
+def public_segmentation():
+    """The full tier's classes on networks of a few random numbers: what they find is nothing, how they fail is seen."""
+    import transformers as tr
+
+    from semcom_utils.generation.loading import PublicSegmentation
+
+    stages = ["stage1", "stage2", "stage3", "stage4"]
+    backbone = tr.ConvNextConfig(num_stages=4, hidden_sizes=[4, 8, 8, 8], depths=[1] * 4, out_features=stages)
+    config = tr.UperNetConfig(
+        backbone_config=backbone,
+        hidden_size=8,
+        pool_scales=[1, 2],
+        auxiliary_in_channels=8,
+        auxiliary_channels=8,
+        num_labels=150,
+    )
+    processor = tr.SegformerImageProcessorPil(size={"height": 64, "width": 64})
+    return PublicSegmentation(tr.UperNetForSemanticSegmentation(config).eval(), processor)
+
+
+@cache
+def public_pose():
+    import transformers as tr
+
+    from semcom_utils.generation.loading import PublicPose
+
+    tower = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    backbone = tr.VitPoseBackboneConfig(image_size=[32, 24], patch_size=[8, 8], **tower, out_indices=[1])
+    network = tr.VitPoseForPoseEstimation(tr.VitPoseConfig(backbone_config=backbone, num_labels=17)).eval()
+    return PublicPose(network, tr.VitPoseImageProcessorPil(size={"height": 32, "width": 24}))
+
+
 #: Name of an argument -> how a good value is made; a function's own are in CALLS.
 VALUES = {
     "generator": generator,
@@ -196,6 +240,10 @@ def of(**values):
     return lambda: dict(values)
 
 
+def branching():
+    return BranchingNetwork(1, 2, 2, 4)
+
+
 def network():
     return DuelingNetwork(2, 2, 4)
 
@@ -203,6 +251,11 @@ def network():
 CALLS = {
     "control.association.message_rates": of(matching=[[1.0, 0.5]], snr_db=[[10.0, 5.0]], bits_per_message=8.0),
     "control.association.messages": of(bandwidth=[1.0, 1.0, 1.0]),
+    "control.branching.BranchingNetwork": of(inputs=1, services=2, options=2, hidden=4),
+    "control.branching.BranchingNetwork.forward": of(x=torch.zeros(3, 1)),
+    "control.branching.head_values": lambda: {"network": branching(), "observation": np.ones(1)},
+    "control.branching.independent": of(values=np.ones((2, 3)), observation=np.ones(1)),
+    "control.branching.train_branching": lambda: {"env": joint_env(), "episodes": 1, "seed": 0},
     "control.d3qn.DuelingNetwork": of(inputs=2, actions=2, hidden=4),
     "control.d3qn.double_target": lambda: {
         "network": network(),
@@ -214,6 +267,12 @@ CALLS = {
     },
     "control.d3qn.greedy": lambda: {"network": network()},
     "control.d3qn.train_d3qn": lambda: {"env": Env(), "episodes": 1, "seed": 0},
+    "control.joint_choice.JointChoiceEnv": of(quality=QUALITY),
+    "control.joint_choice.JointChoiceEnv.choice": of(action=np.array([0, 1])),
+    "control.joint_choice.JointChoiceEnv.step": of(action=np.array([0, 1])),
+    "control.joint_choice.bit_budget": of(uses=10),
+    "control.joint_choice.joint_values": of(quality=QUALITY),
+    "control.joint_choice.variance_split": of(quality=QUALITY, choice=[0, 1], explore=0.1),
     "control.queueing.departures": of(arrivals=[0.0, 1.0, 5.0], service=[2.0, 2.0, 1.0]),
     "control.queueing.priority_waits": of(loads=(0.3, 0.3), means=(1.0, 1.0)),
     "control.replay.Replay": of(capacity=4, observation_size=2),
@@ -225,6 +284,11 @@ CALLS = {
     "effectiveness.age.average_age": of(generated=[0.0, 1.0], received=[0.5, 1.5], start=0.5, end=2.0),
     "effectiveness.age.error_by_age": of(threshold=3, change=0.2, success=0.5),
     "effectiveness.age.simulate_queue": of(load=0.5, updates=10),
+    **{
+        f"effectiveness.picture_metrics.{name}": of(metric="ssim", one=SCENE.image, other=SCENE.image)
+        for name in ("normalised", "raw_metric")
+    },
+    "effectiveness.picture_metrics.picture_quality": of(one=SCENE.image, other=SCENE.image),
     "generation.checksums.seal": of(folder=folder()),
     **{
         f"generation.families.{name}.{method}": values
@@ -253,6 +317,7 @@ CALLS = {
     "generation.judging.box_overlap": of(one=(0, 0, 2, 2), other=(1, 0, 3, 2)),
     "generation.judging.one_claim_each": of(claims=[Detection("red ball", 0.9, (0.0, 0.0, 2.0, 2.0))]),
     "generation.loading.Captioner.__call__": of(images=BATCH, max_new_tokens=1),
+    "generation.loading.PublicPose.__call__": of(images=BATCH, boxes=[[(2.0, 2.0, 12.0, 14.0)]]),
     "generation.loading.load": of(role="soft-edges"),
     "generation.loading.memory_plan": of(free_bytes=10**10),
     "generation.parsing.figures": of(probability=np.full((14, 16, 16), 0.1)),
@@ -334,12 +399,16 @@ CALLS = {
     "semantic.information.similarity_entropy": of(similarity=np.eye(3)),
     "semantic.knowledge.Difference.between": lambda: {"old": facts(), "new": facts()},
     "semantic.knowledge.graph_of": of(triples=[knowledge.Triple("ball-1", "has-colour", "red")]),
-    "semantic.knowledge.parse_caption": of(caption="a red ball on grass"),
+    "semantic.knowledge.parse_caption": of(caption="The Elm school lies beside the Cedar library."),
     "semantic.map_coding.decode_map": of(data=encode_map(np.zeros((4, 4), int), "depth"), shape=(4, 4)),
     "semantic.map_coding.decode_pose": of(data=encode_pose(POSE, 64), side=64),
     "semantic.map_coding.encode_map": of(array=np.zeros((4, 4), int)),
     "semantic.map_coding.encode_pose": of(cells=POSE, side=64),
     "semantic.map_coding.png_bytes": of(array=np.zeros((4, 4), int)),
+    "semantic.public_maps.draw_ade": of(classes=np.zeros((4, 4), int)),
+    "semantic.public_maps.draw_openpose": of(people=np.ones((1, 18, 3)), shape=(16, 16)),
+    "semantic.public_maps.openpose_joints": of(people=np.ones((1, 17, 3))),
+    "semantic.public_maps.public_picture": of(kind="canny", picture=BATCH[0].numpy(), size=64),
     "statistics.energy_distance": of(x=[[0.0, 1.0], [1.0, 0.0]], y=[[0.0, 1.0], [2.0, 0.0]]),
     "statistics.share_interval": of(count=3, n=10),
     "statistics.slope_interval": of(y=[1.0, 2.0, 3.1, 4.0], x=[0.0, 1.0, 2.0, 3.0]),
@@ -398,7 +467,9 @@ def denoiser():
 
 #: Class -> how one is made whose methods are called.
 INSTANCES = {
+    "control.branching.BranchingNetwork": branching,
     "control.d3qn.DuelingNetwork": network,
+    "control.joint_choice.JointChoiceEnv": joint_env,
     "control.replay.Replay": filled,
     "generation.families.Adversarial": family("gan"),
     "generation.families.Autoregressive": family("autoregressive"),
@@ -420,6 +491,8 @@ INSTANCES = {
             "SoftEdges": "soft-edges",
         }.items()
     },
+    "generation.loading.PublicPose": public_pose,
+    "generation.loading.PublicSegmentation": public_segmentation,
     "generation.prompted.PromptedDenoiser": denoiser,
     "physical.analog.AnalogLink": AnalogLink,
     "physical.digital.DigitalLink": lambda: DigitalLink(None),

@@ -17,6 +17,7 @@ ENGINES = {"studies", "ledger"}  # they run and judge what they find, and know n
 
 #: What each room may import beside itself. Nothing else is in the package, and there is no exception.
 MAY = {
+    "__init__": {"paths"},  # the package's own file, which warns of a checkout whose code this is not
     **{tool: TOOLS for tool in TOOLS},
     **{engine: TOOLS for engine in ENGINES},
     "toyworld": TOOLS,  # data: every level may draw from it

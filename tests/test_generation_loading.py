@@ -648,7 +648,7 @@ def test_the_full_tier_s_segmentation_names_150_classes_at_any_size(tmp_path):
 class People:
     """Stands for a detector that sees two things on every picture, one of them a person."""
 
-    def __call__(self, images):
+    def __call__(self, images, same=None):
         from semcom_utils.generation import Detection
 
         both = [Detection("dog", 0.9, (0, 0, 8, 8)), Detection("person", 0.9, (16.0, 4.0, 48.0, 36.0))]
@@ -707,7 +707,7 @@ def test_a_picture_of_any_size_becomes_a_map_for_the_public_controlnet(kind, tmp
     tiny(kind if kind == "depth" else f"public-{kind}", tmp_path)
     network = ROLES[kind].opener()(tmp_path, torch.float32)
     if kind == "pose":
-        network = replace(network, detector=lambda images: People()(np.concatenate([images, images]))[1:])
+        network = replace(network, detector=lambda images, **_: People()(np.concatenate([images, images]))[1:])
     picture = Image.fromarray((255 * photographs(90, 130)[0]).byte().permute(1, 2, 0).numpy())
     shown = public_picture(kind, picture, network, size=64)
     assert shown.mode == "RGB" and shown.size == (96, 64)

@@ -98,6 +98,7 @@ def greedy_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarra
     return _bought(np.where(cheapest, q, -np.inf).argmax(1), q, b, budget)  # of equally cheap ones the best
 
 
+@checked
 def priced_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarray:
     r"""Every service for itself at one price of bits, the lowest price at which all of them together keep the budget.
 
@@ -151,6 +152,7 @@ def priced_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarra
     return _bought(order[rows, choice], q, b, budget)
 
 
+@checked
 def common_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarray:
     """The same option for every service: the one of the greatest total quality within the budget.
 

@@ -2,8 +2,9 @@
 
 A detection counts from a score of :data:`THRESHOLD` on, and of several claims on one thing, boxes that overlap by
 :data:`SAME` or more, only the surest counts: two things of the toy world never share half of their boxes, but a
-detector may claim one thing twice. A picture is *right* if what is then left has just the labels that were asked for,
-as often as they were, in any order and anywhere.
+detector may claim one thing twice. The class of ``load("detector")`` drops such claims itself; :class:`Judge` does the
+same for any other detector that it is given. A picture is *right* if what is then left has just the labels that were
+asked for, as often as they were, in any order and anywhere.
 """
 
 from __future__ import annotations

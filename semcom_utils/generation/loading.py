@@ -36,12 +36,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from semcom_utils.checks import checked, one_of, positive_integer, real_number, torch_device
+from semcom_utils.checks import checked, one_of, positive_integer, real_number, shown, torch_device
 from semcom_utils.paths import CLAIMS, MODELS, ROOT
 from semcom_utils.pictures import pictures_bytes
 
 from .checksums import NAME, verify
-from .judging import THRESHOLD, Detection
+from .judging import SAME, THRESHOLD, Detection, one_claim_each
 from .parsing import PARSER, figures, parse
 from .roles import ROLES, Role
 from .words import HOW, watched
@@ -482,7 +482,10 @@ def _unit(features: Any) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Detector(_Vision):
-    """Names and boxes of the things in pictures: ``detector(images)``; :class:`.judging.Judge` makes sense of them.
+    """Names and boxes of the things in pictures: ``detector(images)``, one claim a thing.
+
+    Of claims on one place the surest counts (:mod:`.judging` says why); :class:`.judging.Judge` compares what is left
+    with what was asked for.
 
     Parameters
     ----------
@@ -494,18 +497,24 @@ class Detector(_Vision):
 
     @torch.no_grad()
     @checked
-    def __call__(self, images: Any, threshold: float = THRESHOLD) -> list[list[Detection]]:
+    def __call__(
+        self, images: Any, threshold: float = THRESHOLD, *, same: float | None = SAME
+    ) -> list[list[Detection]]:
         """Find things whose score exceeds ``threshold``, for each picture, best first; boxes in its pixels.
 
-        Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes, or the threshold is not in [0, 1].
+        Claims whose boxes overlap by ``same`` or more are on one thing, and the surest stays; None keeps all, for
+        photographs, where one thing may hide most of another. Raises ``ValueError`` if ``images`` are not what
+        :meth:`Clip.images` takes, the threshold is not in [0, 1], or the overlap not in (0, 1].
         """
         real_number("threshold", threshold, low=0, high=1)
+        if same is not None:
+            real_number("same", same, low=0, low_open=True, high=1)
         arrays = _as_bytes(images)
         output = self.model(pixel_values=self._encoded(arrays))
         sizes = [array.shape[:2] for array in arrays]
         found = self.processor.post_process_object_detection(output, threshold=threshold, target_sizes=sizes)
         names = self.model.config.id2label
-        return [
+        claims = [
             sorted(
                 (
                     Detection(names[int(number)], float(score), tuple(box.tolist()))
@@ -515,6 +524,7 @@ class Detector(_Vision):
             )
             for one in found
         ]
+        return claims if same is None else [one_claim_each(some, same) for some in claims]
 
 
 @dataclass(frozen=True)
@@ -701,6 +711,7 @@ class PublicPose:
     detector: Detector | None = None
 
     @torch.no_grad()
+    @checked
     def __call__(
         self, images: Any, boxes: Sequence[Sequence[Sequence[float]]] | None = None, threshold: float = 0.3
     ) -> list[np.ndarray]:
@@ -709,24 +720,32 @@ class PublicPose:
         The joints are COCO's. ``boxes`` are those of the people on each picture, left, top, right and bottom in pixels,
         in place of the detector's; a joint is found if its score is above ``threshold``. Raises ``ValueError`` if
         ``images`` are not what :meth:`Clip.images` takes, ``boxes`` are not one list a picture, or are missing where
-        there is no detector, or the threshold is not in [0, 1].
+        there is no detector, or have no area, or the threshold is not in [0, 1].
         """
         real_number("threshold", threshold, low=0, high=1)
         arrays = _as_bytes(images)
         if boxes is None:
             if self.detector is None:
                 raise ValueError("boxes must be given to a PublicPose without a detector, got None")
-            boxes = [[thing.box for thing in found if thing.label == "person"] for found in self.detector(images)]
+            seen = self.detector(images, same=None)  # people may stand before one another
+            boxes = [[thing.box for thing in found if thing.label == "person"] for found in seen]
         if len(boxes) != len(arrays):
             raise ValueError(f"boxes must be one list for each of {len(arrays)} pictures, got {len(boxes)}")
+        for box in (box for around in boxes for box in around):
+            if np.shape(box) != (4,) or not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
+                raise ValueError(f"boxes must be left, top, right and bottom in pixels, got {shown(box)}")
         people = []
         for array, around in zip(arrays, boxes, strict=True):
             joints = np.zeros((len(around), 17, 3))
             if len(around):
                 corners = np.asarray(around, dtype=np.float32).reshape(-1, 4)
                 boxed = [np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)]
-                pixels = self.processor(images=[array], boxes=boxed, return_tensors="pt").pixel_values
-                output = self.model(pixels.to(self.model.device, self.model.dtype))
+                # The processor takes three rows for three colours; what lies beside a picture is black to it anyway.
+                array = np.pad(array, ((0, max(0, 4 - len(array))), (0, 0), (0, 0)))
+                pixels = self.processor(
+                    images=[array], boxes=boxed, return_tensors="pt", input_data_format="channels_last"
+                )
+                output = self.model(pixels.pixel_values.to(self.model.device, self.model.dtype))
                 output.heatmaps = output.heatmaps.float()
                 (told,) = self.processor.post_process_pose_estimation(output, boxes=boxed)
                 for person, one in zip(joints, told, strict=True):

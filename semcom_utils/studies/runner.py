@@ -512,7 +512,9 @@ def load_result(name: str, folder: Path | None = None) -> dict:
         raise ValueError(f"study {declared[0]} must declare in `reads` or `compares` what it reads, got {name}")
     path = _result_path(name, folder)
     if not path.exists():
-        raise FileNotFoundError(f"{name}.json is not there: run `python -m semcom_utils.studies {name}`")
+        raise FileNotFoundError(
+            f"name must be of a result that is there, {name}.json is not: run `python -m semcom_utils.studies {name}`"
+        )
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         return {**result, "records": [_flat(record) for record in result["records"]]}
