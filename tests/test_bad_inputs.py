@@ -40,6 +40,14 @@ class Door(NamedTuple):
     owner: Any = None
 
 
+#: What the engine of studies hands to a study's own functions: tasks that the study made, records that it wrote.
+ENGINE = {"task", "records"}
+
+
+def is_engines(door: Door) -> bool:
+    return door.name.startswith("papers.") and bool(ENGINE & set(parameters(door)))
+
+
 def is_exempt(name: str) -> bool:
     return any(name == prefix or name.startswith(prefix + ".") for prefix in EXEMPT)
 
@@ -76,7 +84,7 @@ def doors() -> dict[str, Door]:
                         found[full_method] = Door(full_method, getattr(thing, method))
                     elif inspect.isfunction(raw):
                         found[full_method] = Door(full_method, raw, full)
-    return {name: door for name, door in found.items() if parameters(door)}
+    return {name: door for name, door in found.items() if parameters(door) and not is_engines(door)}
 
 
 def parameters(door: Door) -> dict[str, inspect.Parameter]:

@@ -380,7 +380,7 @@ def test_boxes_are_in_the_pixels_of_the_picture(tmp_path):
     best_first = output.logits[0].softmax(-1)[:, :-1].amax(-1).argsort(descending=True)  # the last label: no thing
     x, y, w, h = output.pred_boxes[0][best_first].T * torch.tensor([96.0, 64, 96, 64])[:, None]
     expected = torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], 1)
-    torch.testing.assert_close(torch.tensor([thing.box for thing in detect(picture, 0.0)[0]]), expected)
+    torch.testing.assert_close(torch.tensor([thing.box for thing in detect(picture, 0.0, same=None)[0]]), expected)
 
 
 def test_of_two_precisions_the_fitting_one_is_read(tmp_path):

@@ -146,6 +146,11 @@ class JointChoiceEnv(gymnasium.Env):
         -------
         numpy.ndarray of float32, ``[1]``
             Its share of the bits of the dearest choice, at most 1.
+
+        Raises
+        ------
+        ValueError
+            If ``budget`` is no whole number.
         """
         share = 1.0 if budget is None else min(1.0, budget / max(int(self.bits.max(1).sum()), 1))
         return np.array([share], np.float32)

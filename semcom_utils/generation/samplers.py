@@ -10,7 +10,9 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from semcom_utils.checks import checked, one_of, positive_integer, real_number, torch_generator
 
@@ -199,7 +201,7 @@ def ddpm_step(
 def sample(
     epsilon: Callable[[torch.Tensor, int], torch.Tensor],
     x_T: torch.Tensor,
-    alpha_bar: torch.Tensor,
+    alpha_bar: ArrayLike | torch.Tensor,
     visited: Sequence[int],
     *,
     eta: float = 0.0,
@@ -215,7 +217,7 @@ def sample(
         The denoiser, ``epsilon(x_t, t)``: predicted noise of the shape of ``x_t``, for a timestep t of the schedule.
     x_T : torch.Tensor
         Where to start, ``[batch, ...]``; pure noise as a rule.
-    alpha_bar : torch.Tensor
+    alpha_bar : array_like
         The whole schedule, ``[T]``.
     visited : sequence of int
         Timesteps, falling, as from :func:`timesteps`.
@@ -238,13 +240,14 @@ def sample(
     ValueError
         If an argument is out of its range.
     """
+    kept = np.asarray(alpha_bar)
     if (
         not len(visited)
         or any(a <= b for a, b in zip(visited[:-1], visited[1:], strict=True))
-        or not 0 <= visited[-1] <= visited[0] < len(alpha_bar)
+        or not 0 <= visited[-1] <= visited[0] < len(kept)
     ):
-        raise ValueError(f"visited must be falling timesteps from 0 to {len(alpha_bar) - 1}, got {list(visited)!r}")
-    levels = [float(alpha_bar[t]) for t in visited] + [final]
+        raise ValueError(f"visited must be falling timesteps from 0 to {len(kept) - 1}, got {list(visited)!r}")
+    levels = [float(kept[t]) for t in visited] + [final]
     if not (0 <= levels[0] and all(a < b for a, b in pairwise(levels[:-1])) and levels[-2] < 1):
         raise ValueError(f"alpha_bar must rise from step to step, within [0, 1), got {levels[:-1]}")
     real_number("final", final, low=levels[-2], low_open=True, high=1)

@@ -217,7 +217,7 @@ def reverse_step(alpha_t: float, alpha_bar_prev: float, sigma2_prev: float, sigm
 def send(
     epsilon: Callable[[torch.Tensor, float], torch.Tensor],
     z_T: torch.Tensor,
-    alpha_bar: torch.Tensor,
+    alpha_bar: ArrayLike | torch.Tensor,
     visited: Sequence[int],
     steps: int,
 ) -> torch.Tensor:
@@ -229,7 +229,7 @@ def send(
         The denoiser, ``epsilon(z, t)``.
     z_T : torch.Tensor
         Noise to start from, ``[batch, ...]``.
-    alpha_bar : torch.Tensor
+    alpha_bar : array_like
         ᾱ, ``[T]``.
     visited : sequence of int
         All timesteps of the sampler, falling.
@@ -251,10 +251,11 @@ def send(
     one_of("steps", steps, range(len(visited) + 1))
     if steps == 0:
         return z_T
-    if not len(visited) or not 0 <= min(visited) <= max(visited) < len(alpha_bar):
-        raise ValueError(f"visited must be timesteps from 0 to {len(alpha_bar) - 1}, got {list(visited)!r}")
-    final = float(alpha_bar[visited[steps]]) if steps < len(visited) else 1.0
-    if not float(alpha_bar[visited[0]]) < final <= 1:
+    levels = np.asarray(alpha_bar)
+    if not len(visited) or not 0 <= min(visited) <= max(visited) < len(levels):
+        raise ValueError(f"visited must be timesteps from 0 to {len(levels) - 1}, got {list(visited)!r}")
+    final = float(levels[visited[steps]]) if steps < len(visited) else 1.0
+    if not float(levels[visited[0]]) < final <= 1:
         raise ValueError(f"alpha_bar must rise from step to step, within [0, 1], got {final:g} after {steps} steps")
     return sample(epsilon, z_T, alpha_bar, visited[:steps], final=final)
 
@@ -263,7 +264,7 @@ def send(
 def receive(
     epsilon: Callable[..., torch.Tensor],
     received: torch.Tensor,
-    alpha_bar: torch.Tensor,
+    alpha_bar: ArrayLike | torch.Tensor,
     visited: Sequence[int],
     noise_variance: float,
     *,
@@ -286,7 +287,7 @@ def receive(
         with excess :math:`V_t - (1 - \bar\alpha_t)`.
     received : torch.Tensor
         z' = z_t + n, t = ``visited[0]``, ``[batch, ...]``.
-    alpha_bar : torch.Tensor
+    alpha_bar : array_like
         ᾱ, ``[T]``.
     visited : sequence of int
         Timesteps that are left, falling; all receivers ask the denoiser once for each.

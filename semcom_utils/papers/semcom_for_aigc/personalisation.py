@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.statistics import mean_interval
 from semcom_utils.studies import Study
@@ -40,6 +41,7 @@ def _covered(boxes: np.ndarray) -> np.ndarray:
     return mask
 
 
+@checked
 def wishes(message: Message) -> dict[str, Message]:
     """What a receiver can make of a message.
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
-from semcom_utils.checks import real_number
+from semcom_utils.checks import checked, real_number
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.statistics import mean_interval, share_interval
 from semcom_utils.studies import Study
@@ -42,6 +42,7 @@ AGREED_BITS = 8 * (1 + 2 + 1 + 1)
 SHARE = 0.9
 
 
+@checked
 def study_scene(seed: int) -> toyworld.Scene:
     """A held-out scene of the system's studies: one to three things, no textures, none inside another.
 
@@ -125,6 +126,7 @@ def _name(row: Sequence[Any]) -> tuple:
     return (row[0], row[1], row[2])
 
 
+@checked
 def best_fixed(records: Sequence[dict], share: float = SHARE) -> tuple:
     """The representation that a sender without validation would take for every scene.
 
@@ -164,6 +166,7 @@ def _rates(records: Sequence[dict]) -> dict[tuple, tuple[float, float]]:
     return {name: (float(np.mean(cell, 0)[0]), float(np.mean(cell, 0)[1])) for name, cell in cells.items()}
 
 
+@checked
 def fixed_and_validated(
     records: Sequence[dict], accepted: float | None = None, fixed: tuple | None = None
 ) -> list[dict]:
