@@ -24,14 +24,14 @@ __all__ = [
 ]
 
 
-@checked
+@checked(booleans=("values",))
 def iqm(values: ArrayLike, axis: int = -1) -> np.ndarray:
     """Interquartile mean: the mean of the middle half, which one lucky or stuck seed cannot move far.
 
     Parameters
     ----------
     values : array_like
-        Results, seeds along ``axis``. A quarter is cut off either end, rounded down as ``scipy.stats.trim_mean`` does.
+        Results, seeds along ``axis``; truth values count as 0 and 1. A quarter is cut off either end, rounded down as ``scipy.stats.trim_mean`` does.
     axis : int
         The axis of the seeds.
 
@@ -54,11 +54,14 @@ def iqm(values: ArrayLike, axis: int = -1) -> np.ndarray:
     >>> float(iqm([0, 0, 1, 2, 3, 4, 100, 1000]))
     2.5
     """
-    one_of("axis", axis, range(-np.ndim(values), np.ndim(values)))
-    return stats.trim_mean(finite_array("values", values), 0.25, axis=axis)
+    x = finite_array("values", values, booleans=True)
+    if not x.ndim:
+        raise ValueError(f"values must have an axis of seeds, got {values!r:.80}")
+    one_of("axis", axis, range(-x.ndim, x.ndim))
+    return stats.trim_mean(x, 0.25, axis=axis)
 
 
-@checked
+@checked(booleans=("values",))
 def iqm_interval(values: ArrayLike, rng: np.random.Generator | None = None, level: float = 0.95) -> dict:
     """Interquartile mean over seeds with its percentile bootstrap interval.
 
@@ -84,7 +87,7 @@ def iqm_interval(values: ArrayLike, rng: np.random.Generator | None = None, leve
     return _bootstrap(values, iqm, rng, level)
 
 
-@checked
+@checked(booleans=("values",))
 def mean_interval(values: ArrayLike, rng: np.random.Generator | None = None, level: float = 0.95) -> dict:
     """Mean over independent samples (pictures, states) with its percentile bootstrap interval.
 
@@ -113,7 +116,7 @@ def mean_interval(values: ArrayLike, rng: np.random.Generator | None = None, lev
     return _bootstrap(values, np.mean, rng, level)
 
 
-@checked
+@checked(booleans=("values",))
 def student_interval(values: ArrayLike, level: float = 0.95) -> dict:
     """Mean over independent replications with Student's interval.
 
@@ -319,7 +322,7 @@ def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def _one_a_seed(values: ArrayLike, level: float) -> tuple[np.ndarray, float]:
-    x = finite_array("values", values)
+    x = finite_array("values", values, booleans=True)
     if x.ndim != 1 or len(x) < 1:
         raise ValueError(f"values must be one number a seed, got shape {x.shape}")
     return x, real_number("level", level, low=0, high=1, low_open=True, high_open=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -88,14 +89,14 @@ class BranchingNetwork(torch.nn.Module):
 
 
 @checked(shapes={"values": "services+ options+"})
-def independent(values: np.ndarray, observation: np.ndarray) -> np.ndarray:
+def independent(values: np.ndarray, observation: Any = None) -> np.ndarray:
     """Each head's best, whatever the others do.
 
     Parameters
     ----------
     values : numpy.ndarray, ``[services, options]``
         The heads' values.
-    observation : numpy.ndarray, ``[inputs]``
+    observation : object, optional
         Not used.
 
     Returns

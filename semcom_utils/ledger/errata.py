@@ -99,8 +99,12 @@ def fill(template: str | Path, numbers: dict[str, float]) -> str:
         If an argument is not of its kind.
     LedgerError
         If the template quotes a number that is not among them.
+    FileNotFoundError
+        If there is no such file.
     """
     path = Path(template)
+    if not path.is_file():
+        raise FileNotFoundError(f"template must be a file that is there, got {str(template)!r}")
 
     def number(match: re.Match) -> str:
         name, spec = match.group(1), match.group(2)

@@ -209,7 +209,7 @@ def resolve(pointer: str, results_dir: str | Path | None = None) -> Any:
 
 def _results(path: Path) -> Any:
     if not path.is_file():
-        raise FileNotFoundError(f"{path.name}: no such results file")
+        raise FileNotFoundError(f"{path}: no such results file")
     return _parsed(path, path.stat().st_mtime_ns, path.stat().st_size)
 
 
@@ -250,8 +250,12 @@ def check_outcome(check: Mapping, results_dir: str | Path | None = None) -> Chec
     FileNotFoundError
         If a results file does not exist.
     LedgerError
-        If a pointer dangles or does not point at a finite number, or if bounds are the wrong way round.
+        If something of this is missing, a pointer dangles or does not point at a finite number, or bounds are the
+        wrong way round.
     """
+    wants = {"value", "op", "bound", *(["tol"] if check.get("op") == "==" else [])}
+    if not wants <= check.keys() or check["op"] not in {*COMPARE, "within", "=="}:
+        raise LedgerError(f"check must hold {', '.join(sorted(wants))}, got {dict(check)!r:.200}")
     value, op = _number(check["value"], results_dir), check["op"]
     bound: float | tuple[float, float]
     if op == "within":

@@ -241,7 +241,6 @@ def run(task: dict) -> dict:
     return measure[one_of("kind", task["kind"], measure)](task)
 
 
-@checked
 def summarise(records: list[dict]) -> dict:
     """The records grouped by curve, in the order of the SNR: what the chapter draws.
 

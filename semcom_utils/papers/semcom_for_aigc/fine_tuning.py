@@ -86,6 +86,11 @@ def dotted(description: Description) -> Description:
     -------
     Description
         The same, every thing with white dots.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     return replace(description, things=tuple(replace(thing, texture=Texture("dotted")) for thing in description.things))
 
@@ -114,6 +119,11 @@ def latents(first: int, count: int, split: str) -> dict[str, Any]:
         ``captions``, which do not mention the style, and ``labels`` of the things; ``images``, float
         ``[count, 3, 64, 64]`` in [0, 1]; ``mean`` and ``std`` of the latents, ``[count, 16, 8, 8]``; ``said``, the
         captions' embedding, ``[count, 24, 128]``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     positive_integer("first", first, low=0), positive_integer("count", count)
     one_of("split", split, toyworld.SPLITS)
@@ -196,6 +206,11 @@ def sent_parameters(unet: torch.nn.Module) -> list[torch.nn.Parameter]:
     Returns
     -------
     list of torch.nn.Parameter
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     return [weights for weights in unet.parameters() if weights.requires_grad]
 
@@ -332,6 +347,11 @@ def rounded(unet: torch.nn.Module, bits: int) -> torch.nn.Module:
     Returns
     -------
     torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     ours = copy.deepcopy(unet)
     for weights in sent_parameters(ours):
@@ -358,6 +378,11 @@ def randomised(unet: torch.nn.Module, seed: int) -> torch.nn.Module:
     Returns
     -------
     torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     draws, ours = torch.Generator().manual_seed(seed), copy.deepcopy(unet)
     for weights in sent_parameters(ours):
@@ -379,6 +404,11 @@ def in_style(images: torch.Tensor) -> np.ndarray:
     -------
     numpy.ndarray
         Bool ``[batch]``; a picture without things is not.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     things = _models()["segmentation"](images) >= 2
     marks = (images.amin(1) > BRIGHT) & things

@@ -55,6 +55,11 @@ def wishes(message: Message) -> dict[str, Message]:
     dict of str to Message
         ``as-sent``; ``word-changed``, on :data:`GROUND`; ``other-seed``; ``without-ground``, as if the sender had
         not said where; ``word-added``, the same with :data:`GROUND` added by the receiver.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     things = prompt(message.caption, "things")
     return {

@@ -223,6 +223,11 @@ def evaluations(message: Message) -> int:
     -------
     int
         Two for each step and network: guidance asks once with and once without the prompt (:math:`w = 1` asks once).
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     return message.steps * (1 if message.guidance == 1 else 2) * (1 if message.kind is None else 2)
 
@@ -637,6 +642,11 @@ def infer(received: Received, named: dict[str, Any] | None = None) -> np.ndarray
     -------
     numpy.ndarray or None
         ``[3, 64, 64]`` in [0, 1]; None where nothing arrived.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     return None if received.message is None else generate([received.message], named)[0]
 

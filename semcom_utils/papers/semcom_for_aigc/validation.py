@@ -54,6 +54,11 @@ def study_scene(seed: int) -> toyworld.Scene:
     Returns
     -------
     toyworld.Scene
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     return toyworld.scene(7000 + seed, "combinations", textured=0.0, inside=0.0)
 
@@ -192,6 +197,11 @@ def fixed_and_validated(
         A scene each: ``fixed_bits``, ``validated_bits``; whether (or how probably) the content passes the criterion:
         ``fixed_passes``, ``validated_passes``; ``tried``, contents made to validate; ``conveyed_bits``, theirs as JPEG
         files; and the overlap of the things' boxes, ``fixed_overlap`` and ``validated_overlap``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     name, rows = best_fixed(records) if fixed is None else fixed, []
     for record in records:
