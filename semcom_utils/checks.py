@@ -550,7 +550,10 @@ def _kinds(tree: ast.expr, scope: Mapping[str, Any], booleans: bool, complexes: 
     """What an annotation allows; None if that is anything, or not to be told."""
     if isinstance(tree, ast.BinOp):
         left, right = (_kinds(side, scope, booleans, complexes) for side in (tree.left, tree.right))
-        return None if left is None or right is None else left + right
+        if left is None or right is None:
+            return None
+        # Where a tensor may come, it stays one: what takes arrays would make an array of it.
+        return sorted(left + right, key=lambda kind: not kind.says.startswith("a torch.Tensor"))
     if isinstance(tree, ast.Constant) and tree.value is None:
         return [_Kind("None", lambda value: value if value is None else _REFUSED)]
     if isinstance(tree, ast.Subscript):

@@ -31,7 +31,8 @@ def iqm(values: ArrayLike, axis: int = -1) -> np.ndarray:
     Parameters
     ----------
     values : array_like
-        Results, seeds along ``axis``; truth values count as 0 and 1. A quarter is cut off either end, rounded down as ``scipy.stats.trim_mean`` does.
+        Results, seeds along ``axis``; truth values count as 0 and 1. A quarter is cut off either end, rounded down as
+        ``scipy.stats.trim_mean`` does.
     axis : int
         The axis of the seeds.
 

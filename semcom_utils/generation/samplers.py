@@ -10,11 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import checked, one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, one_of, plain_array, positive_integer, real_number, torch_generator
 
 from .schedules import convert
 
@@ -240,7 +239,7 @@ def sample(
     ValueError
         If an argument is out of its range.
     """
-    kept = np.asarray(alpha_bar)
+    kept = plain_array("alpha_bar", alpha_bar)
     if (
         not len(visited)
         or any(a <= b for a, b in zip(visited[:-1], visited[1:], strict=True))

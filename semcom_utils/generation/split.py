@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import checked, finite_array, one_of, real_number, torch_generator
+from semcom_utils.checks import checked, finite_array, one_of, plain_array, real_number, torch_generator
 
 from .samplers import ddim_step, sample
 
@@ -251,7 +251,7 @@ def send(
     one_of("steps", steps, range(len(visited) + 1))
     if steps == 0:
         return z_T
-    levels = np.asarray(alpha_bar)
+    levels = plain_array("alpha_bar", alpha_bar)
     if not len(visited) or not 0 <= min(visited) <= max(visited) < len(levels):
         raise ValueError(f"visited must be timesteps from 0 to {len(levels) - 1}, got {list(visited)!r}")
     final = float(levels[visited[steps]]) if steps < len(visited) else 1.0

@@ -766,9 +766,9 @@ class IsgcEnv(gymnasium.Env):
         return self._batch.reset()[0], {}
 
     def step(self, action: ArrayLike) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        state = self._batch.states
-        w = self._batch.execute(state, np.asarray(action, dtype=float)[None])
-        observation, r, terminated, feasible = self._batch.step(np.asarray(action, dtype=float)[None])
+        state, chosen = self._batch.states, finite_array("action", action, last=3)[None]
+        w = self._batch.execute(state, chosen)
+        observation, r, terminated, feasible = self._batch.step(chosen)
         earned = float(utility(state, w, self._batch.constants)[0]) if feasible[0] else 0.0
         info = {"allocation": w[0], "utility": earned, "feasible": bool(feasible[0])}
         return observation[0], float(r[0]), bool(terminated[0]), False, info
