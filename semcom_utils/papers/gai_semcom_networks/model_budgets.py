@@ -116,7 +116,7 @@ def budget_run(task: dict) -> dict:
 
 #: What is trained, by name: family and waves.
 MODELS = {name: (name, 0) for name in FAMILIES} | {
-    f"{name}, steep": (name, WAVES) for name in FAMILIES if name != "autoregressive"
+    f"steep_{name}": (name, WAVES) for name in FAMILIES if name != "autoregressive"
 }
 
 

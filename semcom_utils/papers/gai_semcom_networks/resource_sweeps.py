@@ -99,7 +99,12 @@ def _caps_summary(records: list[dict]) -> dict:
                 [100 * (r["matching"]["messages"] / r[rival]["messages"] - 1) for r in chosen]
             )
             for rival in ("best_snr", "channel")
-        } | {"below_minimum": iqm_interval([r["matching"]["below_minimum"] for r in chosen])}
+        } | {
+            "below_minimum": iqm_interval([r["matching"]["below_minimum"] for r in chosen]),
+            "more_below_than_channel": iqm_interval(
+                [r["matching"]["below_minimum"] - r["channel"]["below_minimum"] for r in chosen]
+            ),
+        }
 
     return {
         "by_cap": {str(cap): part(cap, None) for cap in CAPS_DB},
@@ -277,6 +282,7 @@ def _paces_summary(records: list[dict]) -> dict:
         }
         return ways | {
             "saved": iqm_interval([r["at_once"]["wait"] - r["off_peak"]["wait"] for r in chosen]),
+            "night_below_giving_way": iqm_interval([r["giving_way"]["wait"] - r["off_peak"]["wait"] for r in chosen]),
             "saved_by_giving_way": iqm_interval([r["at_once"]["wait"] - r["giving_way"]["wait"] for r in chosen]),
         }
 
