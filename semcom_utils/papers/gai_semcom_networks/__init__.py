@@ -16,6 +16,7 @@ STUDIES = {
     "value_rules": Entry(
         "value_rules", "two systems on one link, served by age, by value, by timetable, by the best rule"
     ),
+    "triggers": Entry("triggers", "clock, age, incorrectness and event at equal use of a channel, feedback paid for"),
     "completion": Entry("knowledge_management", "TransE on a city's captions: rank of facts that no caption states"),
     "rivals": Entry("knowledge_rivals", "vectors against rules on two graphs, with errors and gaps that grow"),
     "federated": Entry("knowledge_management", "four nodes with a district each: alone, averaged, together"),

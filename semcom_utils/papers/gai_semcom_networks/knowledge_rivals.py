@@ -31,8 +31,10 @@ METHODS: dict[str, dict] = {
     "rules": {},
     "free": {"dimension": 4},
     "unit": {"dimension": 4, "unit": True, "margin": 0.3},
-    "regularised": {"dimension": 32, "decay": 0.03},
+    "regularised": {"dimension": 32},
 }
+#: Of the regularised vectors; each world has its own.
+DECAY = {"city": 0.03, "family": 0.003}
 ERRORS, GAPS = (0.0, 0.05, 0.1, 0.2, 0.4), (0.1, 0.3, 0.5, 0.7)
 
 
@@ -243,6 +245,8 @@ def rivals_run(task: dict) -> dict:
         model = rules.mine(learned, *sizes)
     else:
         settings = {"steps": 400} | METHODS[task["method"]] | {k: task[k] for k in ("steps",) if k in task}
+        if task["method"] == "regularised":
+            settings["decay"] = DECAY[task["world"]]
         generator = torch.Generator().manual_seed(task["seed"])
         start = embedding.initial(*sizes, settings.pop("dimension"), generator)
         model = embedding.train(start, learned, generator, **settings)
