@@ -156,8 +156,10 @@ def test_waves_change_what_a_network_sees_and_nothing_else(family):
 def test_the_score_parts_law_and_square():
     ends = {name: model_budgets.budget_run({"family": name, "waves": 0, "size": "small", "seed": 3})
             for name in ("data", "square")}  # fmt: skip
-    assert ends["data"]["learnt"] == pytest.approx(1, abs=0.03) and ends["data"]["modes"] == 25
+    assert ends["data"]["learnt"] == pytest.approx(0.97, abs=0.02) and ends["data"]["modes"] == 25
     assert ends["square"]["learnt"] == pytest.approx(0, abs=0.03) and ends["square"]["modes"] == 0
+    middles = model_families.centres(model_families.law())[:4]
+    assert model_budgets.learnt(middles.repeat(1000, 1)) < 0.17  # a heap too many does not make up for one missing
 
 
 def test_operations_are_six_a_parameter_and_point():

@@ -28,16 +28,17 @@ BUDGETS = {"small": 1e11, "large": 2.5e11}
 SAMPLES, BATCH = 4000, 256
 SEEDS = range(100, 110)  # rates and waves were tried out on seeds 0 to 2
 #: Adam's rate and the number of waves of the steep networks, by family.
-RATES = {"autoregressive": 5e-3, "vae": 2e-3, "gan": 1e-3, "flow": 2e-3, "diffusion": 1e-2}
+RATES = {"autoregressive": 5e-3, "vae": 2e-3, "gan": 3e-3, "flow": 2e-3, "diffusion": 1e-2}
 WAVES = 6
 RIVALS = ("autoregressive", "vae", "gan", "flow")
 
 
 def learnt(x: torch.Tensor, spread: float = NARROW) -> float:
-    r"""How far samples are on the way from the even square to the law: 0 for the one, 1 for the other.
+    r"""How far samples are on the way from the even square to the law: 0 for the one, about 1 for the other.
 
-    Within two standard deviations of a heap's middle lie :math:`1 - e^{-2}` of the law, and :math:`4\pi\sigma^2` of an
-    evenly filled square with one heap in each of its unit cells.
+    Within two standard deviations of a heap's middle lies a share :math:`s = (1 - e^{-2}) / 25` of the law. What the
+    samples have there counts up to that share and not beyond, so that one heap too many does not make up for another
+    that is missing. An evenly filled square with a heap in each of its unit cells has :math:`4\pi\sigma^2` in all.
 
     Parameters
     ----------
@@ -49,11 +50,13 @@ def learnt(x: torch.Tensor, spread: float = NARROW) -> float:
     Returns
     -------
     float
-        Negative for what avoids the heaps.
+        Negative for what avoids the heaps; of 4,000 draws of the law 0.97, since some heaps get too few by chance.
     """
-    near = torch.cdist(x, centres(law(spread=spread))).min(1).values < 2 * spread
-    even = 4 * math.pi * spread**2
-    return (float(near.float().mean()) - even) / (1 - math.exp(-2) - even)
+    middles = centres(law(spread=spread))
+    near, which = torch.cdist(x, middles).min(1)
+    shares = torch.bincount(which[near < 2 * spread], minlength=len(middles)).double() / len(x)
+    whole, even = 1 - math.exp(-2), 4 * math.pi * spread**2
+    return (float(shares.clamp(max=whole / len(middles)).sum()) - even) / (whole - even)
 
 
 def operations_a_step(model: Family) -> int:
