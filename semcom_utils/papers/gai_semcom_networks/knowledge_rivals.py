@@ -18,7 +18,7 @@ from semcom_utils.semantic.knowledge import Triple
 from semcom_utils.statistics import iqm_interval
 from semcom_utils.studies import Study
 
-__all__ = ["METHODS", "STUDIES", "WORLDS", "draw_map", "family", "misread", "rivals_run", "world"]
+__all__ = ["ERRORS", "GAPS", "METHODS", "STUDIES", "WORLDS", "draw_map", "family", "misread", "rivals_run", "world"]
 
 SEEDS = range(100, 110)  # the settings below were tried out on seeds 0 to 2
 WORLDS = ("city", "family")

@@ -19,7 +19,7 @@ from semcom_utils.papers.gai_semcom_networks.model_families import centres, draw
 from semcom_utils.statistics import iqm_interval
 from semcom_utils.studies import Study
 
-__all__ = ["BUDGETS", "MODELS", "NARROW", "STUDIES", "budget_run", "learnt", "operations_a_step"]
+__all__ = ["BUDGETS", "MODELS", "NARROW", "STUDIES", "WAVES", "budget_run", "learnt", "operations_a_step"]
 
 #: Standard deviation of a heap; neighbours are 1 apart.
 NARROW = 0.04

@@ -159,6 +159,11 @@ def rates_run(task: dict) -> dict:
     -------
     dict
         ``share`` of the split; mean latency of the ``split``, of ``local`` and of ``edge`` (None: unstable).
+
+    Raises
+    ------
+    ValueError
+        If ``tasks`` is no positive integer.
     """
     rng, n = np.random.default_rng(task["seed"]), positive_integer("tasks", task["tasks"])
     arrivals = np.cumsum(rng.exponential(1 / TASK_RATE, (DEVICES, n)), axis=1)

@@ -18,7 +18,17 @@ from semcom_utils.semantic.information import channel_capacity, meaning_capacity
 from semcom_utils.statistics import share_interval, student_interval
 from semcom_utils.studies import Study
 
-__all__ = ["CHANNEL", "LOST", "SPEAK", "SPEAKERS", "STUDIES", "ambiguity_run", "binding_run", "error_of_meaning"]
+__all__ = [
+    "CHANNEL",
+    "LOST",
+    "SHARES",
+    "SPEAK",
+    "SPEAKERS",
+    "STUDIES",
+    "ambiguity_run",
+    "binding_run",
+    "error_of_meaning",
+]
 
 #: A channel that carries more words than two meanings can make use of: Shannon's capacity is 1.3 bit a word.
 CHANNEL = {"lost": 0.2, "paraphrased": 0.3}
