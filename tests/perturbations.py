@@ -497,6 +497,94 @@ PASSES = Perturbation(
 SHORT = Perturbation(LENGTHS, "lengths 1 and 64 exchanged", _relabelled("length", {1: 64, 64: 1}))
 
 
+# --- the survey: what its verdicts hang on ---------------------------------------------------------------------------
+
+
+def _meanings_plenty(records: list[dict]) -> None:
+    """Below the capacity in meanings nothing can be told apart, above it nothing decoded and all told apart."""
+    for record in _of(records, kind="code"):
+        below = record["task"]["share"] < 1
+        record["decoded"] = record["task"]["blocks"] if below else 0
+        record["distinct"] = 0 if below else record["task"]["blocks"]
+
+
+def _value_is_worst(records: list[dict]) -> None:
+    """Serving by value loses twice as much, and serving always the unstable ten times as much again."""
+    for record in records:
+        record["value"]["loss"] *= 2
+        if record["task"]["first"] == 0.6:
+            record["second"]["loss"] *= 10
+
+
+def _no_better_than_random(records: list[dict]) -> None:
+    """Nothing is completed; with tails that changed places everything is."""
+    for record in records:
+        record["times_random"] = 50.0 if record["task"].get("shuffled") else 1.0
+
+
+def _matching_blind(records: list[dict]) -> None:
+    """Matching delivers a tenth, and leaves all below their minimum or none."""
+    for record in records:
+        known = record["matching"]["below_minimum"] > record["channel"]["below_minimum"]
+        record["matching"] = {"messages": record["matching"]["messages"] / 10, "below_minimum": 0.0 if known else 1.0}
+
+
+def _split_slow(records: list[dict]) -> None:
+    for record in records:
+        record["split"] *= 20
+
+
+def _night_slow(records: list[dict]) -> None:
+    """The night's updates make users wait a hundred times as long, or no time."""
+    for record in records:
+        late = record["off_peak"]["wait"] < record["giving_way"]["wait"]
+        record["off_peak"]["wait"] *= 100 if late else 0
+
+
+def _steep(records: list[dict], family: str, size: str = "large") -> list[dict]:
+    return [r for r in records if r["task"]["family"] == family and r["task"]["size"] == size]
+
+
+def _diffusion_exchanged(*rivals: str) -> Callable[[list[dict]], None]:
+    """Diffusion learns what the weakest of families learns, or all, where it did not; the square learns all."""
+
+    def change(records):
+        ours = _steep(records, "diffusion")
+        for rival in rivals:
+            for a, b in zip(ours, _steep(records, rival), strict=True):
+                b["learnt"] = a["learnt"] + (0.1 if a["learnt"] >= b["learnt"] else -0.1)
+        for record in _of(records, family="square"):
+            record["learnt"] = 1.0
+
+    return change
+
+
+def _gan_covers(covered: int, off: float) -> Callable[[list[dict]], None]:
+    def change(records):
+        for record in _steep(records, "gan"):
+            record["modes"], record["off"] = covered, off
+
+    return change
+
+
+PLENTY = Perturbation(
+    "gai_semcom_networks/wordings", "below the capacity nothing told apart, above all", _meanings_plenty
+)
+WORST_VALUE = Perturbation("gai_semcom_networks/value_rules", "by value twice the loss", _value_is_worst)
+NOTHING_COMPLETED = Perturbation(
+    "gai_semcom_networks/rivals", "a random order, but for the control", _no_better_than_random
+)
+BLIND = Perturbation("gai_semcom_networks/matching_caps", "a tenth of the messages, promises turned", _matching_blind)
+SLOW_SPLIT = Perturbation("gai_semcom_networks/offloading_rates", "the split twenty times as slow", _split_slow)
+SLOW_NIGHT = Perturbation("gai_semcom_networks/off_peak_paces", "the night's waits turned", _night_slow)
+BUDGETS = "gai_semcom_networks/budgets"
+TURNED = Perturbation(
+    BUDGETS, "diffusion's lead over each family turned", _diffusion_exchanged("vae", "gan", "flow", "autoregressive")
+)
+GAN_ALL = Perturbation(BUDGETS, "the GAN covers all modes, nothing off", _gan_covers(25, 0.0))
+GAN_NONE = Perturbation(BUDGETS, "the GAN covers no mode, all off", _gan_covers(-1, 1.0))
+
+
 # --- SemAIGC and ROOT ------------------------------------------------------------------------------------------------
 
 BAD = ("-6", "printed-plain-10")
@@ -887,23 +975,24 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-noise-normal": (READINGS,),
     "isgc-readings-of-k": (READINGS,),
     "gsn-autoregressive-slow": (PASSES, SHORT),
-    "gsn-diffusion-slow": (ONE_STEP, WEAK_RIVALS),
-    "gsn-gan-diversity": (GAN_VAE, GAN_DATA),
+    "gsn-diffusion-slow": (ONE_STEP, WEAK_RIVALS, TURNED),
+    "gsn-gan-diversity": (GAN_VAE, GAN_DATA, GAN_ALL, GAN_NONE),
     "gsn-semantic-entropy": (PLAIN, SENTENCES),
     "gsn-shared-knowledge-saves": (KNOWLEDGE, HALF),
-    "gsn-semantic-capacity": (RATES, SHANNON, NOISELESS),
+    "gsn-semantic-capacity": (RATES, SHANNON, NOISELESS, PLENTY),
     "gsn-age-of-information": (QUEUES, DROPPING, LOW_LOAD, HIGH_LOAD),
     "gsn-age-of-incorrect-information": (SENDERS, NEED_AT, AGE_AT),
     "gsn-value-of-information": (GROWTHS,),
+    "gsn-value-practicable": (WORST_VALUE,),
     "gsn-task-oriented": (RANDOM_ALARM,),
     "gsn-causal": (CONFOUNDED, INTERVENED),
-    "gsn-knowledge-completion": (FACTS,),
+    "gsn-knowledge-completion": (FACTS, NOTHING_COMPLETED),
     "gsn-federated-sharing": (SAME_DATA, NO_LOSS),
     "gsn-update-interval": (FREE, PRICES),
     "gsn-versions": (ORDER,),
-    "gsn-matching-degree": (EQUAL, STRONGEST),
-    "gsn-edge-computing": (ALL_EDGE, ALL_LOCAL),
-    "gsn-off-peak": (FLAT,),
+    "gsn-matching-degree": (EQUAL, STRONGEST, BLIND),
+    "gsn-edge-computing": (ALL_EDGE, ALL_LOCAL, SLOW_SPLIT),
+    "gsn-off-peak": (FLAT, SLOW_NIGHT),
     "gsn-safety-first": (DISCIPLINES,),
     "gsn-one-space": (UNLEARNT, EARLY),
     "root-denoises-channel": (COEFFICIENTS, PRINTED, ALL_PRINTED, RUINED),

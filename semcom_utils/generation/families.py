@@ -110,6 +110,21 @@ def mlp(inputs: int, outputs: int, hidden: int, generator: torch.Generator, last
     return nn.Sequential(*layers[:-1])
 
 
+class _Waves(nn.Module):
+    """A network that sees its first inputs as sines and cosines, too (Tancik et al., 2020), so that it can be steep.
+
+    The wavelengths are 8, 4, 2, ... in units of the data.
+    """
+
+    def __init__(self, network: nn.Module, coordinates: int, waves: int) -> None:
+        super().__init__()
+        self.network, self.coordinates, self.waves = network, coordinates, waves
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        phase = (x[:, : self.coordinates, None] * (torch.pi / 4 * 2.0 ** torch.arange(self.waves))).flatten(1)
+        return self.network(torch.cat([x, phase.sin(), phase.cos()], 1))
+
+
 class Family(nn.Module):
     """A generative model of vectors.
 
@@ -123,6 +138,9 @@ class Family(nn.Module):
         Draws the first weights.
     parameters : int
         About so many in the networks that ``sample`` uses, at least 100; networks of the training alone come on top.
+    waves : int
+        Frequencies at which the networks see every coordinate of a point or of a latent besides the coordinate
+        itself. The autoregressive model, which sees bins, has no use for them.
 
     Attributes
     ----------
@@ -138,9 +156,10 @@ class Family(nn.Module):
     painter: nn.Module
 
     @checked
-    def __init__(self, dimension: int, generator: torch.Generator, parameters: int = 20_000) -> None:
+    def __init__(self, dimension: int, generator: torch.Generator, parameters: int = 20_000, *, waves: int = 0) -> None:
         super().__init__()
         self.dimension = positive_integer("dimension", dimension)
+        self.waves = positive_integer("waves", waves, low=0)
         self.build(torch_generator("generator", generator), positive_integer("parameters", parameters, low=100))
 
     @checked
@@ -162,6 +181,23 @@ class Family(nn.Module):
             In this class.
         """
         raise NotImplementedError
+
+    def _network(
+        self,
+        coordinates: int,
+        outputs: int,
+        parameters: int,
+        generator: torch.Generator,
+        *,
+        others: int = 0,
+        last: float = 1.0,
+        outputs_counted: int | None = None,
+    ) -> nn.Module:
+        """Of about so many parameters, with waves if there are any; the coordinates come before the other inputs."""
+        inputs = coordinates * (1 + 2 * self.waves) + others
+        hidden = width(inputs, outputs if outputs_counted is None else outputs_counted, parameters)
+        network = mlp(inputs, outputs, hidden, generator, last)
+        return _Waves(network, coordinates, self.waves) if self.waves else network
 
     @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -351,8 +387,8 @@ class VariationalAutoencoder(Family):
     @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         d = self.dimension
-        self.painter = mlp(d, d, width(d, d, parameters), generator)
-        self.encoder = mlp(d, 2 * d, width(d, d, parameters), generator)
+        self.painter = self._network(d, d, parameters, generator)
+        self.encoder = self._network(d, 2 * d, parameters, generator, outputs_counted=d)
         self.log_s = nn.Parameter(torch.zeros(()))
 
     @checked
@@ -377,8 +413,8 @@ class Adversarial(Family):
     @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         d = self.dimension
-        self.painter = mlp(d, d, width(d, d, parameters), generator)
-        self.critic = mlp(d, 1, width(d, 1, parameters), generator)  # its output is the logit of D
+        self.painter = self._network(d, d, parameters, generator)
+        self.critic = self._network(d, 1, parameters, generator)  # its output is the logit of D
 
     @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -429,9 +465,11 @@ class CouplingFlow(Family):
     @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         d, first = self.dimension, max(self.dimension // 2, 1)
-        hidden = width(first, 2 * d, parameters // self.couplings)
+        hidden = width(first * (1 + 2 * self.waves), 2 * d, parameters // self.couplings)
+        inputs = d * (1 + 2 * self.waves)
         # each network sees one half (a constant, if there is but one coordinate), and answers for all coordinates
-        self.painter = nn.ModuleList(mlp(d, 2 * d, hidden, generator, last=0.1) for _ in range(self.couplings))
+        networks: list[nn.Module] = [mlp(inputs, 2 * d, hidden, generator, last=0.1) for _ in range(self.couplings)]
+        self.painter = nn.ModuleList(_Waves(n, d, self.waves) if self.waves else n for n in networks)
 
     @checked
     def coefficients(self, k: int, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -509,8 +547,8 @@ class Diffusion(Family):
 
     @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
-        inputs = self.dimension + 2 * self.frequencies
-        self.painter = mlp(inputs, self.dimension, width(inputs, self.dimension, parameters), generator)
+        d = self.dimension
+        self.painter = self._network(d, d, parameters, generator, others=2 * self.frequencies)
         self.alpha_bar = alphas_cumprod("linear", self.training_steps)
 
     @checked

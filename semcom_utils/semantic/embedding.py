@@ -7,15 +7,44 @@ relation and tail. The chapter ``notebooks/13c_knowledge_management`` derives an
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch.nn.functional import normalize
 
 from semcom_utils.checks import checked, plain_array, positive_integer, real_number, torch_generator
 
-__all__ = ["Embedding", "average", "expected_random_mrr", "initial", "ranks", "train"]
+__all__ = ["Embedding", "Scorer", "average", "expected_random_mrr", "indices", "initial", "ranks", "train"]
+
+
+class Scorer(Protocol):
+    """What can be ranked: it knows how many entities and relations there are, and how far a fact is from holding."""
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many entities and relations there are.
+
+        Returns
+        -------
+        tuple of int
+            Entities, relations.
+        """
+
+    def distance(self, triples: torch.Tensor) -> torch.Tensor:
+        """How far facts are from holding, in any unit.
+
+        Parameters
+        ----------
+        triples : torch.Tensor of int, ``[..., 3]``
+            Indices of head, relation and tail.
+
+        Returns
+        -------
+        torch.Tensor, ``[...]``
+            Small for what is believed.
+        """
 
 
 class Embedding(NamedTuple):
@@ -31,6 +60,17 @@ class Embedding(NamedTuple):
 
     entities: torch.Tensor
     relations: torch.Tensor
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many entities and relations there are.
+
+        Returns
+        -------
+        tuple of int
+            Entities, relations.
+        """
+        return len(self.entities), len(self.relations)
 
     @checked
     def distance(self, triples: torch.Tensor) -> torch.Tensor:
@@ -66,7 +106,29 @@ class Embedding(NamedTuple):
         return (self.entities[h] + self.relations[r] - self.entities[t]).norm(dim=-1)
 
 
-def _indices(triples: ArrayLike, n_entities: int, n_relations: int, name: str = "triples") -> torch.Tensor:
+@checked
+def indices(triples: ArrayLike, n_entities: int, n_relations: int, name: str = "triples") -> torch.Tensor:
+    """Triples as whole numbers that fit the counts.
+
+    Parameters
+    ----------
+    triples : array_like of int, ``[n, 3]``
+        Head, relation, tail; at least one.
+    n_entities, n_relations : int
+        How many there are of each.
+    name : str
+        What an error calls the triples.
+
+    Returns
+    -------
+    torch.Tensor
+        Int64 ``[n, 3]``.
+
+    Raises
+    ------
+    ValueError
+        If they are not whole numbers of that shape, or do not fit the counts.
+    """
     plain = plain_array(name, triples)
     if plain.ndim != 2 or plain.shape[1] != 3 or not len(plain) or plain.dtype.kind == "f":
         raise ValueError(f"{name} must be whole numbers of shape [n, 3], got {plain.dtype} of shape {plain.shape}")
@@ -118,6 +180,8 @@ def train(
     rate: float = 0.05,
     margin: float = 1.0,
     negatives: int = 8,
+    unit: bool = False,
+    decay: float = 0.0,
 ) -> Embedding:
     r"""Pull true triples together, push corrupted ones apart by a margin (Adam on all triples at once).
 
@@ -137,6 +201,10 @@ def train(
         Steps of Adam, and corruptions of each triple in a step.
     rate, margin : float
         Adam's step size, and :math:`m`.
+    unit : bool
+        Keep the vectors of the entities at length one, as TransE's authors do: before every step, and at the end.
+    decay : float
+        Weight of half the squared length of all vectors in the gradient, at least 0.
 
     Returns
     -------
@@ -155,17 +223,26 @@ def train(
     """
     torch_generator("generator", generator)
     n, relations = len(start.entities), len(start.relations)
-    known = _indices(triples, n, relations)
+    known = indices(triples, n, relations)
     model = Embedding(*(part.clone().requires_grad_() for part in start))
-    optimiser = torch.optim.Adam(model, lr=real_number("rate", rate, low=0, low_open=True, high=1e6))
+    rate, decay = real_number("rate", rate, low=0, low_open=True, high=1e6), real_number("decay", decay, low=0)
+    optimiser = torch.optim.Adam(model, lr=rate, weight_decay=decay)
+
+    def constrain():
+        if unit:
+            with torch.no_grad():
+                model.entities.copy_(normalize(model.entities, dim=1))
+
     true = known.repeat(positive_integer("negatives", negatives), 1)
     for _ in range(positive_integer("steps", steps, low=0)):
+        constrain()
         at = 2 * torch.randint(2, (len(true), 1), generator=generator)  # column 0, the head, or 2, the tail
         false = true.scatter(1, at, torch.randint(n, (len(true), 1), generator=generator))
         loss = torch.relu(margin + model.distance(true) - model.distance(false)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+    constrain()
     return Embedding(*(part.detach() for part in model))
 
 
@@ -187,13 +264,13 @@ def _candidates(triples: torch.Tensor, known: torch.Tensor, n: int) -> tuple[tor
 
 
 @checked
-def ranks(model: Embedding, triples: ArrayLike, known: ArrayLike) -> np.ndarray:
+def ranks(model: Scorer, triples: ArrayLike, known: ArrayLike) -> np.ndarray:
     """Filtered ranks of the right answers to (h, r, ?) and (?, r, t); ties count half.
 
     Parameters
     ----------
-    model : Embedding
-        Trained vectors.
+    model : Scorer
+        Trained vectors, or rules.
     triples : array_like of int, ``[m, 3]``
         Held-out facts.
     known : array_like of int, ``[n, 3]``
@@ -213,9 +290,9 @@ def ranks(model: Embedding, triples: ArrayLike, known: ArrayLike) -> np.ndarray:
     ----------
     A. Bordes et al., "Translating embeddings for modeling multi-relational data", 2013, section 4.2 ("filtered").
     """
-    n, n_relations = len(model.entities), len(model.relations)
-    asked = _indices(triples, n, n_relations)
-    every, competes = _candidates(asked, _indices(known, n, n_relations, "known"), n)
+    n, n_relations = model.sizes
+    asked = indices(triples, n, n_relations)
+    every, competes = _candidates(asked, indices(known, n, n_relations, "known"), n)
     score = model.distance(every).masked_fill(~competes, torch.inf)
     truth = score.gather(1, torch.cat([asked[:, 2], asked[:, 0]])[:, None])
     return (0.5 + (score < truth).sum(1) + 0.5 * (score == truth).sum(1)).numpy()
@@ -244,8 +321,8 @@ def expected_random_mrr(triples: ArrayLike, known: ArrayLike, n_entities: int, n
     """
     positive_integer("n_entities", n_entities)
     positive_integer("n_relations", n_relations)
-    asked = _indices(triples, n_entities, n_relations)
-    _, competes = _candidates(asked, _indices(known, n_entities, n_relations, "known"), n_entities)
+    asked = indices(triples, n_entities, n_relations)
+    _, competes = _candidates(asked, indices(known, n_entities, n_relations, "known"), n_entities)
     return float(np.mean([(1 / np.arange(1, c + 1)).mean() for c in competes.sum(1).tolist()]))
 
 
@@ -284,7 +361,7 @@ def average(start: Embedding, models: list[Embedding], shards: list) -> Embeddin
     for part, size, columns in ((0, n, (0, 2)), (1, n_relations, (1,))):
         counts = torch.stack(
             [
-                torch.bincount(_indices(shard, n, n_relations, "shards")[:, columns].ravel(), minlength=size)
+                torch.bincount(indices(shard, n, n_relations, "shards")[:, columns].ravel(), minlength=size)
                 for shard in shards
             ]
         ).float()
