@@ -80,6 +80,8 @@ LEARNERS: dict[str, tuple[D3qnSettings, bool, str, int]] = {
     "tuned": (_TUNED, True, "ours", 10),
     "tuned, constant 0.05": (replace(_TUNED, explore=(0.05, 0.05, 0.6)), True, "ours", 10),
     "tuned, constant 0.2": (replace(_TUNED, explore=(0.2, 0.2, 0.6)), True, "ours", 10),
+    "tuned, twice the rate": (replace(_TUNED, rate=2e-3), True, "ours", 5),
+    "tuned, twice the updates": (replace(_TUNED, every=2, rate=5e-4), True, "ours", 5),
     "tuned, one interval": (_TUNED, True, "one interval", 10),
     "tuned, public code": (_TUNED, True, "public code", 10),
 }
