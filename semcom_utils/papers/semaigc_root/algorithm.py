@@ -331,9 +331,9 @@ def proposition_draws(
         constants = RootConstants()
         states = sample_states(n, rng, constants)
         column = {name: states[:, STATE.index(name)] for name in ("W_j", "nu_i", "nu_j")}
-        w = column["W_j"] * rng.integers(1, constants.total_steps + 1, n)  # of so many steps at the phone
+        steps_there = column["W_j"] * rng.integers(1, constants.total_steps + 1, n)  # of so many steps at the phone
         shares = (np.full(n, constants.speed_up(cores)) for cores in (constants.device_cores, constants.edge_cores))
-        arguments = (w, link_rate(states), column["nu_i"], column["nu_j"], *shares)
+        arguments = (steps_there, link_rate(states), column["nu_i"], column["nu_j"], *shares)
     else:
         w, v, nu_i, nu_j = (10 ** rng.uniform(low, high, n) for low, high in ((0, 4), (4, 7), (6, 9), (6, 9)))
         arguments = (w, v, nu_i, nu_j, rng.uniform(0, 1, n), rng.uniform(0, 1, n))

@@ -194,7 +194,7 @@ def pixel_success(kind: str = "raw") -> Callable[[ArrayLike], np.ndarray]:
         SNRs in dB -> probabilities, as :func:`.frameworks` wants it; from the study ``semaigc_root/pixels``.
     """
     stored = load_result("semaigc_root/pixels")["summary"]
-    return lambda snr_db: np.interp(snr_db, stored["snrs_db"], stored["success"][kind])
+    return lambda snr_db: np.interp(np.asarray(snr_db, float), stored["snrs_db"], stored["success"][kind])
 
 
 STUDIES = {
