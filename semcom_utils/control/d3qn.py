@@ -51,6 +51,8 @@ class D3qnSettings:
         ε at the start, ε at the end, and the share of the run over which it falls.
     calm : float
         Learning rate at the end as a share of ``rate``; it falls along a line together with ε. 1 keeps it.
+    double : bool
+        Whether the network that learns chooses the action of the target (True: a double DQN), or the slower copy does.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class D3qnSettings:
     update_target: int = 200
     explore: tuple[float, float, float] = (1.0, 0.02, 0.6)
     calm: float = 0.01
+    double: bool = True
 
     def __post_init__(self) -> None:
         for name in ("hidden", "batch", "replay", "warm_up", "every", "update_target"):
@@ -75,6 +78,8 @@ class D3qnSettings:
         real_number("discount", self.discount, low=0, high=1)
         real_number("rate", self.rate, low=0, low_open=True)
         real_number("calm", self.calm, low=0, high=1)
+        if not isinstance(self.double, bool):
+            raise ValueError(f"double must be True or False, got {self.double!r}")
         if len(self.explore) != 3:
             raise ValueError(f"explore must be three numbers (start, end, share of the run), got {self.explore!r}")
         for part in self.explore:
@@ -255,7 +260,8 @@ def train_d3qn(
                 x_b, a_b, r_b, next_b, ended_b = replay.take(rng.integers(replay.size, size=settings.batch))
                 y = r_b  # without a discount, what comes next counts for nothing and need not be computed
                 if settings.discount > 0:
-                    y = double_target(network, target, r_b, next_b, ended_b, settings.discount)
+                    chooser = network if settings.double else target
+                    y = double_target(chooser, target, r_b, next_b, ended_b, settings.discount)
                 q = network(x_b).gather(-1, a_b[:, None]).squeeze(-1)
                 optimiser.zero_grad()
                 torch.nn.functional.smooth_l1_loss(q, y).backward()  # descends: the sign that (27) lacks
