@@ -37,9 +37,11 @@ from semcom_utils.checks import one_of, positive_integer, real_number
 from semcom_utils.paths import MODELS
 
 from .checksums import NAME, verify
+from .jscc import DeepJscc
 from .judging import THRESHOLD, Detection
 from .parsing import figures, parse
 from .roles import ROLES, Role
+from .witt import Witt
 
 __all__ = [
     "OFFLOAD_BELOW",
@@ -98,7 +100,7 @@ def load(
         ``-canny``: a ``diffusers.StableDiffusionControlNetPipeline`` with the tier's text-to-image model, or, if
         ``folder`` holds a whole such pipeline, that one.
         Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`,
-        :class:`Segmentation`, :class:`Pose`; at the full tier :class:`PublicSegmentation` and :class:`PublicPose`
+        :class:`Segmentation`, :class:`Pose`, :class:`.jscc.DeepJscc`, :class:`.witt.Witt`; at the full tier :class:`PublicSegmentation` and :class:`PublicPose`
         (with the tier's detector, which finds the people) in place of the last two.
 
     Raises
@@ -806,6 +808,14 @@ def _open_pose(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Po
     from diffusers import UNet2DModel
 
     return Pose(_diffusers(UNet2DModel, folder, dtype, folder))
+
+
+def _open_jscc(folder: Path, dtype: torch.dtype) -> DeepJscc:
+    return DeepJscc.load(folder).to(dtype).eval()
+
+
+def _open_witt(folder: Path, dtype: torch.dtype) -> Witt:
+    return Witt.load(folder).to(dtype).eval()
 
 
 def _transformer(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
