@@ -1,8 +1,8 @@
 """Deep joint source-channel coding: a picture becomes complex channel symbols by a network, and back by another.
 
-:class:`DeepJscc` is the convolutional kind, after Bourtsoulatze, Kurka and Gündüz (2019), with one network for all SNRs:
-both sides are told the SNR, which scales and shifts their features (Xu et al., 2022). What it shares with other such
-codes, as :class:`.witt.Witt`, is :class:`JointCode`. Not generative models: here they are the classical semantic
+:class:`DeepJscc` is the convolutional kind, after Bourtsoulatze, Kurka and Gündüz (2019), with one network for all
+SNRs: both sides are told the SNR, which scales and shifts their features (Xu et al., 2022). What it shares with other
+such codes, as :class:`.witt.Witt`, is :class:`JointCode`. Not generative models: here they are the classical semantic
 systems that those are compared with.
 """
 

@@ -100,8 +100,9 @@ def load(
         ``-canny``: a ``diffusers.StableDiffusionControlNetPipeline`` with the tier's text-to-image model, or, if
         ``folder`` holds a whole such pipeline, that one.
         Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`,
-        :class:`Segmentation`, :class:`Pose`, :class:`.jscc.DeepJscc`, :class:`.witt.Witt`; at the full tier :class:`PublicSegmentation` and :class:`PublicPose`
-        (with the tier's detector, which finds the people) in place of the last two.
+        :class:`Segmentation`, :class:`Pose`, :class:`.jscc.DeepJscc`, :class:`.witt.Witt`; at the full tier
+        :class:`PublicSegmentation` and :class:`PublicPose` (with the tier's detector, which finds the people) in place
+        of ``segmentation``'s and ``pose``'s.
 
     Raises
     ------

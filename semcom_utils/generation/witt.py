@@ -31,6 +31,9 @@ class _Attention(nn.Module):
         Features, heads, places along a side, places along a window's side, and how far the windows are shifted.
     """
 
+    offset: torch.Tensor
+    apart: torch.Tensor
+
     def __init__(self, width: int, heads: int, grid: int, window: int, shift: int) -> None:
         super().__init__()
         self.heads, self.grid, self.window, self.shift = heads, grid, window, shift

@@ -20,7 +20,10 @@ from semcom_utils.checks import positive_integer, real_number
 
 from .loop import Model, Recipe
 
-__all__ = ["cosine_rate", "train_timed"]
+__all__ = ["cosine_rate", "restored", "train_timed"]
+
+#: What a run tells of itself, beside weights and log.
+REPORT = "report.json"
 
 
 def cosine_rate(progress: float, step: int, peak: float, warm_up: int = 200) -> float:
@@ -68,8 +71,8 @@ def train_timed(
     recipe : Recipe
         What to train, and how. Its ``loss`` is called with the run's one generator.
     folder : pathlib.Path
-        Where the averaged weights, ``model.safetensors`` by ``recipe.save``, and ``log.json`` are written, at the end
-        and every ``save_every`` seconds; made if it is not there.
+        Where the averaged weights (by ``recipe.save``) and ``log.json`` are written, at the end and every
+        ``save_every`` seconds, and ``report.json`` at the end; made if it is not there.
     minutes : float
         Of training, from the first step on; the rate falls towards their end.
     steps : int, optional
@@ -90,7 +93,8 @@ def train_timed(
     model : torch.nn.Module
         With the averaged weights, in evaluation mode, on ``device``.
     report : dict
-        As :func:`.loop.train` gives it, ``curve`` being the mean loss of each tenth of the log's lines.
+        As :func:`.loop.train` gives it, and ``batch``, ``device``, ``torch`` and, if there was one, ``limit`` (in
+        minutes); ``curve`` is some of the log's lines.
 
     Raises
     ------
@@ -108,7 +112,8 @@ def train_timed(
     torch.manual_seed(seed)
     model = (recipe.build if initial is None else initial)().to(place).train()
     average = copy.deepcopy(model).requires_grad_(False).eval()
-    learned, kept = list(model.parameters()), list(average.parameters())
+    learned: list[torch.Tensor] = list(model.parameters())
+    kept: list[torch.Tensor] = list(average.parameters())
     optimiser = torch.optim.AdamW(
         recipe.groups(model), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=fast
     )
@@ -177,12 +182,46 @@ def train_timed(
             target.copy_(current)
     store(step)
     say(f"{recipe.role}: {json.dumps(lines[-1])}")
-    return average, {
+    report = {
         "steps": step,
         "minutes": round((time.monotonic() - began) / 60, 1),
+        **({} if math.isinf(minutes) else {"limit": minutes}),
+        "batch": getattr(recipe, "batch_size", None),
         "loss": lines[-1]["loss"],
         "seed": seed,
         "threads": torch.get_num_threads(),
         "parameters": sum(p.numel() for p in model.parameters()),
+        "device": torch.cuda.get_device_name(place) if fast else device,
+        "torch": str(torch.__version__),
         "curve": lines[:: max(1, len(lines) // 10)],
     }
+    (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    return average, report
+
+
+def restored(recipe: Recipe[Model], folder: Path) -> tuple[Model, dict]:
+    """What :func:`train_timed` left in a folder, there or on another machine.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What was trained.
+    folder : pathlib.Path
+        Of the run.
+
+    Returns
+    -------
+    model : torch.nn.Module
+        With the weights as they were stored, in evaluation mode, on the CPU.
+    report : dict
+        As :func:`train_timed` gave it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no run ended there.
+    """
+    path = folder / REPORT
+    if not path.is_file():
+        raise FileNotFoundError(f"folder must hold the {REPORT} of a run that ended, {folder} holds none")
+    return recipe.restore(folder).eval(), json.loads(path.read_text("utf-8"))
