@@ -268,10 +268,12 @@ class JointCode(nn.Module):
             not isinstance(images, torch.Tensor)
             or images.ndim != 4
             or tuple(images.shape[1:]) != (3, 64, 64)
+            or not len(images)
+            or not images.is_floating_point()
             or not bool(((images >= 0) & (images <= 1)).all())
         ):
             shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
-            raise ValueError(f"images must be a tensor [batch, 3, 64, 64] in [0, 1], got {shape}")
+            raise ValueError(f"images must be a floating-point tensor [batch, 3, 64, 64] in [0, 1], got {shape}")
         place = next(self.parameters()).device
         mean = torch.full((len(images),), snr_db, device=place)
         return self(images.float().to(place), mean, channel, generator).clamp(0, 1).to(images.device)
