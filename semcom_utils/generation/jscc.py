@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +136,7 @@ def told(snr_db: torch.Tensor, fading: bool) -> torch.Tensor:
     return torch.stack([near / 20, torch.sigmoid((near - 5) / 5), torch.full_like(near, float(fading))], dim=1)
 
 
-class JointCode(nn.Module):
+class JointCode(nn.Module, ABC):
     """What every learned joint source-channel code of 64x64 pictures has: a way over the channel, and a file.
 
     A subclass defines :meth:`encode` and :meth:`decode`, and keeps in ``settings`` what it was made with.
@@ -159,6 +160,7 @@ class JointCode(nn.Module):
             raise ValueError(f"symbols must be a multiple of 64, got {symbols}")
         self.symbols = symbols
 
+    @abstractmethod
     def encode(self, images: torch.Tensor, snr_db: torch.Tensor, channel: str = "awgn") -> torch.Tensor:
         """Turn pictures into symbols.
 
@@ -176,8 +178,8 @@ class JointCode(nn.Module):
         torch.Tensor
             Complex ``[batch, symbols]``, of unit average power.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, z_hat: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
         """Turn received symbols into pictures.
 
@@ -193,7 +195,6 @@ class JointCode(nn.Module):
         torch.Tensor
             ``[batch, 3, 64, 64]``; in [0, 1] up to the network's error.
         """
-        raise NotImplementedError
 
     def _sent(self, features: torch.Tensor) -> torch.Tensor:
         """Symbols of innermost features [batch, 2 symbols / 64, 8, 8]: the first half real, the second imaginary."""

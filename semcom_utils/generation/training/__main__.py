@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from semcom_utils.checks import positive_integer
 from semcom_utils.paths import MODELS, ROOT
 
 from ..checksums import seal
@@ -61,13 +60,15 @@ def main(arguments: list[str] | None = None) -> None:
     for role in chosen.roles:
         if role not in known:
             parser.error(f"ROLE must be one of {', '.join(known)}, got {role!r}")
+    if chosen.batch is not None and chosen.batch < 1:
+        parser.error(f"--batch must be at least 1, got {chosen.batch}")
     torch.set_num_threads(chosen.threads)
     waiting = chosen.roles or [role for role in known if not targets_reached(MODELS / f"mini-{role}")]
     for role in waiting:
         folder = MODELS / f"mini-{role}"
         made = recipe_class(role)(SCRATCH / "scenes", chosen.scenes, MODELS)
         if chosen.batch is not None:
-            made.batch_size = positive_integer("batch", chosen.batch)  # type: ignore[attr-defined]
+            made.batch_size = chosen.batch  # type: ignore[attr-defined]
         earlier = read_figures(folder) if chosen.more else None
         initial = partial(made.restore, folder) if chosen.more else None
         options = {"device": chosen.device, "minutes": chosen.minutes, "seed": chosen.seed, "initial": initial}

@@ -16,7 +16,7 @@ from ..jscc import CHANNELS, DeepJscc, JointCode
 from .data import Scenes
 from .loop import Recipe
 
-__all__ = ["LOOKS_DB", "SNR_DB", "JointRecipe", "JsccRecipe", "weight"]
+__all__ = ["LOOKS_DB", "SNR_DB", "JointRecipe", "JsccRecipe", "figure_meanings", "weight"]
 
 #: SNR of the channel in training, dB, drawn evenly.
 SNR_DB = (-6.0, 24.0)
@@ -171,7 +171,7 @@ class JointRecipe(Recipe[Code], Generic[Code]):
         model.save(folder)
 
 
-def meanings(channels: Sequence[str]) -> dict[str, str]:
+def figure_meanings(channels: Sequence[str]) -> dict[str, str]:
     """What the figures of :meth:`JointRecipe.evaluate` are, for the card.
 
     Parameters
@@ -228,7 +228,7 @@ class JsccRecipe(JointRecipe[DeepJscc]):
         "1/24. It is trained for the mean squared error, so at low SNR it blurs."
     )
     samples = "pictures of `combinations`, and the same after AWGN at 20, 10 and 0 dB"
-    meanings = meanings(CHANNELS)
+    meanings = figure_meanings(CHANNELS)
 
     def build(self) -> DeepJscc:
         return DeepJscc()

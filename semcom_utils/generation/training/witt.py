@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..witt import Witt
-from .jscc import JointRecipe, meanings
+from .jscc import JointRecipe, figure_meanings
 
 __all__ = ["WittHighRecipe", "WittLowRecipe"]
 
@@ -51,7 +51,7 @@ class WittHighRecipe(JointRecipe[Witt]):
     targets = {"psnr_db_awgn_10": (26.0, np.inf), "gain_of_10_db": (2.0, np.inf)}
     about, limits = _about(symbols), _limits(symbols)
     samples = "pictures of `combinations`, and the same after AWGN at 20, 10 and 0 dB"
-    meanings = meanings(_CHANNELS)
+    meanings = figure_meanings(_CHANNELS)
 
     def build(self) -> Witt:
         return Witt(self.symbols)
