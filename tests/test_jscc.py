@@ -9,11 +9,16 @@ import torch
 from scipy import integrate, special
 
 from semcom_utils.generation import load
+from semcom_utils.generation.checksums import verify
 from semcom_utils.generation.jscc import CHANNELS, DeepJscc, JointCode, carry, effective_snr_db, told, unit_power
 from semcom_utils.generation.roles import recipe_class
+from semcom_utils.generation.training import __main__ as trainer
+from semcom_utils.generation.training.card import read_figures
+from semcom_utils.generation.training.data import Scenes
 from semcom_utils.generation.training.jscc import JsccRecipe, weight
 from semcom_utils.generation.training.timed import cosine_rate, restored, train_timed
 from semcom_utils.generation.witt import Witt
+from semcom_utils.paths import MODELS
 from semcom_utils.physical.analog import AnalogLink
 from semcom_utils.toyworld import scene
 
@@ -258,6 +263,45 @@ def test_the_clock_ends_a_run_and_lowers_the_rate(tmp_path):
     for options in ({"minutes": 0.0}, {"minutes": math.nan}, {"steps": 0}):
         with pytest.raises(ValueError, match=f"^{next(iter(options))} must be"):
             train_timed(recipe, tmp_path, **options)
+
+
+class SmallRecipe(JsccRecipe):
+    """Few pictures, a small network."""
+
+    batch_size = 1
+
+    def __init__(self, scratch=None, scenes=4, models=MODELS):
+        super().__init__(None, scenes, models)
+        self.held_out = Scenes("combinations", 2)
+
+    def build(self):
+        return DeepJscc(64, (8, 8, 8))
+
+
+def test_the_command_line_trains_by_the_clock_and_writes_the_card(tmp_path, monkeypatch, capsys):
+    """And makes the same card of a run that was carried over from another machine."""
+    monkeypatch.setattr(trainer, "recipe_class", lambda role: SmallRecipe)
+    for name in ("MODELS", "SCRATCH"):
+        monkeypatch.setattr(trainer, name, tmp_path / name.lower())
+    common = ["jscc", "--device", "cpu", "--threads", "1", "--scenes", "4"]
+    trainer.main([*common, "--minutes", "0.02", "--batch", "2"])
+    folder = tmp_path / "models" / "mini-jscc"
+    card, content = (folder / "README.md").read_text("utf-8"), read_figures(folder)
+    run = content["runs"][0]
+    assert "--minutes 0.02 --batch 2 --scenes 4`" in card and f"and {run['steps']:,} steps on cpu" in card
+    assert "followed the clock" in card and "weights as stored" in card and (folder / "samples.png").exists()
+    assert set(content["held_out"]) == set(JsccRecipe.meanings)
+    verify(folder)
+
+    told_there = tmp_path / "scratch" / "training" / "jscc" / "report.json"
+    report = {**json.loads(told_there.read_text("utf-8")), "device": "another machine"}
+    told_there.write_text(json.dumps(report), "utf-8")
+    trainer.main([*common, "--evaluate-only"])
+    again = read_figures(folder)
+    assert again["held_out"] == content["held_out"] and again["runs"][0]["device"] == "another machine"
+    with pytest.raises(SystemExit):
+        trainer.main([*common, "--batch", "0"])
+    assert "--batch must be at least 1" in capsys.readouterr().err
 
 
 def test_a_run_by_steps_repeats_itself(tmp_path):
