@@ -97,7 +97,7 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
     lines = [
         "---",
         "license: cc-by-4.0",
-        "library_name: " + ("transformers" if "transformers" in what else "diffusers"),
+        "library_name: " + next((name for name in ("transformers", "diffusers") if name in what), "pytorch"),
         "---",
         "",
         f"# mini-{role}",

@@ -25,8 +25,9 @@ def _limits(symbols: int) -> str:
     return (
         "It knows the toy world only, SNRs from -6 to 24 dB, AWGN and Rayleigh fading with one gain a picture that the "
         f"receiver knows, and one bandwidth: {symbols} complex uses for 12,288 samples, 1/{12_288 / symbols:g}. One "
-        "network serves both channels, told which; its authors train one for each. It has a fortieth of their "
-        "parameters, is trained for the mean squared error, and blurs what it cannot send."
+        "network serves both channels, told which; its authors train one for each, with features 128 to 320 wide where "
+        "these are 48 to 96 wide, and far longer. The convolutional code `jscc`, of as many parameters, learns faster. "
+        "It is trained for the mean squared error, and blurs what it cannot send."
     )
 
 
