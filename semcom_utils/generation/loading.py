@@ -41,9 +41,11 @@ from semcom_utils.paths import CLAIMS, MODELS, ROOT
 from semcom_utils.pictures import pictures_bytes
 
 from .checksums import NAME, verify
+from .jscc import DeepJscc
 from .judging import SAME, THRESHOLD, Detection, one_claim_each
 from .parsing import PARSER, figures, parse
 from .roles import ROLES, Role
+from .witt import Witt
 from .words import HOW, watched
 
 __all__ = [
@@ -108,8 +110,9 @@ def load(
         ``-canny``: a ``diffusers.StableDiffusionControlNetPipeline`` with the tier's text-to-image model, or, if
         ``folder`` holds a whole such pipeline, that one.
         Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`,
-        :class:`Segmentation`, :class:`Pose`; at the full tier :class:`PublicSegmentation` and :class:`PublicPose`
-        (with the tier's detector, which finds the people) in place of the last two.
+        :class:`Segmentation`, :class:`Pose`, :class:`.jscc.DeepJscc`, :class:`.witt.Witt`; at the full tier
+        :class:`PublicSegmentation` and :class:`PublicPose` (with the tier's detector, which finds the people) in place
+        of ``segmentation``'s and ``pose``'s.
 
     Raises
     ------
@@ -960,3 +963,11 @@ def _open_pose(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Po
             None if base is None else _open_detector(base, dtype),
         )
     return Pose(_reader(folder, dtype, *PARSER))
+
+
+def _open_jscc(folder: Path, dtype: torch.dtype) -> DeepJscc:
+    return DeepJscc.load(folder).to(dtype).eval()
+
+
+def _open_witt(folder: Path, dtype: torch.dtype) -> Witt:
+    return Witt.load(folder).to(dtype).eval()
