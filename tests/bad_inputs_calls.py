@@ -22,7 +22,7 @@ from semcom_utils.generation.training.tokens import clip_tokenizer
 from semcom_utils.ledger import load_claims
 from semcom_utils.paths import CLAIMS, ROOT
 from semcom_utils.physical import AnalogLink, DigitalLink
-from semcom_utils.semantic import codecs, embedding, knowledge
+from semcom_utils.semantic import codecs, embedding, knowledge, rules
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.semantic.information import arithmetic_encode
 from semcom_utils.semantic.map_coding import encode_map, encode_pose
@@ -44,6 +44,7 @@ EXEMPT = {
     "prose.glue": "hands any object on to the notebook",
     "studies.runner.run_study": "starts a study; tests/test_studies.py tries what it refuses",
     "studies.runner.summarise_again": "writes into data/results; tests/test_studies.py tries what it refuses",
+    "semantic.embedding.Scorer": "a protocol: tried by what follows it",
     "generation.families.Family": "abstract: tried by its kinds",
 }
 #: Doors some of whose bad inputs still end in another error, and which: each is an expected failure.
@@ -422,6 +423,10 @@ CALLS = {
         "shards": [TRIPLES, TRIPLES],
     },
     "semantic.embedding.expected_random_mrr": of(n_entities=3, n_relations=2),
+    "semantic.embedding.indices": of(triples=TRIPLES, n_entities=3, n_relations=3),
+    "semantic.embedding.split": of(triples=torch.tensor(TRIPLES), n_entities=3, n_relations=3),
+    "semantic.rules.PathRules.distance": of(triples=torch.tensor(TRIPLES)),
+    "semantic.rules.mine": of(triples=TRIPLES, n_entities=3, n_relations=3),
     "semantic.embedding.initial": of(n_entities=3, n_relations=2, dimension=2),
     "semantic.embedding.ranks": lambda: {"model": start()},
     "semantic.embedding.train": lambda: {"start": start(), "steps": 1},
@@ -536,6 +541,7 @@ INSTANCES = {
     "physical.analog.AnalogLink": AnalogLink,
     "physical.digital.DigitalLink": lambda: DigitalLink(None),
     "semantic.embedding.Embedding": start,
+    "semantic.rules.PathRules": lambda: rules.mine(TRIPLES, 3, 3),
     "semantic.extractors.SemanticMap": lambda: extract("depth", SCENE),
     "semantic.knowledge.Difference": lambda: knowledge.Difference.between(facts(), facts()),
     "semantic.knowledge.VersionedGraph": versions,

@@ -7,18 +7,19 @@ relation and tail. The chapter ``notebooks/13c_knowledge_management`` derives an
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch.nn.functional import normalize
 
-from semcom_utils.checks import checked, plain_array, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, plain_array, positive_integer, real_number, shown, torch_generator
 
-__all__ = ["Embedding", "Scorer", "average", "expected_random_mrr", "indices", "initial", "ranks", "train"]
+__all__ = ["Embedding", "Scorer", "average", "expected_random_mrr", "indices", "initial", "ranks", "split", "train"]
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """What can be ranked: it knows how many entities and relations there are, and how far a fact is from holding."""
 
@@ -95,18 +96,41 @@ class Embedding(NamedTuple):
         ----------
         A. Bordes et al., "Translating embeddings for modeling multi-relational data", 2013, equation (1).
         """
-        if not triples.ndim or triples.shape[-1] != 3 or triples.is_floating_point() or triples.dtype == torch.bool:
-            raise ValueError(
-                f"triples must be whole numbers of shape [..., 3], got {triples.dtype} {list(triples.shape)}"
-            )
-        limit = torch.tensor([len(self.entities), len(self.relations), len(self.entities)])
-        if bool(((triples.cpu() < 0) | (triples.cpu() >= limit)).any()):
-            raise ValueError(f"triples must index {limit[0]} entities and {limit[1]} relations")
-        h, r, t = triples.long().unbind(-1)
+        h, r, t = split(triples, *self.sizes)
         return (self.entities[h] + self.relations[r] - self.entities[t]).norm(dim=-1)
 
 
 @checked
+def split(triples: torch.Tensor, n_entities: int, n_relations: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Heads, relations and tails, each an index that there is.
+
+    Parameters
+    ----------
+    triples : torch.Tensor of int, ``[..., 3]``
+        Head, relation, tail.
+    n_entities, n_relations : int
+        How many there are of each.
+
+    Returns
+    -------
+    heads, relations, tails : torch.Tensor
+        Int64 ``[...]``.
+
+    Raises
+    ------
+    ValueError
+        If they are not whole numbers of that shape, or do not fit the counts.
+    """
+    if not triples.ndim or triples.shape[-1] != 3 or triples.is_floating_point() or triples.dtype == torch.bool:
+        raise ValueError(f"triples must be whole numbers of shape [..., 3], got {triples.dtype} {list(triples.shape)}")
+    n, relations = positive_integer("n_entities", n_entities), positive_integer("n_relations", n_relations)
+    limit = torch.tensor([n, relations, n])
+    if bool(((triples.cpu() < 0) | (triples.cpu() >= limit)).any()):
+        raise ValueError(f"triples must index {n} entities and {relations} relations")
+    heads, kinds, tails = triples.long().unbind(-1)
+    return heads, kinds, tails
+
+
 def indices(triples: ArrayLike, n_entities: int, n_relations: int, name: str = "triples") -> torch.Tensor:
     """Triples as whole numbers that fit the counts.
 
@@ -129,7 +153,11 @@ def indices(triples: ArrayLike, n_entities: int, n_relations: int, name: str = "
     ValueError
         If they are not whole numbers of that shape, or do not fit the counts.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"name must be text, got {shown(name)}")
     plain = plain_array(name, triples)
+    positive_integer("n_entities", n_entities)
+    positive_integer("n_relations", n_relations)
     if plain.ndim != 2 or plain.shape[1] != 3 or not len(plain) or plain.dtype.kind == "f":
         raise ValueError(f"{name} must be whole numbers of shape [n, 3], got {plain.dtype} of shape {plain.shape}")
     array = torch.from_numpy(plain.astype(np.int64))  # a copy: a view may run backwards
@@ -225,7 +253,10 @@ def train(
     n, relations = len(start.entities), len(start.relations)
     known = indices(triples, n, relations)
     model = Embedding(*(part.clone().requires_grad_() for part in start))
-    rate, decay = real_number("rate", rate, low=0, low_open=True, high=1e6), real_number("decay", decay, low=0)
+    rate, decay = (
+        real_number("rate", rate, low=0, low_open=True, high=1e6),
+        real_number("decay", decay, low=0, high=1e6),
+    )
     optimiser = torch.optim.Adam(model, lr=rate, weight_decay=decay)
 
     def constrain():
@@ -290,6 +321,8 @@ def ranks(model: Scorer, triples: ArrayLike, known: ArrayLike) -> np.ndarray:
     ----------
     A. Bordes et al., "Translating embeddings for modeling multi-relational data", 2013, section 4.2 ("filtered").
     """
+    if isinstance(model, type) or not isinstance(model, Scorer):
+        raise ValueError(f"model must have sizes and a distance, got {shown(model)}")
     n, n_relations = model.sizes
     asked = indices(triples, n, n_relations)
     every, competes = _candidates(asked, indices(known, n, n_relations, "known"), n)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import positive_integer
-from semcom_utils.semantic.embedding import indices
+from semcom_utils.checks import checked, positive_integer
+from semcom_utils.semantic.embedding import indices, split
 
 __all__ = ["PathRules", "mine"]
 
@@ -43,6 +43,7 @@ class PathRules(NamedTuple):
         """
         return self.belief.shape[1], self.belief.shape[0]
 
+    @checked
     def distance(self, triples: torch.Tensor) -> torch.Tensor:
         """Minus the belief in facts, so that what is believed most has the least.
 
@@ -55,11 +56,18 @@ class PathRules(NamedTuple):
         -------
         torch.Tensor, ``[...]``
             At most 0.
+
+        Raises
+        ------
+        ValueError
+            If the triples are not whole numbers of that shape that index entities and relations.
         """
-        h, r, t = triples.unbind(-1)
+        n, relations = self.sizes
+        h, r, t = split(triples, n, relations)
         return -self.belief[r, h, t]
 
 
+@checked
 def mine(
     triples: ArrayLike, n_entities: int, n_relations: int, *, length: int = 3, doubt: int = 2, support: int = 2
 ) -> PathRules:
