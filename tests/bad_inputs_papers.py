@@ -7,11 +7,13 @@ import numpy as np
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.papers.isgc import scenario
 from semcom_utils.papers.semcom_for_aigc import fine_tuning, message, transceiver
 from semcom_utils.physical import DigitalLink
 from semcom_utils.semantic.extractors import extract
 
 SCENE = toyworld.scene(4)
+STATES = scenario.sample_states(2, np.random.default_rng(0))
 THREE = next(s for s in (toyworld.describe(seed, textured=0.0) for seed in range(50)) if len(s.things) == 3)
 SENT = message.Message("a red ball on grass", steps=1, guidance=1.0)
 MAP = extract("segmentation", SCENE).downscaled(16)
@@ -83,6 +85,12 @@ def adapted():
     return fine_tuning.adapted(unet(), "rank-1", 0)
 
 
+def started():
+    env = scenario.IsgcEnv()
+    env.reset(seed=0)
+    return env
+
+
 LEARNED = {
     "semcom_for_aigc.fine_tuning.adapted": lambda: {"unet": unet(), "learner": "rank-1", "seed": 0},
     "semcom_for_aigc.fine_tuning.denoising_loss": lambda: {"unet": unet(), "scenes": latents(), "rounds": 1},
@@ -127,6 +135,16 @@ SENDING = {
     "semcom_for_aigc.transceiver.validate": of(contents=SCENE.image[None], captions=[SCENE.caption], named=NAMED),
 }
 CALLS = {
+    "isgc.scenario.BatchIsgcEnv": of(n=2, rng=np.random.default_rng(0)),
+    "isgc.scenario.BatchIsgcEnv.step": of(action=np.zeros((2, 3))),
+    "isgc.scenario.IsgcEnv.step": of(action=np.zeros(3)),
+    "isgc.scenario.observe": of(states=STATES),
+    **{f"isgc.scenario.{name}": of(states=STATES) for name in ("allocation_problem", "computation_times")},
+    **{f"isgc.scenario.{name}": of(states=STATES) for name in ("latency_budget", "spectral_rates")},
+    **{
+        f"isgc.scenario.{name}": of(states=STATES, allocation=np.full((2, 3), 3.0))
+        for name in ("reward", "share_of_optimum", "utility")
+    },
     "foundations.digital_link.jpeg_that_fits": lambda: {
         "picture": np.linspace(0, 1, 48).reshape(4, 4, 3),
         "link": DigitalLink(None),
@@ -184,4 +202,7 @@ CALLS = {
     "semcom_for_aigc.validation.study_scene": of(seed=1),
 }
 CALLS = {f"papers.{name}": call for name, call in CALLS.items()}
-INSTANCES = {}
+INSTANCES = {
+    "papers.isgc.scenario.BatchIsgcEnv": lambda: scenario.BatchIsgcEnv(2, np.random.default_rng(0)),
+    "papers.isgc.scenario.IsgcEnv": started,
+}

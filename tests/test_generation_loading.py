@@ -686,6 +686,17 @@ def test_the_full_tier_s_pose_finds_the_joints_of_the_detected_people(tmp_path):
     assert moved.shape == (1, 17, 3) and none.shape == (0, 17, 3) and moved[0, :, 0].max() < 40
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (64, 1), (64, 3), (3, 64)])
+def test_people_are_looked_for_on_pictures_of_every_size(size, tmp_path):
+    """The processor guesses which axis is the colours', wrongly for a picture one to three pixels high."""
+    tiny("public-pose", tmp_path)
+    opened = ROLES["pose"].opener()(tmp_path, torch.float32)
+    found = opened(Image.new("RGB", size, "red"), [[(0.0, 0.0, *map(float, size))]])
+    assert [one.shape for one in found] == [(1, 17, 3)]
+    with pytest.raises(ValueError, match="^boxes must be left, top, right and bottom"):
+        opened(Image.new("RGB", size), [[(1.0, 0.0, 1.0, 2.0)]])
+
+
 def test_a_joint_is_where_its_heat_is(tmp_path, monkeypatch):
     """The middle of the box is the middle of the heat map, whatever the box."""
     tiny("public-pose", tmp_path)
