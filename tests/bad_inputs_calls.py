@@ -16,9 +16,11 @@ from semcom_utils.control.joint_choice import JointChoiceEnv
 from semcom_utils.control.replay import Replay
 from semcom_utils.generation import families, load
 from semcom_utils.generation.gaussian import GaussianMixture, GaussianModel
+from semcom_utils.generation.jscc import DeepJscc
 from semcom_utils.generation.judging import Detection, Judge
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.generation.training.tokens import clip_tokenizer
+from semcom_utils.generation.witt import Witt
 from semcom_utils.ledger import load_claims
 from semcom_utils.paths import CLAIMS, ROOT
 from semcom_utils.physical import AnalogLink, DigitalLink
@@ -47,6 +49,7 @@ EXEMPT = {
     "studies.runner.run_study": "starts a study; tests/test_studies.py tries what it refuses",
     "studies.runner.summarise_again": "writes into data/results; tests/test_studies.py tries what it refuses",
     "semantic.embedding.Scorer": "a protocol: tried by what follows it",
+    "generation.jscc.JointCode": "abstract: tried by its kinds, and by tests/test_jscc.py",
     "generation.families.Family": "abstract: tried by its kinds",
 }
 #: Doors some of whose bad inputs still end in another error, and which: each is an expected failure.
@@ -425,6 +428,18 @@ CALLS = {
         "shards": [TRIPLES, TRIPLES],
     },
     "semantic.embedding.expected_random_mrr": of(n_entities=3, n_relations=2),
+    **{
+        f"generation.{kind}.encode": of(images=torch.full((2, 3, 64, 64), 0.5), snr_db=torch.zeros(2), channel="awgn")
+        for kind in ("jscc.DeepJscc", "witt.Witt")
+    },
+    **{
+        f"generation.{kind}.decode": of(z_hat=torch.ones(2, 64, dtype=torch.complex64), snr_db=torch.zeros(2, 1))
+        for kind in ("jscc.DeepJscc", "witt.Witt")
+    },
+    "generation.jscc.carry": of(z=torch.ones(2, 3, dtype=torch.complex64), snr_db=torch.zeros(2), channel="awgn"),
+    "generation.jscc.effective_snr_db": of(snr_db=torch.zeros(2, 3)),
+    "generation.jscc.told": of(snr_db=torch.zeros(2), fading=True),
+    "generation.jscc.unit_power": of(z=torch.ones(2, 3, dtype=torch.complex64)),
     "semantic.embedding.indices": of(triples=TRIPLES, n_entities=3, n_relations=3),
     "semantic.embedding.split": of(triples=torch.tensor(TRIPLES), n_entities=3, n_relations=3),
     "semantic.rules.PathRules.distance": of(triples=torch.tensor(TRIPLES)),
@@ -542,6 +557,8 @@ INSTANCES = {
     "generation.prompted.PromptedDenoiser": denoiser,
     "physical.analog.AnalogLink": AnalogLink,
     "physical.digital.DigitalLink": lambda: DigitalLink(None),
+    "generation.jscc.DeepJscc": cache(lambda: DeepJscc(64, (4, 4, 4))),
+    "generation.witt.Witt": cache(lambda: Witt(64, (4, 4, 4), (1, 1, 1), (1, 1, 1))),
     "semantic.embedding.Embedding": start,
     "semantic.rules.PathRules": lambda: rules.mine(TRIPLES, 3, 3),
     "semantic.extractors.SemanticMap": lambda: extract("depth", SCENE),
