@@ -129,7 +129,7 @@ def test_a_shipped_code_over_the_books_link(role):
     """Symbols of the shipped encoder sent by the physical level's link make pictures as good as `send` makes."""
     model, snr_db, draws = load(role, device="cpu"), 0.0, torch.Generator().manual_seed(2)
     one_each = torch.from_numpy(np.stack([scene(3_100_000 + seed, "combinations").image for seed in range(4)]))
-    x = one_each.repeat(6, 1, 1, 1)  # a mean over noise: with 64 symbols a picture's quality scatters by a decibel
+    x = one_each.repeat(6, 1, 1, 1)  # a mean over noise: with 64 symbols one picture's quality scatters by a decibel
     mean = torch.full((len(x),), snr_db)
     with torch.no_grad():
         arrived = AnalogLink("awgn").send(model.encode(x, mean), snr_db, draws)
@@ -140,9 +140,10 @@ def test_a_shipped_code_over_the_books_link(role):
         return float((-10 * (y - x).square().mean((1, 2, 3)).log10()).mean())
 
     ours = psnr(model.send(x, snr_db, generator=torch.Generator().manual_seed(3)))
-    assert psnr(back) == pytest.approx(ours, abs=0.3)
-    # Three decibels less of noise, as a wrong convention of power hides them, show.
-    assert psnr(model.send(x, snr_db + 3, generator=torch.Generator().manual_seed(3))) > ours + 0.6
+    # Three decibels less of noise, as a wrong convention of power hides them, would show.
+    hidden = psnr(model.send(x, snr_db + 3, generator=torch.Generator().manual_seed(3))) - ours
+    assert hidden > 0.6
+    assert abs(psnr(back) - ours) < hidden / 2
 
 
 @each_code
