@@ -384,6 +384,11 @@ class JointCode(nn.Module, ABC):
         ----------
         folder : pathlib.Path
             Exists.
+
+        Raises
+        ------
+        ValueError
+            If ``folder`` is no path.
         """
         from safetensors.torch import save_file
 
@@ -405,6 +410,11 @@ class JointCode(nn.Module, ABC):
         -------
         JointCode
             Of the class whose method it is, on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If ``folder`` is no path.
         """
         from safetensors.torch import load_file
 

@@ -80,7 +80,7 @@ class AnalogLink:
     def __repr__(self) -> str:
         return f"AnalogLink(channel={self.channel!r}, equaliser={self.equaliser!r})"
 
-    @checked
+    @checked(complexes=("latent",))
     def send(self, latent: np.ndarray | torch.Tensor, snr_db: float, generator: torch.Generator) -> AnalogResult:
         r"""Send the numbers and return what the receiver makes of them.
 
