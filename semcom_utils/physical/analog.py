@@ -80,7 +80,7 @@ class AnalogLink:
     def __repr__(self) -> str:
         return f"AnalogLink(channel={self.channel!r}, equaliser={self.equaliser!r})"
 
-    @checked
+    @checked(complexes=("latent",))
     def send(self, latent: np.ndarray | torch.Tensor, snr_db: float, generator: torch.Generator) -> AnalogResult:
         r"""Send the numbers and return what the receiver makes of them.
 
@@ -113,7 +113,8 @@ class AnalogLink:
             else torch.view_as_complex(torch.nn.functional.pad(flat, (0, flat.numel() % 2)).reshape(-1, 2))
         )
         power = float(x.abs().double().square().mean())
-        if bool((x != 0).any()) and not torch.finfo(z.dtype).tiny <= power <= torch.finfo(z.dtype).max:
+        holds, exact = torch.finfo(z.dtype), torch.finfo(torch.float64)
+        if bool((x != 0).any()) and not (max(exact.tiny, holds.tiny**2) <= power <= holds.max):
             raise ValueError(
                 f"latent must have a mean power per channel use that {z.dtype} can hold, got {power:g}: scale it"
             )
