@@ -52,6 +52,7 @@ class BranchingNetwork(torch.nn.Module):
     @checked
     def __init__(self, inputs: int, services: int, options: int, hidden: int = 64) -> None:
         super().__init__()
+        self.inputs = inputs
         for name, size in (("inputs", inputs), ("hidden", hidden)):
             positive_integer(name, size)
         self.shape = (positive_integer("services", services), positive_integer("options", options))
@@ -79,10 +80,9 @@ class BranchingNetwork(torch.nn.Module):
         ValueError
             If ``x`` does not hold ``inputs`` numbers a row.
         """
-        first = self.body[0]
-        if not x.ndim or x.shape[-1] != first.in_features:
-            raise ValueError(f"x must be of shape [batch, {first.in_features}], got {list(x.shape)}")
-        x = x.to(first.weight.dtype)
+        if not x.ndim or x.shape[-1] != self.inputs:
+            raise ValueError(f"x must be of shape [batch, {self.inputs}], got {list(x.shape)}")
+        x = x.to(self.value.weight.dtype)
         features = self.body(x)
         advantage = self.advantage(features).unflatten(-1, self.shape)
         return self.value(features).unsqueeze(-1) + advantage - advantage.mean(-1, keepdim=True)
@@ -135,9 +135,8 @@ def head_values(network: BranchingNetwork, observation: np.ndarray) -> np.ndarra
         If ``observation`` does not hold the numbers that the network takes.
     """
     seen = torch.from_numpy(np.array(observation, dtype=np.float32))  # a copy: a view may run backwards
-    inputs = network.body[0].in_features
-    if seen.shape != (inputs,):
-        raise ValueError(f"observation must be of shape [{inputs}], got {list(seen.shape)}")
+    if seen.shape != (network.inputs,):
+        raise ValueError(f"observation must be of shape [{network.inputs}], got {list(seen.shape)}")
     return network(seen[None])[0].numpy()
 
 

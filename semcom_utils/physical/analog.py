@@ -113,7 +113,8 @@ class AnalogLink:
             else torch.view_as_complex(torch.nn.functional.pad(flat, (0, flat.numel() % 2)).reshape(-1, 2))
         )
         power = float(x.abs().double().square().mean())
-        if bool((x != 0).any()) and not torch.finfo(z.dtype).tiny <= power <= torch.finfo(z.dtype).max:
+        holds, exact = torch.finfo(z.dtype), torch.finfo(torch.float64)
+        if bool((x != 0).any()) and not (max(exact.tiny, holds.tiny**2) <= power <= holds.max):
             raise ValueError(
                 f"latent must have a mean power per channel use that {z.dtype} can hold, got {power:g}: scale it"
             )

@@ -434,7 +434,7 @@ def _check_bits(bits: object) -> torch.Tensor:
 
 def _ordered(array: np.ndarray) -> np.ndarray:
     """In one piece, forwards, and of a kind that PyTorch has."""
-    return np.ascontiguousarray(array.astype(np.float64) if array.dtype.kind == "u" else array).copy()
+    return np.array(array, np.float64 if array.dtype.kind == "u" else array.dtype, order="C")
 
 
 def _like(tensor: torch.Tensor, original: object) -> np.ndarray | torch.Tensor:
