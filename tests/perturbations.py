@@ -678,7 +678,7 @@ def _semaigc_is_local(records: list[dict]) -> None:
         steps = [place["steps"] for place in drawn["by_snr"]]
         for place, other in zip(drawn["by_snr"], reversed(steps), strict=True):
             place["steps"] = other
-        drawn["grid"] = (np.array(drawn["grid"]) / 3).tolist()
+        drawn["grid"] = (np.array(drawn["grid"])[:, ::-1] / 3).tolist()  # and falls with computing power
         drawn["gap_removed"] = dict.fromkeys(drawn["gap_removed"], 0.0)
         for name in ("snr", "computing"):
             ranks[name], ranks[f"{name}_shuffled"] = ranks[f"{name}_shuffled"], ranks[name]
@@ -690,7 +690,7 @@ def _as_printed(records: list[dict]) -> None:
     for record in _drawn(records):
         drawn, ranks = record["figures"], record["ranks"]
         record["share_of_oracle"] = [0.995] * len(record["share_of_oracle"])
-        ranks["snr"] = ranks["computing"] = 0.5
+        ranks["snr"] = ranks["computing"] = ranks["computing_shuffled"] = 0.5
         for place in _places(drawn):
             ours = place["semaigc"] = {"satisfaction": place["semaigc"]["satisfaction"], "seconds": 15.0}
             for name, gap in (("non_root", 4), ("non_fine_tuning", 25), ("edge", 2), ("edge_coded", 2), ("local", 10)):
@@ -744,6 +744,11 @@ def _stopped_short(records: list[dict]) -> None:
         record["share_of_oracle"][-1] = record["share_of_oracle"][len(record["share_of_oracle"]) // 30]
 
 
+def _no_difference() -> Callable:
+    """Every split serves as well as any other."""
+    return lambda states, *arguments: np.ones((len(states), 21))
+
+
 def _decoder_is_analog(records: list[dict]) -> None:
     for record in records:
         record["below"] = record["above"] = record["analog"]
@@ -780,6 +785,11 @@ AS_PRINTED = Perturbation("semaigc_root/ablation", "records as the paper prints 
 OTHER_AIR = Perturbation("semaigc_root/ablation", "Edge AIGC's noisy and coded pictures exchanged", _other_air)
 AGENTS_EXCHANGED = Perturbation("semaigc_root/ablation", "learners and their rivals exchanged", _agents_exchanged)
 AGENTS_AS_CLAIMED = Perturbation("semaigc_root/ablation", "learners as the paper has them", _agents_as_claimed)
+RANDOM_SERVES = Perturbation(
+    "semaigc_root/learning",
+    "a world in which a random split serves as well as any",
+    methods={f"{ROOT}.expected_satisfaction": _no_difference},
+)
 STOPPED_SHORT = Perturbation("semaigc_root/learning", "the long training stopped short", _stopped_short)
 ANALOG = Perturbation("semaigc_root/decoding", "the latent sent analog in place of coded", _decoder_is_analog)
 OTHER_WAY = Perturbation("semaigc_root/proposition", "sufficient and necessary exchanged", _other_way_round)
@@ -1069,7 +1079,7 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "root-decaying-exploration": (AGENTS_EXCHANGED, AGENTS_AS_CLAIMED),
     "root-not-blindly-fast": (AGENTS_EXCHANGED, AGENTS_AS_CLAIMED),
     "root-d3qn-sufficient": (LOCAL, AS_PRINTED, STOPPED_SHORT),
-    "root-convergence": (LOCAL, AS_PRINTED),
+    "root-convergence": (LOCAL, AS_PRINTED, RANDOM_SERVES),
     "root-highest-reward": (LOCAL, AS_PRINTED, OTHER_AIR),
     "root-steps-with-snr": (LOCAL, AS_PRINTED, COARSE),
     "root-steps-with-computing": (LOCAL, AS_PRINTED, COARSE),

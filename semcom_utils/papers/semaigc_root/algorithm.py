@@ -18,6 +18,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from semcom_utils.checks import numpy_generator, one_of, positive_integer
 from semcom_utils.control.d3qn import D3qnSettings, DuelingNetwork, greedy, train_d3qn
 from semcom_utils.papers.semaigc_root.pictures import QUANTISERS
 from semcom_utils.papers.semaigc_root.pixels import pixel_success
@@ -108,7 +109,13 @@ def airs(name: str) -> tuple[Callable[[ArrayLike, ArrayLike], np.ndarray], Calla
         As :func:`.frameworks` wants it.
     edge_success : callable or None
         The same; none where pictures are coded.
+
+    Raises
+    ------
+    ValueError
+        If there is no such reading.
     """
+    one_of("name", name, AIRS)
     success = success_models()["regardless" if name == "nothing" else "measured"]
     kind = {"latent and pixels": "raw", "latent and centred pixels": "centred"}.get(name)
     return success, None if kind is None else pixel_success(kind)
@@ -325,7 +332,15 @@ def proposition_draws(
         O / O_s, ``[n]``.
     faster : numpy.ndarray of bool
         ``[n]``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of the above.
     """
+    one_of("kind", kind, ("spread", "own"))
+    numpy_generator("rng", rng)
+    positive_integer("n", n)
     ratio = 10 ** rng.uniform(-2, 1, n)
     if kind == "own":
         constants = RootConstants()

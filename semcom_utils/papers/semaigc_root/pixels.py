@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from semcom_utils.checks import one_of
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.generation.samplers import sample, timesteps
 from semcom_utils.generation.split import matched_timestep
@@ -62,6 +63,11 @@ def noisy_pixels(
     -------
     torch.Tensor
         As ``pictures``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none that :meth:`.AnalogLink.send` takes.
 
     Examples
     --------
@@ -192,7 +198,13 @@ def pixel_success(kind: str = "raw") -> Callable[[ArrayLike], np.ndarray]:
     -------
     callable
         SNRs in dB -> probabilities, as :func:`.frameworks` wants it; from the study ``semaigc_root/pixels``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
     """
+    one_of("kind", kind, KINDS)
     stored = load_result("semaigc_root/pixels")["summary"]
     return lambda snr_db: np.interp(np.asarray(snr_db, float), stored["snrs_db"], stored["success"][kind])
 
