@@ -36,7 +36,7 @@ METHODS: dict[str, dict] = {
 #: Of the regularised vectors; each world has its own.
 DECAY = {"city": 0.03, "family": 0.003}
 ERRORS, GAPS = (0.0, 0.1, 0.4), (0.1, 0.5)
-#: Beside the rules and the best of the vectors, the other two stand where nothing is read wrong and a tenth unsaid.
+#: The other two stand where nothing is read wrong and a tenth is unsaid.
 EVERYWHERE = ("map", "rules", "regularised")
 
 
@@ -266,7 +266,8 @@ SETTINGS = [
 
 def _asked(method: str, where: str, error: float, gap: float) -> bool:
     """Whether a method is run in a setting: the map in the city alone, two of the vectors in the first setting alone."""
-    return (method != "map" or where == "city") and (method in EVERYWHERE or (error, gap) == (ERRORS[0], GAPS[0]))
+    first = (error, gap) == (ERRORS[0], GAPS[0])
+    return (method != "map" or where == "city") and (method in EVERYWHERE or first)
 
 
 def _summarise(records: list[dict]) -> dict:
