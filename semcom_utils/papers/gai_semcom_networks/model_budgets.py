@@ -9,6 +9,7 @@ usual where a network has to be steep.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -106,4 +107,5 @@ def budget_run(task: dict) -> dict:
         fit(model, points, generator, steps=steps, batch=BATCH, rate=RATES[task["family"]])
         with torch.no_grad():
             x = model.sample(samples, generator)
-    return score_samples(x, mixture, generator, NARROW) | {"learnt": learnt(x), "steps": steps, "x": x}
+    scores: dict[str, Any] = score_samples(x, mixture, generator, NARROW)
+    return scores | {"learnt": learnt(x), "steps": steps, "x": x}
