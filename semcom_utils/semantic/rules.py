@@ -107,7 +107,8 @@ def mine(
     step[known[:, 1], known[:, 0], known[:, 2]] = 1.0
     step[relations:] = step[:relations].mT  # the way back
     back = [(r + relations) % (2 * relations) for r in range(2 * relations)]
-    belief, bodies = torch.zeros(relations, n, n), {(): torch.eye(n)}
+    belief = torch.zeros(relations, n, n)
+    bodies: dict[tuple[int, ...], torch.Tensor] = {(): torch.eye(n)}
     for _ in range(length):
         bodies = {
             (*body, r): ((joined @ step[r]) > 0).float()

@@ -60,7 +60,8 @@ def caps_run(task: dict) -> dict:
         Method -> mean ``messages`` per second, and mean share of users ``below_minimum``; ``infeasible``, the share of
         networks in which some plan was out of reach.
     """
-    rng, rows, infeasible = np.random.default_rng(task["seed"]), [], 0
+    rng, infeasible = np.random.default_rng(task["seed"]), 0
+    rows: list[dict[str, tuple]] = []
     budgets = np.full(STATIONS, BANDWIDTH_HZ)
     while len(rows) < task["networks"]:
         snr_db, matching = random_network(rng)
@@ -168,7 +169,8 @@ def rates_run(task: dict) -> dict:
     rng, n = np.random.default_rng(task["seed"]), positive_integer("tasks", task["tasks"])
     arrivals = np.cumsum(rng.exponential(1 / TASK_RATE, (DEVICES, n)), axis=1)
     size, sent_size = work((DEVICES, n), VARIABILITY, rng), work((DEVICES, n), VARIABILITY, rng)
-    lot, latency = rng.random((DEVICES, n)), {}
+    lot = rng.random((DEVICES, n))
+    latency: dict[str, float | None] = {}
     shares = {"split": best_split(task["link"]), "local": 0.0, "edge": 1.0}
     for name, share in shares.items():
         if DEVICES * TASK_RATE * share >= min(task["link"], EDGE_RATE):

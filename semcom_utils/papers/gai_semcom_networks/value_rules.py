@@ -114,6 +114,14 @@ def _drive(arrives: list[bool], penalties: np.ndarray, choose: Callable[[int, li
     return {"loss": loss / len(arrives), "first_served": first / len(arrives)}
 
 
+def _by_ages(table: list[list[int]]) -> Callable[[int, list[int]], int]:
+    return lambda slot, age: table[age[0] - 1][age[1] - 1]
+
+
+def _in_turns(n: int) -> Callable[[int, list[int]], int]:
+    return lambda slot, age: int(slot % (n + 1) < n)
+
+
 def value_run(task: dict) -> dict:
     """All rules on the same losses of the link.
 
@@ -133,9 +141,8 @@ def value_run(task: dict) -> dict:
     arrives = (np.random.default_rng(task["seed"]).random(task["slots"]) < ARRIVAL).tolist()
     f, out = _penalties(*growths), {}
     for rule in RULES:
-        table = rule_table(rule, *growths).tolist()
-        out[rule] = _drive(arrives, f, lambda slot, age, table=table: table[age[0] - 1][age[1] - 1])
-    timetables = (_drive(arrives, f, lambda slot, age, n=n: int(slot % (n + 1) < n)) for n in TURNS)
+        out[rule] = _drive(arrives, f, _by_ages(rule_table(rule, *growths).tolist()))
+    timetables = (_drive(arrives, f, _in_turns(n)) for n in TURNS)
     return out | {"timetable": min(timetables, key=lambda run: run["loss"])}
 
 
