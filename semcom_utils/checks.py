@@ -647,7 +647,7 @@ def _take_numbers(value: Any, booleans: bool) -> Any:
 def _take_array(value: Any, complexes: bool) -> Any:
     if isinstance(value, bool | np.bool_):
         return _REFUSED
-    if complexes and np.iscomplexobj(value) and isinstance(value, np.ndarray):
+    if complexes and isinstance(value, np.ndarray) and np.iscomplexobj(value):
         return value
     try:
         array = plain_array("", value, booleans=True)
