@@ -142,7 +142,7 @@ def world(name: str, error: float, gap: float, seed: int) -> tuple[np.ndarray, n
     Parameters
     ----------
     name : str
-        One of :data:`WORLDS`.
+        One of ``WORLDS``.
     error, gap : float
         Shares of the facts that are read wrong, and that stay unsaid.
     seed : int

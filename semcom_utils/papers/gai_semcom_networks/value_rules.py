@@ -75,7 +75,7 @@ def rule_table(rule: str, first: float, second: float) -> np.ndarray:
     Parameters
     ----------
     rule : str
-        One of :data:`RULES`: the oldest reading (of equal ones the first system's); the one by whose arrival the
+        One of ``RULES``: the oldest reading (of equal ones the first system's); the one by whose arrival the
         penalty of the next slot falls most; always the first or always the second; or the best rule there is.
     first, second : float
         Growths of the two systems.

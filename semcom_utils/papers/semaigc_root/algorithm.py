@@ -214,14 +214,14 @@ def ablation_run(task: dict) -> dict:
     Parameters
     ----------
     task : dict
-        ``learner``: a key of :data:`LEARNERS`; ``seed``; ``episodes`` instead of :data:`EPISODES`, optionally.
+        ``learner``: a key of :data:`LEARNERS`; ``seed``; ``episodes`` instead of ``EPISODES``, optionally.
 
     Returns
     -------
     dict
         ``episodes`` and ``share_of_oracle`` of the curve and when it ``converged``; ``believed`` and ``true`` value of
         the greedy choices; ``ranks``; its mean ``reward`` and ``once``, the seconds of a single try, beside those of
-        the ``fastest`` split; of those :data:`DRAWN` its ``figures``.
+        the ``fastest`` split; of those ``DRAWN`` its ``figures``.
     """
     torch.set_num_threads(1)
     settings, logarithmic, reading, _ = LEARNERS[task["learner"]]
