@@ -2,7 +2,7 @@
 
 ``ablation`` trains for the paper's 350 episodes, of 20 requests each, with one choice changed at a time of those that
 Algorithm 1 of Cheng et al. (2023) leaves open. ``readings`` has the exact best split under each reading of the user's
-limits and constants (:data:`.READINGS`) and of what is on the air (:data:`AIRS`). ``decoding`` asks whether a channel
+limits and constants (``READINGS``) and of what is on the air (:data:`AIRS`). ``decoding`` asks whether a channel
 decoder leaves Gaussian noise, ``proposition`` whether the bound of Proposition 2 is sufficient and necessary. The
 chapter ``notebooks/14_semaigc_root`` explains what is measured and why.
 """
@@ -140,7 +140,7 @@ def readings_run(task: dict) -> dict:
     Parameters
     ----------
     task : dict
-        ``reading``: a key of :data:`.READINGS`; ``air``: one of :data:`AIRS`; ``seed`` and number of ``states``.
+        ``reading``: a key of ``READINGS``; ``air``: one of :data:`AIRS`; ``seed`` and number of ``states``.
 
     Returns
     -------
