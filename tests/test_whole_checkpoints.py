@@ -21,8 +21,13 @@ ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.usefixtures("one_thread")
 #: Role -> the folder that it opens.
 FOLDERS = {role: MODELS / f"mini-{entry.mini or role}" for role, entry in ROLES.items()}
-#: Roles that open each other's folders: the autoencoder is a part of a pipeline, and two are read off one parser.
-FIT = {("autoencoder", "text-to-image"), ("pose", "segmentation"), ("segmentation", "pose")}
+#: Roles that open each other's folders: the autoencoder is a part of a pipeline, two are read off one parser, and two
+#: are one code at two rates.
+FIT = {
+    ("autoencoder", "text-to-image"),
+    *(("pose", "segmentation"), ("segmentation", "pose")),
+    *(("witt-high", "witt-low"), ("witt-low", "witt-high")),
+}
 ONE_CONTROL = [role for role in ROLES if not role.startswith("controlnet-")] + ["controlnet-canny"]
 
 

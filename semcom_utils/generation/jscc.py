@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -414,13 +415,22 @@ class JointCode(nn.Module, ABC):
         Raises
         ------
         ValueError
-            If ``folder`` is no path.
+            If ``folder`` is no path, or holds no such code.
         """
         from safetensors.torch import load_file
 
-        model = cls(**json.loads((Path(folder) / "config.json").read_text("utf-8")))
-        weights = load_file(Path(folder) / "model.safetensors")
-        model.load_state_dict({name: value.float() for name, value in weights.items()})
+        config, file = Path(folder) / "config.json", Path(folder) / "model.safetensors"
+        settings = json.loads(config.read_text("utf-8")) if config.is_file() else {}
+        wanted = set(signature(cls.__init__).parameters) - {"self"}
+        if set(settings) != wanted or not file.is_file():
+            raise ValueError(
+                f"folder must hold config.json and model.safetensors of a {cls.__name__}, {Path(folder).name} does not"
+            )
+        model = cls(**settings)
+        try:
+            model.load_state_dict({name: value.float() for name, value in load_file(file).items()})
+        except RuntimeError as error:
+            raise ValueError(f"folder must hold the weights of its own settings: {error}") from None
         return model
 
 

@@ -59,11 +59,11 @@ def map_agreement(
         positive integer.
     """
     one_of("kind", kind, MAPS)
-    if isinstance(pipeline, type) or not (callable(pipeline) and hasattr(pipeline, "unet")):
-        raise ValueError(f"pipeline must be one of diffusers, got {pipeline!r:.80}")
     positive_integer("steps", steps)
     if len(scenes) < 2 or not all(isinstance(scene, Scene) for scene in scenes):
         raise ValueError(f"scenes must be at least two of Scene, got {len(scenes)}")
+    if isinstance(pipeline, type) or not (callable(pipeline) and hasattr(pipeline, "unet")):
+        raise ValueError(f"pipeline must be one of diffusers, got {pipeline!r:.80}")
     maps = [extract(kind, scene) for scene in scenes]
     shown = {"image": [one.picture for one in maps]} if hasattr(pipeline, "controlnet") else {}
     made = pipeline(
