@@ -20,7 +20,6 @@ from semcom_utils.generation.jscc import DeepJscc
 from semcom_utils.generation.judging import Detection, Judge
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.generation.training.tokens import clip_tokenizer
-from semcom_utils.generation.witt import Witt
 from semcom_utils.ledger import load_claims
 from semcom_utils.paths import CLAIMS, ROOT
 from semcom_utils.physical import AnalogLink, DigitalLink
@@ -49,7 +48,7 @@ EXEMPT = {
     "studies.runner.run_study": "starts a study; tests/test_studies.py tries what it refuses",
     "studies.runner.summarise_again": "writes into data/results; tests/test_studies.py tries what it refuses",
     "semantic.embedding.Scorer": "a protocol: tried by what follows it",
-    "generation.jscc.JointCode": "abstract: tried by its kinds, and by tests/test_jscc.py",
+    "generation.jscc.JointCode.load": "abstract: tests/test_whole_checkpoints.py tries it by its kinds",
     "generation.families.Family": "abstract: tried by its kinds",
 }
 #: Doors some of whose bad inputs still end in another error, and which: each is an expected failure.
@@ -429,13 +428,14 @@ CALLS = {
     },
     "semantic.embedding.expected_random_mrr": of(n_entities=3, n_relations=2),
     **{
-        f"generation.{kind}.encode": of(images=torch.full((2, 3, 64, 64), 0.5), snr_db=torch.zeros(2), channel="awgn")
-        for kind in ("jscc.DeepJscc", "witt.Witt")
+        f"generation.jscc.JointCode.{way}": of(
+            images=torch.full((2, 3, 64, 64), 0.5), snr_db=torch.zeros(2), channel="awgn"
+        )
+        for way in ("encode", "forward")
     },
-    **{
-        f"generation.{kind}.decode": of(z_hat=torch.ones(2, 64, dtype=torch.complex64), snr_db=torch.zeros(2, 1))
-        for kind in ("jscc.DeepJscc", "witt.Witt")
-    },
+    "generation.jscc.JointCode.decode": of(z_hat=torch.ones(2, 64, dtype=torch.complex64), snr_db=torch.zeros(2, 1)),
+    "generation.jscc.JointCode.send": of(images=torch.full((2, 3, 64, 64), 0.5), channel="awgn"),
+    "generation.jscc.JointCode.save": lambda: {"folder": Path(tempfile.mkdtemp())},
     "generation.jscc.carry": of(z=torch.ones(2, 3, dtype=torch.complex64), snr_db=torch.zeros(2), channel="awgn"),
     "generation.jscc.effective_snr_db": of(snr_db=torch.zeros(2, 3)),
     "generation.jscc.told": of(snr_db=torch.zeros(2), fading=True),
@@ -557,8 +557,7 @@ INSTANCES = {
     "generation.prompted.PromptedDenoiser": denoiser,
     "physical.analog.AnalogLink": AnalogLink,
     "physical.digital.DigitalLink": lambda: DigitalLink(None),
-    "generation.jscc.DeepJscc": cache(lambda: DeepJscc(64, (4, 4, 4))),
-    "generation.witt.Witt": cache(lambda: Witt(64, (4, 4, 4), (1, 1, 1), (1, 1, 1))),
+    "generation.jscc.JointCode": cache(lambda: DeepJscc(64, (4, 4, 4))),
     "semantic.embedding.Embedding": start,
     "semantic.rules.PathRules": lambda: rules.mine(TRIPLES, 3, 3),
     "semantic.extractors.SemanticMap": lambda: extract("depth", SCENE),

@@ -75,7 +75,7 @@ def doors() -> dict[str, Door]:
             if inspect.isfunction(thing):
                 found[full] = Door(full, thing)
             elif inspect.isclass(thing):
-                if not is_record(thing) and "__init__" in vars(thing):
+                if not is_record(thing) and not inspect.isabstract(thing) and "__init__" in vars(thing):
                     found[full] = Door(full, thing)
                 for method, raw in vars(thing).items():
                     full_method = f"{full}.{method}"

@@ -195,7 +195,8 @@ def _three_integers(name: str, values: Sequence[int], high: int = 4096) -> tuple
 class JointCode(nn.Module, ABC):
     """What every learned joint source-channel code of 64x64 pictures has: a way over the channel, and a file.
 
-    A subclass defines :meth:`encode` and :meth:`decode`, and keeps in ``settings`` what it was made with.
+    A subclass defines the two networks, ``_features`` and ``_picture``, which are told what is known of the channel,
+    and keeps in ``settings`` what it was made with.
 
     Parameters
     ----------
@@ -216,7 +217,7 @@ class JointCode(nn.Module, ABC):
             raise ValueError(f"symbols must be a multiple of 64, at most 12,288, got {symbols}")
         self.symbols = symbols
 
-    @abstractmethod
+    @checked
     def encode(self, images: torch.Tensor, snr_db: torch.Tensor, channel: str = "awgn") -> torch.Tensor:
         """Turn pictures into symbols.
 
@@ -239,8 +240,17 @@ class JointCode(nn.Module, ABC):
         ValueError
             If an argument is no such tensor, or the channel is unknown.
         """
+        if tuple(images.shape[1:]) != (3, 64, 64) or not images.is_floating_point():
+            raise ValueError(
+                f"images must be a floating-point tensor [batch, 3, 64, 64], got {images.dtype} {tuple(images.shape)}"
+            )
+        if snr_db.shape != (len(images),):
+            raise ValueError(f"snr_db must have one number for each of {len(images)} images, got {tuple(snr_db.shape)}")
+        one_of("channel", channel, CHANNELS)
+        kind = next(self.parameters()).dtype
+        return self._sent(self._features(images.to(kind), told(snr_db.to(kind), channel != "awgn")))
 
-    @abstractmethod
+    @checked(complexes=("z_hat",))
     def decode(self, z_hat: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
         """Turn received symbols into pictures.
 
@@ -261,22 +271,6 @@ class JointCode(nn.Module, ABC):
         ValueError
             If an argument is no such tensor.
         """
-
-    def _asked(
-        self, images: torch.Tensor, snr_db: torch.Tensor, channel: str
-    ) -> tuple[torch.Tensor, torch.Tensor, str]:
-        """What :meth:`encode` is given, held against what it takes, in the network's own precision."""
-        if tuple(images.shape[1:]) != (3, 64, 64) or not images.is_floating_point():
-            raise ValueError(
-                f"images must be a floating-point tensor [batch, 3, 64, 64], got {images.dtype} {tuple(images.shape)}"
-            )
-        if snr_db.shape != (len(images),):
-            raise ValueError(f"snr_db must have one number for each of {len(images)} images, got {tuple(snr_db.shape)}")
-        kind = next(self.parameters()).dtype
-        return images.to(kind), snr_db.to(kind), one_of("channel", channel, CHANNELS)
-
-    def _arrived(self, z_hat: torch.Tensor, snr_db: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What :meth:`decode` is given, held against what it takes, in the network's own precision."""
         if z_hat.ndim != 2 or z_hat.shape[1] != self.symbols:
             raise ValueError(f"z_hat must be complex [batch, {self.symbols}], got shape {tuple(z_hat.shape)}")
         if tuple(snr_db.shape) not in ((len(z_hat), self.symbols), (len(z_hat), 1)):
@@ -284,8 +278,10 @@ class JointCode(nn.Module, ABC):
                 f"snr_db must be [{len(z_hat)}, {self.symbols}] or [{len(z_hat)}, 1], as z_hat, got "
                 f"{tuple(snr_db.shape)}"
             )
-        parts = torch.view_as_real(_complex("z_hat", z_hat)).to(next(self.parameters()).dtype)
-        return torch.view_as_complex(parts), snr_db.to(parts.dtype)
+        kind = next(self.parameters()).dtype
+        snr_db = snr_db.to(kind)
+        features = self._received(_complex("z_hat", z_hat), snr_db).to(kind)
+        return self._picture(features, told(effective_snr_db(snr_db), False)).float() + 0.5
 
     def _sent(self, features: torch.Tensor) -> torch.Tensor:
         """Symbols of innermost features [batch, 2 symbols / 64, 8, 8]: the first half real, the second imaginary."""
@@ -296,6 +292,14 @@ class JointCode(nn.Module, ABC):
         """Innermost features of what arrived, as a linear estimator would have it: shrunk by snr / (1 + snr)."""
         parts = torch.view_as_real(z_hat) * torch.sigmoid(_NEPER * snr_db)[:, :, None]
         return parts.transpose(1, 2).reshape(len(z_hat), -1, 8, 8)
+
+    @abstractmethod
+    def _features(self, images: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """Innermost features of pictures, [batch, 2 symbols / 64, 8, 8]."""
+
+    @abstractmethod
+    def _picture(self, features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """Pictures less a half, of what arrived of the features."""
 
     @checked
     def forward(
@@ -343,7 +347,7 @@ class JointCode(nn.Module, ABC):
         images : torch.Tensor
             [batch, 3, 64, 64] in [0, 1].
         snr_db : float
-            Mean Es/N0 per complex channel use, dB.
+            Mean Es/N0 per complex channel use, dB, from -100 to 100.
         channel : str
             One of :data:`CHANNELS`.
         generator : torch.Generator
@@ -359,23 +363,15 @@ class JointCode(nn.Module, ABC):
         ValueError
             If an argument is out of its range.
         """
-        snr_db = real_number("snr_db", snr_db)
+        snr_db = real_number("snr_db", snr_db, low=-100.0, high=100.0)
+        if images.ndim != 4 or not images.numel() or not bool(((images >= 0) & (images <= 1)).all()):
+            raise ValueError(
+                f"images must be a floating-point tensor [batch, 3, 64, 64] in [0, 1], got {tuple(images.shape)}"
+            )
         one_of("channel", channel, CHANNELS)
-        if not isinstance(generator, torch.Generator):
-            raise ValueError(f"generator must be a torch.Generator, got {type(generator).__name__}")
-        if (
-            not isinstance(images, torch.Tensor)
-            or images.ndim != 4
-            or tuple(images.shape[1:]) != (3, 64, 64)
-            or not len(images)
-            or not images.is_floating_point()
-            or not bool(((images >= 0) & (images <= 1)).all())
-        ):
-            shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
-            raise ValueError(f"images must be a floating-point tensor [batch, 3, 64, 64] in [0, 1], got {shape}")
         place = next(self.parameters()).device
         mean = torch.full((len(images),), snr_db, device=place)
-        return self(images.float().to(place), mean, channel, generator).clamp(0, 1).to(images.device)
+        return self(images.to(place), mean, channel, generator).clamp(0, 1).to(images.device)
 
     @checked
     def save(self, folder: Path) -> None:
@@ -494,61 +490,15 @@ class DeepJscc(JointCode):
             [nn.Conv2d(c, 4 * b, 3, padding=1), nn.Conv2d(b, 4 * a, 3, padding=1), nn.Conv2d(a, 12, 3, padding=1)]
         )
 
-    @checked
-    def encode(self, images: torch.Tensor, snr_db: torch.Tensor, channel: str = "awgn") -> torch.Tensor:
-        """Turn pictures into symbols; see :meth:`JointCode.encode`.
-
-        Parameters
-        ----------
-        images : torch.Tensor
-            ``[batch, 3, 64, 64]`` in [0, 1].
-        snr_db : torch.Tensor
-            ``[batch]``: mean Es/N0 per complex channel use, dB.
-        channel : str
-            One of :data:`CHANNELS`.
-
-        Returns
-        -------
-        torch.Tensor
-            Complex ``[batch, symbols]``, of unit average power.
-
-        Raises
-        ------
-        ValueError
-            If an argument is no such tensor, or the channel is unknown.
-        """
-        images, snr_db, channel = self._asked(images, snr_db, channel)
-        known = told(snr_db, channel != "awgn")
+    def _features(self, images: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         x = functional.silu(self.down[0](2 * images - 1))
         x = self.inner[0](self.down[1](x), known)
         x = self.inner[2](self.inner[1](self.down[2](functional.silu(x)), known), known)
-        return self._sent(self.to_symbols(functional.silu(x)))
+        return self.to_symbols(functional.silu(x))
 
-    @checked(complexes=("z_hat",))
-    def decode(self, z_hat: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
-        """Turn received symbols into pictures; see :meth:`JointCode.decode`.
-
-        Parameters
-        ----------
-        z_hat : torch.Tensor
-            Complex ``[batch, symbols]``.
-        snr_db : torch.Tensor
-            ``[batch, symbols]`` or ``[batch, 1]``: SNR after equalisation, dB.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[batch, 3, 64, 64]``; in [0, 1] up to the network's error.
-
-        Raises
-        ------
-        ValueError
-            If an argument is no such tensor.
-        """
-        z_hat, snr_db = self._arrived(z_hat, snr_db)
-        known = told(effective_snr_db(snr_db), False)
-        x = self.from_symbols(self._received(z_hat, snr_db))
+    def _picture(self, features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        x = self.from_symbols(features)
         x = self.outer[1](self.outer[0](x, known), known)
         x = self.outer[2](functional.pixel_shuffle(self.up[0](functional.silu(x)), 2), known)
         x = functional.pixel_shuffle(self.up[1](functional.silu(x)), 2)
-        return functional.pixel_shuffle(self.up[2](functional.silu(x)), 2).float() + 0.5
+        return functional.pixel_shuffle(self.up[2](functional.silu(x)), 2)

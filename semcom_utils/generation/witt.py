@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from semcom_utils.checks import checked, positive_integer
 
-from .jscc import TOLD, JointCode, _three_integers, effective_snr_db, told
+from .jscc import TOLD, JointCode, _three_integers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -232,61 +232,16 @@ class Witt(JointCode):
         for linear in (self.to_symbols, self.from_symbols, *self.sender.layers, *self.receiver.layers):
             nn.init.trunc_normal_(linear.weight, std=linear.in_features**-0.5)
 
-    @checked
-    def encode(self, images: torch.Tensor, snr_db: torch.Tensor, channel: str = "awgn") -> torch.Tensor:
-        """Turn pictures into symbols; see :meth:`.jscc.JointCode.encode`.
-
-        Parameters
-        ----------
-        images : torch.Tensor
-            ``[batch, 3, 64, 64]`` in [0, 1].
-        snr_db : torch.Tensor
-            ``[batch]``: mean Es/N0 per complex channel use, dB.
-        channel : str
-            One of :data:`.jscc.CHANNELS`.
-
-        Returns
-        -------
-        torch.Tensor
-            Complex ``[batch, symbols]``, of unit average power.
-
-        Raises
-        ------
-        ValueError
-            If an argument is no such tensor, or the channel is unknown.
-        """
-        images, snr_db, channel = self._asked(images, snr_db, channel)
+    def _features(self, images: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         x = self.inward[0](self.embed(2 * images - 1).permute(0, 2, 3, 1).float())
         x = self.inward[1](self.merge[0](x))
         x = self.inner_norm(self.inward[2](self.merge[1](x)))
-        x = self.to_symbols(self.sender(x, told(snr_db, channel != "awgn")))
-        return self._sent(x.permute(0, 3, 1, 2))
+        return self.to_symbols(self.sender(x, known)).permute(0, 3, 1, 2)
 
-    @checked(complexes=("z_hat",))
-    def decode(self, z_hat: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
-        """Turn received symbols into pictures; see :meth:`.jscc.JointCode.decode`.
-
-        Parameters
-        ----------
-        z_hat : torch.Tensor
-            Complex ``[batch, symbols]``.
-        snr_db : torch.Tensor
-            ``[batch, symbols]`` or ``[batch, 1]``: SNR after equalisation, dB.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[batch, 3, 64, 64]``; in [0, 1] up to the network's error.
-
-        Raises
-        ------
-        ValueError
-            If an argument is no such tensor.
-        """
-        z_hat, snr_db = self._arrived(z_hat, snr_db)
-        x = self.from_symbols(self._received(z_hat, snr_db).permute(0, 2, 3, 1)).float()
-        x = self.receiver(x, told(effective_snr_db(snr_db), False))
+    def _picture(self, features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        x = self.from_symbols(features.permute(0, 2, 3, 1)).float()
+        x = self.receiver(x, known)
         x = self.expand[0](self.outward[0](x))
         x = self.expand[1](self.outward[1](x))
         x = self.pixels(self.outer_norm(self.outward[2](x))).permute(0, 3, 1, 2)
-        return functional.pixel_shuffle(x, 2).float() + 0.5
+        return functional.pixel_shuffle(x, 2)
