@@ -170,6 +170,15 @@ def test_a_dressed_chapter_keeps_its_cells(text):
         assert not figure or "hide-input" in cell.metadata.tags
 
 
+@each_chapter
+def test_every_figure_is_referenced_in_the_text(text):
+    notebook = stored(text)
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    figures = [cell.metadata.get("mystnb", {}).get("figure", {}).get("name") for cell in code_cells(notebook)]
+    missing = [name for name in figures if name and f"{{numref}}`{name}`" not in prose]
+    assert text.stem in PENDING or not missing
+
+
 def document(*paragraphs):
     doctree = new_document("x", get_default_settings())
     section = nodes.section("", nodes.title("", "The SNR of a title"))
@@ -196,6 +205,7 @@ def test_terms_are_whole_words_and_not_links_already():
     link = nodes.paragraph("", "", nodes.reference("", "semantic entropy", refuri="x"))
     doctree = document("SNRs in a pre-latent world, ledgers.", link, "capacity of a link")
     assert link_terms(doctree, ["latent", "semantic entropy"], "notebooks/x") == []
+    assert link_terms(document("Edge AIGC is a name."), ["AIGC"], "notebooks/x") == []
     assert link_terms(document("Its entropies"), ["entropy"], "notebooks/x") == ["entropy"]
 
 

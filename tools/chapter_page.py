@@ -388,9 +388,11 @@ def dress_source(app, docname: str, source: list[str]) -> None:
 
 # --- the first use of a term ----------------------------------------------------------------------------------------
 
-#: Words before or after a term that make it another one: "computing capacity" is no channel's.
+#: Words before or after a term that make it another one: "computing capacity" is no channel's, "Edge AIGC" is a name.
 OTHER_SENSE = {
     "capacity": r"(?<!computing )(?<!'s )(?<!its )(?<!of its )(?<!without ){}(?! of a (?:server|link))",
+    "AIGC": r"(?<!Edge )(?<!Local )(?<!tuning )(?<!for ){}",
+    "cliff": r"(?<!no ){}",
     "environment": r"(?<!clean ){}",
 }
 
