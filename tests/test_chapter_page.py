@@ -15,6 +15,7 @@ from docutils.utils import new_document
 import chapter_page
 from chapter_page import ChapterError, dress, fold, glossary_terms, in_words, link_terms, page, reading, summary
 from notebook_checks import code_cells, stored
+from run_notebooks import note_cost
 
 ROOT = Path(__file__).parents[1]
 TEXTS = sorted((ROOT / "notebooks").glob("*.md"))
@@ -59,6 +60,17 @@ def test_a_missing_or_wrong_field_is_named(name, tmp_path):
 def test_what_to_know_and_where_to_go_are_linked(name, tmp_path):
     with pytest.raises(ChapterError, match=f"chapter.{name} .* with a link"):
         page(chapter(tmp_path, FIELDS | {name: ["Something else."]}))
+
+
+def test_a_measured_run_is_noted(tmp_path):
+    text = chapter(tmp_path, {k: v for k, v in FIELDS.items() if k != "run"})
+    with pytest.raises(ValueError, match="20_new.md must have one line"):
+        note_cost(text, 61.4, 1.26, "two cores")
+    source = text.read_text(encoding="utf-8").replace("  paper:", "  run: {seconds: 1}\n  paper:")
+    text.write_text(source + "\n---\n\n  run: {not: this}\n", encoding="utf-8")
+    note_cost(text, 61.4, 1.26, "two cores")
+    assert (page(text).seconds, page(text).gigabytes, page(text).machine) == (61, 1.3, "two cores")
+    assert "run: {not: this}" in text.read_text(encoding="utf-8")
 
 
 def test_a_chapter_that_says_nothing_yet_has_no_head(tmp_path):

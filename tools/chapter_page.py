@@ -21,6 +21,7 @@ from sphinx.errors import SphinxError
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "notebooks/"
+GLOSSARY = "book/glossary"
 #: Fields of ``chapter`` that make a page's head and foot; a chapter has all of them, or is not finished.
 PAGE_FIELDS = ("goals", "needs", "measures", "run", "remember", "next")
 LINK = re.compile(r"\{(?:doc|ref|eq|numref)\}`[^`]+`|\]\([^)]+\)")
@@ -457,7 +458,7 @@ def link_terms(doctree: nodes.document, terms: list[str], docname: str) -> list[
 def link_first_uses(app, doctree: nodes.document) -> None:
     """Sphinx's ``doctree-read``: first uses of the glossary's terms in a chapter become links."""
     if app.env.docname.startswith(FOLDER):
-        glossary = Path(app.srcdir) / "book" / "glossary.md"
+        glossary = Path(app.srcdir) / f"{GLOSSARY}.md"
         app.env.note_dependency(str(glossary))
         link_terms(doctree, glossary_terms(glossary), app.env.docname)
 
@@ -472,55 +473,34 @@ def hint(text: str, most: int = 220) -> str:
 
 
 def number_lines(doctree: nodes.document) -> None:
-    """Give each line of a cell's code an element of its own, so that a wrapped line can be set in."""
-    inputs = (box for box in doctree.findall(nodes.container) if box.get("nb_element") == "cell_code_source")
-    for k, box in enumerate(inputs):
-        for block in box.findall(nodes.literal_block):
-            block["highlight_args"] = {**block.get("highlight_args", {}), "linespans": f"c{k}"}
+    """Give each line of a cell's code and print an element of its own, so that a wrapped line can be set in."""
+    kinds = ("cell_code_source", "cell_code_output")
+    boxes = [box for box in doctree.findall(nodes.container) if box.get("nb_element") in kinds]
+    blocks = [block for box in boxes for block in box.findall(nodes.literal_block)]
+    for k, block in enumerate(blocks):
+        block["highlight_args"] = {**block.get("highlight_args", {}), "linespans": f"c{k}"}
 
 
 def explanations(app) -> dict[str, str]:
-    """By anchor: what the glossary says of its terms, and what the list of references says of its entries."""
-    if not hasattr(app.env, "chapter_page_hints"):
+    """What the glossary says of its terms, by their anchors."""
+    if not hasattr(app, "glossary_hints"):
         found = {}
-        for docname in ("book/glossary", "book/references"):
-            if docname not in app.env.found_docs:
-                continue
-            doctree = app.env.get_doctree(docname)
-            for item in doctree.findall(nodes.definition_list_item):
-                for term in item.findall(nodes.term):
-                    meant = next(item.findall(nodes.definition)).astext()
-                    found |= {f"{docname}#{name}": hint(meant) for name in term["ids"]}
-        app.env.chapter_page_hints = found
-    return app.env.chapter_page_hints
+        if GLOSSARY in app.env.found_docs:
+            for item in app.env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
+                meant = hint(next(item.findall(nodes.definition)).astext())
+                found |= {name: meant for term in item.findall(nodes.term) for name in term["ids"]}
+        app.glossary_hints = found
+    return app.glossary_hints
 
 
-def add_hints(app, doctree: nodes.document, docname: str) -> None:
-    """Sphinx's ``doctree-resolved``: links say on hovering what stands there; code gets its lines."""
+def finish(app, doctree: nodes.document, docname: str) -> None:
+    """Sphinx's ``doctree-resolved``: links to a term say on hovering what it means (references do so by themselves)."""
     if docname.startswith(FOLDER):
         number_lines(doctree)
-    terms, works = explanations(app), works_by_anchor(app)
-    for link in doctree.findall(nodes.reference):
-        file, _, anchor = link.get("refuri", "").partition("#")
-        if not anchor or "://" in file:
-            continue
-        if file.endswith("glossary.html") and (said := terms.get(f"book/glossary#{anchor}")):
-            link["reftitle"] = said
-        elif file.endswith("references.html") and (said := works.get(anchor)):
-            link["reftitle"] = said
-
-
-def works_by_anchor(app) -> dict[str, str]:
-    """Entries of the bibliography as plain text, by the anchor under which they stand."""
-    if not hasattr(app, "chapter_page_works"):
-        domain = app.env.get_domain("cite")
-        formatted = {}
-        for citation_ in getattr(domain, "citations", []):
-            entry = getattr(citation_, "formatted_entry", None)
-            if entry is not None:
-                formatted[citation_.citation_id] = hint(entry.text.render_as("text"))
-        app.chapter_page_works = formatted
-    return app.chapter_page_works
+        for link in doctree.findall(nodes.reference):
+            file, _, anchor = link.get("refuri", "").partition("#")
+            if file.endswith(f"{GLOSSARY}.html") and anchor in explanations(app):
+                link["reftitle"] = explanations(app)[anchor]
 
 
 # --- the fold in HTML -----------------------------------------------------------------------------------------------
@@ -545,7 +525,7 @@ def setup(app):
     app.setup_extension("myst_nb")
     app.connect("source-read", dress_source)
     app.connect("doctree-read", link_first_uses)
-    app.connect("doctree-resolved", add_hints)
+    app.connect("doctree-resolved", finish)
     app.add_node(HideCodeCellNode, override=True, html=(visit_fold, depart_fold))
     app.add_css_file("chapter.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
