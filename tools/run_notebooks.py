@@ -2,11 +2,11 @@
 
     python tools/run_notebooks.py [-j N] [--out FOLDER [--set seed=1] [--second-run]] notebooks/*.md
     python tools/run_notebooks.py --prose notebooks/*.md
-    python tools/run_notebooks.py --out FOLDER --measure "two cores of a server" notebooks/*.md
+    python tools/run_notebooks.py --out FOLDER --measure "one free core of a server" notebooks/*.md
 
 Without ``--out`` the notebook lands beside its text and is what the book, Colab and the tests read: commit both.
 With ``--prose`` nothing runs: edited prose, captions and alt texts are taken over where the code is what was run.
-With ``--measure`` the time and the memory of each run go into the chapter's front matter, which the page shows.
+With ``--measure`` the processor time and the memory of each run go into the chapter's front matter, which the page shows.
 """
 
 from __future__ import annotations
@@ -222,12 +222,23 @@ def take_over(text: Path) -> bool:
 
 
 def measured(text: Path, out: Path | None, parameters: dict) -> tuple[Path, float, float]:
-    """Run a chapter as :func:`run` does, in a process that runs no other; give the most memory that it took, in GB."""
+    """Run a chapter as :func:`run` does, in a process that runs no other: what did its kernel take?
+
+    Returns
+    -------
+    path : pathlib.Path
+        The notebook.
+    seconds : float
+        Processor time, which other work on the machine hardly changes: the wall time on a free core.
+    gigabytes : float
+        The most memory.
+    """
     import resource  # POSIX only
 
-    path, seconds = run(text, out, parameters)
+    path, _ = run(text, out, parameters)
+    took = resource.getrusage(resource.RUSAGE_CHILDREN)
     unit = 1 if sys.platform == "darwin" else 1024
-    return path, seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e9
+    return path, took.ru_utime + took.ru_stime, took.ru_maxrss * unit / 1e9
 
 
 def note_cost(text: Path, seconds: float, gigabytes: float, machine: str) -> None:
