@@ -25,6 +25,7 @@ from pybtex.database import parse_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's package, whatever is installed
 
+from chapter_page import PAGE_FIELDS  # noqa: E402
 from semcom_utils.ledger import LedgerError, Paper, errata, load_ledger, scoreboard  # noqa: E402
 from semcom_utils.paths import BOOK, NOTEBOOKS, RESULTS, ROOT, papers  # noqa: E402
 from semcom_utils.prose import speak_utf8
@@ -35,7 +36,7 @@ MADE_BY = "<!-- `make book` makes this page (tools/derived_pages.py): edit {sour
 #: Parts of the book in their order; a part that a chapter's front matter names comes after them.
 FOUNDATIONS, THE_PAPERS = "Foundations", "The papers"
 #: What a chapter's front matter may say of it under ``chapter``.
-FIELDS = ("paper", "sections", "part", "summary")
+FIELDS = ("paper", "sections", "part", "summary", *PAGE_FIELDS)
 #: Rooms of the package in the order in which the page of utilities shows them, with headings.
 ROOMS = {
     "tools": "Tools that know nobody",
