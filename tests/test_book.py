@@ -93,7 +93,7 @@ def test_links_lead_somewhere():
 
 def test_every_page_in_a_browser(chrome, address):
     """One test for all pages: a browser is slow to start."""
-    found = {str(page.relative_to(SITE)): page_problems(chrome, address + page.relative_to(SITE).as_posix())
+    found = {str(page.relative_to(SITE)): page_problems(chrome, address + page.relative_to(SITE).as_posix(), SITE)
              for page in pages(SITE)}  # fmt: skip
     assert len(found) >= len(FILES)
     assert not {page: problems for page, problems in found.items() if problems}
