@@ -4,16 +4,19 @@ The theme's pages are finished as they are written (:class:`Templates`): scripts
 rest does not hold up the page; pictures say their size and wait until they are near; MathJax comes only where there is
 a formula; tables scroll in themselves; names for those who do not see the icons. Each page tells search engines and
 links what it is (description, canonical address, picture), and its foot tells the edition, the date, the commit and
-the licences. At the end come ``sitemap.xml``, ``robots.txt``, ``404.html`` and ``.nojekyll``.
+the licences. At the end come ``sitemap.xml``, ``robots.txt``, ``404.html``, ``.nojekyll``, and the words of each
+section for the search (``searchsections.js``), which works from a file too.
 """
 
 from __future__ import annotations
 
 import html
+import json
 import re
 import struct
 import subprocess
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -175,7 +178,6 @@ MENDED = [
         r"searchtools|language_data)\.js)",
         r'<script defer src="\1',
     ),
-    (r'<script src="([^"]*searchindex\.js)', r'<script defer src="\1'),
     (r'<script (data-sd-tabs-storage-prefix="[^"]*") src=', r"<script defer \1 src="),
     (r'(<meta name="viewport" [^>]*>)\s*<meta name="viewport" [^>]*>', r"\1"),
     (r'\s*<meta name="viewport" [^>]*>(?=\s*<meta name="docsearch)', ""),
@@ -194,7 +196,7 @@ MENDED = [
     # one brand's sign would bring a font of 118 kB
     (r"\bfab fa-github\b", "fas fa-code-branch"),
 ]
-SEARCH_SCRIPTS = r'\s*<script defer src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
+SEARCH_SCRIPTS = r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
 MATHJAX = r"\s*<script[^>]*>window\.MathJax = .*?</script>|\s*<script[^>]*/mathjax/[^>]*></script>"
 HAS_MATHS = re.compile(r'class="(?:[^"]* )?(?:math|output_area|mathjax_process|tex2jax_process)[ "]')
 ENTRY = re.compile(r'(<a class="[^"]*reference internal"[^>]*>)([^<]*)</a><details([^>]*)><summary>')
@@ -215,8 +217,10 @@ def finished(page: str, name: str, files: dict[str, str]) -> str:
     """
     for pattern, new in MENDED:
         page = re.sub(pattern, new, page)
-    if name != "search":
-        page = re.sub(SEARCH_SCRIPTS, "", page)
+    page = re.sub(SEARCH_SCRIPTS, "", page)  # Sphinx's would fetch pages, which a file may not
+    if name == "search":
+        scripts = '<script defer src="searchsections.js"></script><script defer src="_static/search.js"></script>'
+        page = page.replace("</head>", f"  {scripts}\n  </head>", 1)
     if not HAS_MATHS.search(page):
         page = re.sub(MATHJAX, "", page, flags=re.S)
     page = ENTRY.sub(_named, page)
@@ -261,12 +265,101 @@ def describe(app, pagename, templatename, context, doctree):
     context["metatags"] = context.get("metatags", "") + "\n    ".join(["", *lines])
     path = Path(app.env.doc2path(pagename)) if pagename in app.env.found_docs else None
     home = "../" * pagename.count("/")
+    if pagename == "book/scoreboard":
+        app.add_js_file("scoreboard.js", loading_method="defer")  # on this page alone: Sphinx forgets it after it
     context["theme_extra_footer"] = foot(_repository(app), source_to_edit(path) if path else None, home)
 
 
 def _repository(app) -> dict:
     options = app.config.html_theme_options
     return {"url": options["repository_url"], "branch": options.get("repository_branch") or "main"}
+
+
+class Sections(HTMLParser):
+    """The words of a page, section by section; a thing that is documented counts as one, and a claim.
+
+    Attributes
+    ----------
+    found : list of list of str
+        Anchor, title and words of each.
+    """
+
+    SKIPPED = ("pre", "script", "style", "button", "nav", "svg", "math")
+    VOID = ("img", "br", "hr", "input", "meta", "link", "source", "wbr", "col", "area", "path")
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.open, self.tags, self.heading, self.inside = [], [], [], False, False
+
+    def handle_starttag(self, tag, attrs):
+        if tag in self.VOID:
+            if self.open:
+                self.open[-1][2] += " "
+            return
+        about = dict(attrs)
+        kind = (about.get("class") or "").split()
+        self.inside = self.inside or (tag == "article" and "bd-article" in kind)
+        skipped = tag in self.SKIPPED or "math" in kind or "headerlink" in kind or "viewcode-link" in kind
+        claim = tag == "article" and "ledger-card" in kind
+        section = self.inside and ((tag == "section" and about.get("id")) or (tag == "dl" and "py" in kind) or claim)
+        if section:
+            self.open.append([about.get("id") or "", (about.get("id") or "").removeprefix("claim-") * claim, ""])
+            self.found.append(self.open[-1])
+        if tag == "dt" and self.open and not self.open[-1][0] and about.get("id"):
+            self.open[-1][:2] = [about["id"], about["id"]]
+        self.heading = self.heading or bool(re.fullmatch("h[1-6]", tag))
+        self.tags.append((tag, bool(section), skipped))
+
+    def handle_endtag(self, tag):
+        if tag not in [name for name, *_ in self.tags]:
+            return
+        while self.tags:
+            name, section, _ = self.tags.pop()
+            if section:
+                self.open.pop()
+            if re.fullmatch("h[1-6]", name):
+                self.heading = False
+            if name == "article" and not any(other == "article" for other, *_ in self.tags):
+                self.inside = False
+            if self.open and name not in ("span", "a", "em", "strong", "code", "i", "b"):
+                self.open[-1][2] += " "
+            if name == tag:
+                break
+
+    def handle_data(self, data):
+        if not self.inside or not self.open or any(skipped for *_, skipped in self.tags):
+            return
+        self.open[-1][1 if self.heading and not self.open[-1][1].count(".") else 2] += data
+
+
+#: What the search knows of a documented function or class, in characters: its first lines.
+FIRST_LINES = 300
+
+
+def sections(page: str) -> list[list[str]]:
+    """Anchor, title and words of each section of a page, as the search keeps them."""
+    parser = Sections()
+    parser.feed(page)
+    kept = []
+    for anchor, title, words in parser.found:
+        title, words = " ".join(title.split()), " ".join(words.split())
+        documented = title == anchor and "." in anchor
+        if title:
+            kept.append([anchor, title, words[:FIRST_LINES] if documented else words])
+    return kept
+
+
+def words_for_the_search(app, exception):
+    """Write the words of every page into one script, which the page of the search loads."""
+    if exception or app.builder.name != "html":
+        return
+    out, entries = Path(app.outdir), []
+    for name in sorted(app.env.found_docs):
+        found = sections((out / f"{name}.html").read_text(encoding="utf-8"))
+        if found:
+            entries.append([f"{name}.html", found[0][1], found])
+    text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+    (out / "searchsections.js").write_text(f"window.BOOK_SECTIONS = {text};\n", encoding="utf-8")
 
 
 NOT_FOUND = """<!DOCTYPE html>
@@ -299,7 +392,7 @@ body {{ font: 1.1rem/1.6 system-ui, sans-serif; max-width: 36rem; margin: 15vh a
 
 def beside_the_pages(app, exception):
     """Write what a server and search engines look for at the site's root."""
-    if exception or app.builder.format != "html":
+    if exception or app.builder.name != "html":
         return
     out, base = Path(app.outdir), app.config.html_baseurl
     addresses = [f"{base}{name}.html" for name in sorted(app.env.found_docs)]
@@ -316,4 +409,5 @@ def setup(app):
     app.add_js_file("site.js", loading_method="defer")
     app.connect("html-page-context", describe, priority=900)
     app.connect("build-finished", beside_the_pages)
+    app.connect("build-finished", words_for_the_search)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

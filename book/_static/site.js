@@ -38,6 +38,25 @@
     }
   };
 
+  // Paper is white, shows what is folded, and waits for no picture.
+  const root = document.documentElement.dataset;
+  addEventListener("beforeprint", () => {
+    root.screenTheme = root.theme;
+    root.theme = "light";
+    for (const picture of document.images) picture.loading = "eager";
+    for (const details of all("main details:not([open])")) {
+      details.dataset.folded = "";
+      details.open = true;
+    }
+  });
+  addEventListener("afterprint", () => {
+    root.theme = root.screenTheme;
+    for (const details of all("main details[data-folded]")) {
+      delete details.dataset.folded;
+      details.open = false;
+    }
+  });
+
   const start = () => {
     named();
     reachable();
