@@ -387,6 +387,7 @@ CALLS = {
     },
     "ledger.claims.load_claims": of(paper="isgc"),
     "ledger.claims.parse_yaml": of(text="a: 1"),
+    "ledger.findings.findings": of(file=ROOT / "data" / "findings.yml"),
     "ledger.errata.errata_numbers": of(paper="isgc"),
     "ledger.errata.errata_prose": of(paper="isgc"),
     "ledger.errata.fill": of(template=folder() / "config.json", numbers={"a": 1.0}),
