@@ -2,13 +2,13 @@
 
     python tools/export_lab.py [FOLDER]
 
-``make book`` runs this after Sphinx, into ``_build/html/_static/lab``. Nothing of it is tracked: the weights stand once
-in the tree, in ``data/models``, and the runtime as a packed file in ``tools/onnxruntime_web``. What was exported is kept
-in ``_build/lab`` and made anew only when the checkpoints or this file change.
+``make book`` runs this after Sphinx, into ``_build/html/_static/lab``. Nothing of it is tracked: the weights stand
+once in the tree, in ``data/models``, and the runtime as a packed file in ``tools/onnxruntime_web``. What was exported
+is kept in ``_build/lab`` and made anew only when the checkpoints, the runtime or this file change.
 
-A network's weights travel as float16 where that loses nothing, which is how the checkpoints store them; a ``Cast`` takes
-them to float32 before anything is computed. Everything large travels gzipped, whether or not a server does that: the
-page unpacks it.
+A network's weights travel as float16 where that loses nothing, which is how the checkpoints store them; a ``Cast``
+takes them to float32 before anything is computed. Everything large travels gzipped, whether or not a server does that:
+the page unpacks it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's package, whatever is installed
 
-from semcom_utils.paths import MODELS, ROOT  # noqa: E402
+from semcom_utils.paths import MODELS, RESULTS, ROOT  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 RUNTIME = HERE / "onnxruntime_web"
@@ -37,6 +37,8 @@ SITE, KEPT = ROOT / "_build" / "html" / "_static" / "lab", ROOT / "_build" / "la
 #: What the page and the book compute with: the settings of the chapter on split denoising.
 STEPS, GUIDANCE = 20, 3.0
 OPSET = 18
+#: The study that says how alike two seeds' pictures of a caption are.
+STUDY = "semaigc_root/pictures"
 #: Numbers of a network that are not worth a cast.
 FEW = 256
 
@@ -173,6 +175,7 @@ def known() -> dict[str, Any]:
     from semcom_utils.generation.prompted import _PREDICTIONS
     from semcom_utils.generation.words import known_words
     from semcom_utils.papers.semaigc_root.pictures import QUANTISERS
+    from semcom_utils.studies import load_result
     from semcom_utils.toyworld.grammar import PREFIXES, SYNONYMS
     from semcom_utils.toyworld.scene import COLOURS, GROUNDS, KINDS, PATTERNS, POSES
 
@@ -216,13 +219,15 @@ def known() -> dict[str, Any]:
             "spread": seen.image_std,
         },
         "quantisers": QUANTISERS,
+        "another_seed": load_result(STUDY)["summary"]["another_seed"]["ssim"]["estimate"],
     }
 
 
 def fingerprint() -> str:
     """Changes when a checkpoint, the runtime or this file does."""
     sums = [(MODELS / f"mini-{name}" / "SHA256SUMS").read_bytes() for name in ("text-to-image", "detector")]
-    ours = [Path(__file__).read_bytes(), *(p.read_bytes() for p in sorted(RUNTIME.iterdir()) if p.is_file())]
+    ours = [Path(__file__).read_bytes(), (RESULTS / f"{STUDY}.json").read_bytes()]
+    ours += [path.read_bytes() for path in sorted(RUNTIME.iterdir()) if path.is_file()]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in (*sums, *ours))).hexdigest()
 
 
