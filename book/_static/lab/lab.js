@@ -174,12 +174,12 @@ function show(asked, result) {
   const noLatent = asked.scheme === "caption" ? "The words alone." : "The words and the seed.";
   const atSplit = result.sentAt === null ? "a finished latent" : `the latent of timestep ${result.sentAt}`;
   const noise = `noise of variance ${result.variance.toFixed(2)}`;
-  paint("arrived", pictures.arrived, pictures.arrived ? `What arrives, decoded as it is: ${atSplit}, with ${noise}.` : noLatent);
+  paint("arrived", pictures.arrived, pictures.arrived ? `Decoded as it is: ${atSplit}, with ${noise}.` : noLatent);
   paint("receiver", pictures.receiver, judged("receiver"));
-  const total = Object.values(uses).reduce((a, b) => a + b, 0), names = { latent: "latent", caption: "caption", seed: "seed" };
-  const costs = Object.entries(uses).map(([name, count]) => `${names[name]} ${count}`).join(" + ");
+  const total = Object.values(uses).reduce((a, b) => a + b, 0);
+  const costs = ["latent", "caption", "seed"].filter((name) => name in uses).map((name) => `${name} ${uses[name]}`).join(" + ");
   const rows = [
-    row("Channel uses", `${costs} = ${total}`),
+    row("Complex channel uses", costs.includes("+") ? `${costs} = ${total}` : costs),
     row("SSIM to the sender's picture", ssim.toFixed(3)),
     row("Another seed's picture has, on average", about.another_seed.toFixed(2)),
     row("The judge, of the receiver's picture", right ? (right.receiver ? "right" : "wrong") : "the caption is none of the grammar"),
