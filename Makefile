@@ -59,6 +59,7 @@ $(BUILT): $(READY) $(PROSE) $(FILES) $(DERIVED)
 	@# stamp goes first, so that what failed is built in full, and fails again.
 	$(if $(filter-out $(PAGES),$?),rm -rf _build/html,rm -f $@)
 	$(BIN)/jupyter-book build . --quiet $(if $(filter-out $(PAGES),$?),--all) -n -W --keep-going
+	$(BIN)/python tools/export_lab.py
 	touch $@
 
 book: $(BUILT) ## the rendered book, in _build/html

@@ -5,10 +5,10 @@ import os
 import re
 from pathlib import Path
 
-import interactive
 import numpy as np
 import pytest
 
+import interactive
 from semcom_utils.control.allocation import optimal_allocation, smallest_latency_budget
 from semcom_utils.effectiveness.age import QUEUES, mean_age
 from semcom_utils.papers.isgc.scenario import IsgcConstants, allocation_problem, sample_states

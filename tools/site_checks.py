@@ -148,8 +148,8 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def browser():
-    """Start headless Chromium with an empty profile; give selenium's driver.
+def browser(*more_flags: str):
+    """Start headless Chromium with an empty profile, and with further flags if any; give selenium's driver.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def browser():
     options.binary_location = chromium
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        for flag in (*FLAGS, *more_flags, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
         chrome.set_script_timeout(180)  # the longest page sets its formulas for half a minute on a busy machine
