@@ -43,7 +43,7 @@ EXEMPT = {
     "papers.isgc.learning": "changes with the comparison at equal effort; tests/test_isgc.py tries it",
     "papers.isgc.scenario.bandwidth_from_action": "gets a second map with it; tests/test_isgc.py tries it",
     "papers.isgc.scenario.BatchIsgcEnv.execute": "the inner half of step, which is tried",
-    "papers.semaigc_root": "changes with the chapter's second reading; tests/test_semaigc_root.py tries it",
+    "papers.semaigc_root.pixels.denoised": "runs networks for seconds; tests/test_semaigc_root_studies.py tries it",
     "prose.glue": "hands any object on to the notebook",
     "studies.runner.run_study": "starts a study; tests/test_studies.py tries what it refuses",
     "studies.runner.summarise_again": "writes into data/results; tests/test_studies.py tries what it refuses",
