@@ -39,7 +39,6 @@ EXEMPT = {
     "control.library_agents": "changes with ISGC's comparison at equal effort; the library checks, too",
     "generation.training": "the trainer's own parts, which nobody but its command calls",
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
-    "papers.gai_semcom_networks": "changes with the survey's verdicts; tests/test_gai_* try it",
     "papers.isgc.learning": "changes with the comparison at equal effort; tests/test_isgc.py tries it",
     "papers.isgc.scenario.bandwidth_from_action": "gets a second map with it; tests/test_isgc.py tries it",
     "papers.isgc.scenario.BatchIsgcEnv.execute": "the inner half of step, which is tried",
