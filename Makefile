@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help book test notebooks bench lint pins clean distclean
+.PHONY: help book pdf test notebooks bench lint pins clean distclean
 
 PYTHON  ?= python3
 VENV    ?= .venv
@@ -64,6 +64,10 @@ $(BUILT): $(READY) $(PROSE) $(FILES) $(DERIVED)
 
 book: $(BUILT) ## the rendered book, in _build/html
 	@echo "== The book is ready, open it at  file://$(CURDIR)/_build/html/index.html"
+
+pdf: $(BUILT) ## the whole book as one PDF, printed by headless Chromium
+	@echo "== Printing the book: a few minutes"
+	$(BIN)/python tools/book_pdf.py
 
 test: $(BUILT) ## all tests: code, every chapter re-executed, the book in a browser
 	@echo "== Testing: the code, every chapter in a fresh kernel, the book in a browser"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import http.server
+import io
 import json
 import os
 import re
@@ -134,12 +135,27 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
         """Say nothing: the problems found are the report."""
 
 
+class _PackingHandler(_QuietHandler):
+    def send_head(self):
+        """Send text packed, as a real server would."""
+        path = Path(self.translate_path(self.path))
+        if path.suffix not in PACKED or not path.is_file() or "gzip" not in self.headers.get("Accept-Encoding", ""):
+            return super().send_head()
+        data = gzip.compress(path.read_bytes())
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        return io.BytesIO(data)
+
+
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve ``folder`` on a free port of localhost; give the address."""
+def served(folder: Path, packed: bool = False) -> Iterator[str]:
+    """Serve ``folder`` on a free port of localhost, text packed with gzip or not; give the address."""
 
     def handler(*args):
-        return _QuietHandler(*args, directory=str(folder))
+        return (_PackingHandler if packed else _QuietHandler)(*args, directory=str(folder))
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
