@@ -358,3 +358,13 @@ def test_a_page_opened_from_a_file_says_so(chrome):
     chrome.get((SITE / "book" / "lab.html").as_uri())
     assert "opened from a file" in word(chrome)
     assert not chrome.find_element("id", "lab-load").is_displayed()
+
+
+def test_a_browser_without_webassembly_is_told(chrome, address):
+    hidden = chrome.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": "delete self.WebAssembly"})
+    try:
+        chrome.get(f"{address}book/lab.html")
+        assert "needs WebAssembly" in word(chrome)
+        assert not chrome.find_element("id", "lab-load").is_displayed()
+    finally:
+        chrome.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", hidden)
