@@ -18,12 +18,13 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
+from export_lab import FEW, RUNTIME, best_step, halve, runtime
 from semcom_utils import toyworld
 from semcom_utils.generation import Judge, load, receive, send
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.generation.samplers import timesteps
 from semcom_utils.generation.words import known_words, unknown_words
-from semcom_utils.papers.semaigc_root.pictures import quantise
+from semcom_utils.papers.semaigc_root.pictures import QUANTISERS, quantise
 from semcom_utils.physical import AnalogLink
 from semcom_utils.physical.limits import capacity_awgn
 from site_checks import BrowserMissing, browser, served
@@ -266,6 +267,33 @@ def test_words_alone_make_another_picture_and_a_seed_the_same(drawn, chrome):
     assert seeded["uses"] == {"caption": 8 * len(base["caption"]), "seed": 32}  # at 0 dB one bit a channel use
 
 
+def test_weights_travel_short_only_where_that_loses_nothing():
+    onnx = pytest.importorskip("onnx")
+    exact = np.linspace(-2, 2, 2 * FEW, dtype=np.float16).astype(np.float32)
+    values = {"exact": exact, "rough": exact + np.float32(1e-5), "few": exact[: FEW - 1]}
+    graph = onnx.helper.make_graph([], "g", [], [], [onnx.numpy_helper.from_array(x, k) for k, x in values.items()])
+    model = onnx.helper.make_model(graph)
+    halve(model)
+    kinds = {weights.name: onnx.numpy_helper.to_array(weights).dtype.name for weights in model.graph.initializer}
+    assert kinds == {"exact.half": "float16", "rough": "float32", "few": "float32"}
+    assert [(list(node.input), list(node.output)) for node in model.graph.node] == [(["exact.half"], ["exact"])]
+
+
+def test_the_page_rounds_as_the_chapter_does():
+    assert {bits: best_step(bits) for bits in QUANTISERS} == QUANTISERS
+
+
+def test_a_runtime_that_is_not_the_listed_one_is_refused(tmp_path, monkeypatch):
+    assert set(runtime()) == {"ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"}
+    for path in RUNTIME.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    with (tmp_path / "ort.wasm.bundle.min.mjs").open("ab") as file:
+        file.write(b" ")
+    monkeypatch.setattr("export_lab.RUNTIME", tmp_path)
+    with pytest.raises(SystemExit, match=r"ort.wasm.bundle.min.mjs is not the file"):
+        runtime()
+
+
 def test_page_noise_is_normal():
     x = page_noise(5, CHANNEL, 20_000).double()
     assert abs(float(x.mean())) < 0.03 and float(x.var()) == pytest.approx(1, abs=0.04)
@@ -330,3 +358,13 @@ def test_a_page_opened_from_a_file_says_so(chrome):
     chrome.get((SITE / "book" / "lab.html").as_uri())
     assert "opened from a file" in word(chrome)
     assert not chrome.find_element("id", "lab-load").is_displayed()
+
+
+def test_a_browser_without_webassembly_is_told(chrome, address):
+    hidden = chrome.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": "delete self.WebAssembly"})
+    try:
+        chrome.get(f"{address}book/lab.html")
+        assert "needs WebAssembly" in word(chrome)
+        assert not chrome.find_element("id", "lab-load").is_displayed()
+    finally:
+        chrome.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", hidden)

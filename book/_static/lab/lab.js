@@ -230,7 +230,8 @@ function work(on) {
 }
 
 const drawer = new Drawer(
-  ({ bytes, of }) => progress(bytes, of, `${(bytes / 1e6).toFixed(1)} of ${(of / 1e6).toFixed(1)} MB`),
+  ({ bytes, of, here }) =>
+    progress(bytes, of, `${(bytes / 1e6).toFixed(1)} of ${(of / 1e6).toFixed(1)} MB${here ? "; now they start" : ""}`),
   ({ done, of, who }) => progress(done, of, `denoising step ${done} of ${of}, at the ${who}`),
 );
 

@@ -22,7 +22,7 @@ async function fetched(address, onBytes) {
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-/** Fetch everything; `onProgress(bytes, ofBytes)`. What comes back asks the networks. */
+/** Fetch everything; `onProgress(bytes, ofBytes, areAllHere)`. What comes back asks the networks. */
 export async function load(onProgress) {
   const at = (name) => new URL(name, import.meta.url);
   const about = JSON.parse(new TextDecoder().decode(await fetched(at("lab.json"), () => {})));
@@ -33,6 +33,7 @@ export async function load(onProgress) {
   const [wasm, ...graphs] = await Promise.all(
     [Object.keys(about.files).find((name) => name.endsWith(".wasm")), ...NETWORKS.map((name) => `${name}.onnx`)].map(get),
   );
+  onProgress(of, of, true);
   ort.env.wasm.wasmBinary = wasm.buffer;
   ort.env.wasm.numThreads = 1; // more would need headers that not every server of pages sends
   ort.env.logLevel = "error";

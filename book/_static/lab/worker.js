@@ -85,7 +85,7 @@ const answers = {
     const began = performance.now();
     // Only now: the runtime awaits while it starts, and a message that comes meanwhile would find no listener.
     const { load } = await import("./models.js");
-    models ??= await load((bytes, of) => postMessage({ tell: "loading", bytes, of }));
+    models ??= await load((bytes, of, here) => postMessage({ tell: "loading", bytes, of, here }));
     postMessage({ tell: "loaded", about: models.about, seconds: (performance.now() - began) / 1000 });
   },
   async draw({ settings }) {
