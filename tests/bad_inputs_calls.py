@@ -32,12 +32,18 @@ from semcom_utils.toyworld.grammar import Word
 from semcom_utils.toyworld.maps import control_array
 from semcom_utils.toyworld.scene import Thing
 
+#: Modules of the trainer whose functions nobody but its command calls; those of `controlnet` are named below.
+TRAINER = ("autoencoder", "captioner", "card", "clip", "data", "detector", "jscc", "loop", "maps", "receiver")
+TRAINER += ("text_to_image", "timed", "tokens", "witt")
 #: Modules and functions that are not called here, and why; what is below them is left out, too.
 EXEMPT = {
     "checks": "what others are checked by; tests/test_tools.py tries them",
     "control.diffusion_policy": "changes with ISGC's comparison at equal effort; its own tests try it",
     "control.library_agents": "changes with ISGC's comparison at equal effort; the library checks, too",
-    "generation.training": "the trainer's own parts, which nobody but its command calls",
+    **{
+        f"generation.training.{part}": "the trainer's own part, which nobody but its command calls"
+        for part in (*TRAINER, "controlnet.ControlMaps", "controlnet.ControlNetRecipe")
+    },
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
     "papers.isgc.learning": "changes with the comparison at equal effort; tests/test_isgc.py tries it",
     "papers.isgc.scenario.bandwidth_from_action": "gets a second map with it; tests/test_isgc.py tries it",
@@ -377,6 +383,7 @@ CALLS = {
         "predictor": "plain",
     },
     "generation.split.send": of(epsilon=zero, z_T=torch.zeros(3, 2, dtype=torch.float64), steps=2),
+    "generation.training.controlnet.silenced": of(model=torch.nn.Linear(1, 1)),
     "generation.words.known_words": lambda: {"tokenizer": clip_tokenizer()},
     "generation.words.unknown_words": of(known=["a", "red"], texts=["a red bal"]),
     "generation.words.watched": lambda: {"tokenizer": clip_tokenizer()},
