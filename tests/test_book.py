@@ -181,3 +181,24 @@ def test_keyboard_stops_at_no_formula_and_finds_named_buttons(chrome, address):
     seen = """const button = document.querySelector("button.copybtn"); button.focus({ focusVisible: true });
       button.style.transition = "none"; return getComputedStyle(button).opacity"""
     assert chrome.execute_script(seen) == "1"
+
+
+ON_PAPER = """
+const cut = Array.from(document.querySelectorAll("main pre, main .pst-scrollable-table-container")).filter((box) =>
+  box.checkVisibility() && box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible");
+return [document.documentElement.dataset.theme, document.querySelectorAll("main details:not([open])").length,
+  cut.length, getComputedStyle(document.querySelector("main pre")).whiteSpace];
+"""
+
+
+def test_paper_loses_nothing_and_is_white(chrome, address):
+    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chrome.get(f"{address}notebooks/10_isgc.html")
+    chrome.execute_script("document.documentElement.dataset.theme = 'dark'; dispatchEvent(new Event('beforeprint'))")
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert chrome.execute_script(ON_PAPER) == ["light", 0, 0, "pre-wrap"]
+    finally:
+        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    chrome.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert chrome.execute_script("return document.documentElement.dataset.theme") == "dark"
