@@ -15,7 +15,15 @@ from selenium.webdriver.support.ui import WebDriverWait
 import semcom_utils
 from notebook_checks import code_cells, has_figure, stored
 from semcom_utils.ledger import load_ledger
-from site_checks import BrowserMissing, browser, figure_count, link_problems, page_problems, pages, served
+from site_checks import (
+    BrowserMissing,
+    browser,
+    figure_count,
+    link_problems,
+    page_problems,
+    pages_to_open,
+    served,
+)
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
@@ -98,7 +106,7 @@ def test_links_lead_somewhere():
 def test_every_page_in_a_browser(chrome, address):
     """One test for all pages: a browser is slow to start."""
     found = {str(page.relative_to(SITE)): page_problems(chrome, address + page.relative_to(SITE).as_posix(), SITE)
-             for page in pages(SITE)}  # fmt: skip
+             for page in pages_to_open(SITE)}  # fmt: skip
     assert len(found) >= len(FILES)
     assert not {page: problems for page, problems in found.items() if problems}
 

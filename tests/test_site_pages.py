@@ -190,6 +190,20 @@ def test_sizes_are_those_of_the_file(tmp_path):
     assert finished('<img height="7" src="../_images/a.png" />', "n", files).count("height") == 1
 
 
+def test_a_packed_picture_has_the_same_pixels(tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.zeros((60, 80, 4), np.uint8)
+    pixels[10:30, 20:50] = (200, 30, 90, 128)
+    pixels[..., 0] += np.arange(80, dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", compress_level=0)
+    page = finished('<img src="../_images/a.png" />', "n", {"a.png": str(tmp_path / "a.png")}, tmp_path / "_images")
+    assert 'src="../_images/a.webp"' in page and 'width="80" height="60"' in page
+    with Image.open(tmp_path / "_images" / "a.webp") as packed:
+        assert np.array_equal(np.asarray(packed.convert("RGBA")), pixels)
+
+
 def test_a_description_is_the_first_paragraph_without_a_formula():
     text = "Title\n=====\n\nWith :math:`x^2` in it, though it is long enough to be one.\n\n{}\n"
     long = "A phone sees a campus, and extracts what matters. " * 10
