@@ -60,8 +60,8 @@ for (const word of document.querySelectorAll(".highlight pre span[class]:not([id
 document.querySelectorAll(".highlight pre").forEach((code) => code.normalize());
 Array.from(document.querySelectorAll("mjx-container")).slice(3).forEach((formula) => formula.replaceChildren("x"));
 """
-# What has the same tags, classes and kinds of attributes, in it and around it, and text where the other has text, passes
-# or fails alike: one of each kind stays, so that what lacks a name among many of its kind is a kind of its own.
+# What has the same tags, classes and kinds of attributes, in it and around it, and text where the other has text, fails
+# or passes alike: one of each kind stays, and what lacks a name among many of its kind is a kind of its own.
 ONE_OF_EACH = r"""
 const kinds = new Map(), known = new Set();
 const own = (e) => [e.tagName, e.className, e.getAttribute("style"), e.getAttribute("role"), !!e.textContent.trim(),
