@@ -5,6 +5,7 @@ import importlib
 import os
 import pkgutil
 import re
+import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,7 +16,15 @@ from selenium.webdriver.support.ui import WebDriverWait
 import semcom_utils
 from notebook_checks import code_cells, has_figure, stored
 from semcom_utils.ledger import load_ledger
-from site_checks import BrowserMissing, browser, figure_count, link_problems, page_problems, pages, served
+from site_checks import (
+    BrowserMissing,
+    browser,
+    figure_count,
+    link_problems,
+    page_problems,
+    pages_to_open,
+    served,
+)
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
@@ -98,9 +107,53 @@ def test_links_lead_somewhere():
 def test_every_page_in_a_browser(chrome, address):
     """One test for all pages: a browser is slow to start."""
     found = {str(page.relative_to(SITE)): page_problems(chrome, address + page.relative_to(SITE).as_posix(), SITE)
-             for page in pages(SITE)}  # fmt: skip
+             for page in pages_to_open(SITE)}  # fmt: skip
     assert len(found) >= len(FILES)
     assert not {page: problems for page, problems in found.items() if problems}
+
+
+FAULTY = """<!DOCTYPE html><html lang="en" data-theme="light"><head><title>A page</title>
+<meta name="viewport" content="width=device-width, initial-scale=1" />
+<style>[data-theme="dark"] body {{ background: #222; color: #fff; }} [data-theme="dark"] .pale {{ color: #444; }}
+.wide {{ overflow-x: auto; width: 90%; }} .wide div {{ width: {width}px; }}</style></head>
+<body><main><h1>A page</h1><p class="pale">Pale in the dark.</p>{buttons}<div class="wide"><div>wide</div></div>
+</main></body></html>"""
+BUTTON = '<button class="b"><i></i>{}</button>'
+
+
+@pytest.mark.parametrize(
+    ("change", "finds"),
+    [
+        ({}, []),
+        ({"buttons": BUTTON.format("named") * 40 + BUTTON.format("") + BUTTON.format("named")}, ["button-name"]),
+        ({"buttons": '<p><button tabindex="3">x</button></p>' * 3}, ["tabindex"]),
+        ({"width": 700}, ["scrolls, but not by keyboard"]),  # fits a desk, not a phone
+        ({"buttons": '<p style="color: #bbb; background: #fff">pale</p>' * 9}, ["light: color-contrast"]),
+        ({"buttons": "<p>" + "x" * 4000 + "</p>"}, ["a phone's width"]),
+    ],
+    ids=["whole", "name", "tabindex", "scroll", "contrast", "wide"],
+)
+def test_checks_of_a_page_can_fail(chrome, tmp_path, change, finds):
+    """Pale text in the dark is in all of them: it has to be found at both widths."""
+    page = FAULTY.format(**{"buttons": "", "width": 20, **change})
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    with served(tmp_path) as url:
+        problems = page_problems(chrome, f"{url}page.html")
+        heavy = page_problems(chrome, f"{url}page.html", tmp_path)
+    assert heavy == problems, "the page is light"
+    pale = [text for text in problems if "Pale in the dark" in text]
+    assert [text.partition(": ")[0] for text in pale] == ["axe, phone, dark", "axe, desk, dark"]
+    rest = [text for text in problems if text not in pale]
+    assert bool(rest) == bool(finds), rest
+    for name in finds:
+        assert any(name in text for text in rest), rest
+
+
+def test_a_heavy_page_is_told(chrome, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["site_checks"], "WEIGHT_LIMIT", 50)
+    (tmp_path / "page.html").write_text(FAULTY.format(buttons="", width=20), encoding="utf-8")
+    with served(tmp_path) as url:
+        assert any("weighs" in text for text in page_problems(chrome, f"{url}page.html", tmp_path))
 
 
 FILTERED = """
@@ -181,3 +234,24 @@ def test_keyboard_stops_at_no_formula_and_finds_named_buttons(chrome, address):
     seen = """const button = document.querySelector("button.copybtn"); button.focus({ focusVisible: true });
       button.style.transition = "none"; return getComputedStyle(button).opacity"""
     assert chrome.execute_script(seen) == "1"
+
+
+ON_PAPER = """
+const cut = Array.from(document.querySelectorAll("main pre, main .pst-scrollable-table-container")).filter((box) =>
+  box.checkVisibility() && box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible");
+return [document.documentElement.dataset.theme, document.querySelectorAll("main details:not([open])").length,
+  cut.length, getComputedStyle(document.querySelector("main pre")).whiteSpace];
+"""
+
+
+def test_paper_loses_nothing_and_is_white(chrome, address):
+    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chrome.get(f"{address}notebooks/10_isgc.html")
+    chrome.execute_script("document.documentElement.dataset.theme = 'dark'; dispatchEvent(new Event('beforeprint'))")
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert chrome.execute_script(ON_PAPER) == ["light", 0, 0, "pre-wrap"]
+    finally:
+        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    chrome.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert chrome.execute_script("return document.documentElement.dataset.theme") == "dark"

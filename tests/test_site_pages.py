@@ -11,8 +11,9 @@ from bs4 import BeautifulSoup
 from docutils.core import publish_doctree
 
 import site_pages
+from book_pdf import pages_in_order, whole
 from site_checks import pages
-from site_pages import description, finished, size_of, source_to_edit
+from site_pages import description, finished, sections, size_of, source_to_edit
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
@@ -131,8 +132,45 @@ def test_a_formula_brings_mathjax_and_nothing_else_does():
 
 
 def test_the_search_has_its_scripts_on_its_own_page_alone():
-    assert "searchindex" not in finished(HEAD, "book/index", {})
-    assert "searchindex" in finished(HEAD, "search", {})
+    for name in ("book/index", "search"):
+        page = finished(f"<head>{HEAD}</head>", name, {})
+        assert "searchindex" not in page, "Sphinx's search fetches pages, which a file may not"
+        assert ("searchsections.js" in page) == ("search.js" in page) == (name == "search")
+
+
+def test_words_of_the_search_are_those_of_each_section():
+    page = """<h1>Not of the article</h1><article class="bd-article">
+    <section id="top"><h1>Top<a class="headerlink">#</a></h1>
+    <p>Some <em>words</em> here.<br>More.</p><pre>code()</pre><p>With <span class="math">\\(x\\)</span>.</p>
+    <section id="below"><h2>Below</h2><ul><li>one</li><li>two</li></ul></section><p>Top again.</p></section>
+    <dl class="py function"><dt class="sig" id="a.b.f"><span>a.b.f(x)</span></dt><dd><p>Does f.</p></dd></dl>
+    <article class="ledger-card" id="claim-a-b"><p><strong>a-b</strong> holds</p></article></article><p>Foot.</p>"""
+    assert sections(page) == [
+        ["top", "Top", "Some words here. More. With . Top again."],
+        ["below", "Below", "one two"],
+        ["a.b.f", "a.b.f", "a.b.f(x) Does f."],
+        ["claim-a-b", "a-b", "a-b holds"],
+    ]
+
+
+def test_the_whole_book_in_one_page_leads_to_places_in_it(tmp_path):
+    head = '<head><title>t</title><link rel="stylesheet" href="{}_static/a.css" /></head>'
+    page = '<html>{}<article class="bd-article"><h1 id="top">{}</h1>{}</article></html>'
+    (tmp_path / "a").mkdir()
+    links = '<a href="two.html#top">2</a><a href="#top">1</a><a href="../b/three.html">3</a>'
+    links += '<img src="../_images/x.png"><a href="https://example.org/a#b">e</a><a href="two.html">2</a>'
+    (tmp_path / "a" / "one.html").write_text(page.format(head.format("../"), "One", links), encoding="utf-8")
+    (tmp_path / "a" / "two.html").write_text(page.format(head.format("../"), "Two", ""), encoding="utf-8")
+    found = whole(tmp_path, ["a/one", "a/two"])
+    assert 'href="_static/a.css"' in found and 'src="_images/x.png"' in found
+    assert 'href="#a-two--top"' in found and 'href="#a-one--top"' in found and 'href="#a-two"' in found
+    assert 'href="b/three.html"' in found and 'href="https://example.org/a#b"' in found
+    names = re.findall(r'id="([^"]+)"', found)
+    assert sorted(names) == ["a-one", "a-one--top", "a-two", "a-two--top"]
+
+
+def test_the_pdf_has_every_page_of_the_contents():
+    assert pages_in_order() == ["book/index", *(file for file in FILES if file != "book/index")]
 
 
 def test_sizes_are_those_of_the_file(tmp_path):
@@ -150,6 +188,20 @@ def test_sizes_are_those_of_the_file(tmp_path):
         "it keeps the proportion"
     )
     assert finished('<img height="7" src="../_images/a.png" />', "n", files).count("height") == 1
+
+
+def test_a_packed_picture_has_the_same_pixels(tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.zeros((60, 80, 4), np.uint8)
+    pixels[10:30, 20:50] = (200, 30, 90, 128)
+    pixels[..., 0] += np.arange(80, dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", compress_level=0)
+    page = finished('<img src="../_images/a.png" />', "n", {"a.png": str(tmp_path / "a.png")}, tmp_path / "_images")
+    assert 'src="../_images/a.webp"' in page and 'width="80" height="60"' in page
+    with Image.open(tmp_path / "_images" / "a.webp") as packed:
+        assert np.array_equal(np.asarray(packed.convert("RGBA")), pixels)
 
 
 def test_a_description_is_the_first_paragraph_without_a_formula():

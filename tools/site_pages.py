@@ -147,7 +147,30 @@ def size_of(picture: Path) -> tuple[int, int] | None:
     return None
 
 
-def _sized(tag: re.Match, files: dict[str, str]) -> str:
+def packed(picture: Path, folder: Path) -> str | None:
+    """Write a PNG as lossless WebP, half as large and every pixel the same, unless it is there already.
+
+    Parameters
+    ----------
+    picture, folder : Path
+        The PNG, and where the WebP goes.
+
+    Returns
+    -------
+    str or None
+        The WebP's name; None where it is no smaller.
+    """
+    from PIL import Image
+
+    target = folder / f"{picture.stem}.webp"
+    if not target.is_file() or target.stat().st_mtime < picture.stat().st_mtime:
+        folder.mkdir(parents=True, exist_ok=True)
+        with Image.open(picture) as opened:
+            opened.save(target, lossless=True, exact=True, method=3)
+    return target.name if target.stat().st_size < picture.stat().st_size else None
+
+
+def _sized(tag: re.Match, files: dict[str, str], folder: Path | None) -> str:
     """An ``img`` tag with its size and ``loading="lazy"``; one that names a width keeps the proportion."""
     text = tag[0]
     source = re.search(r'\bsrc="[^"]*_images/([^"/]+)"', text)
@@ -160,6 +183,8 @@ def _sized(tag: re.Match, files: dict[str, str]) -> str:
         extra += (
             f' height="{round(height * int(given[1]) / width)}"' if given else f' width="{width}" height="{height}"'
         )
+    if size and folder is not None and file.endswith(".png") and (name := packed(Path(file), folder)):
+        text = text.replace(f"_images/{source[1]}", f"_images/{name}", 1)
     return f"<img{extra}{text[4:]}"
 
 
@@ -203,7 +228,7 @@ ENTRY = re.compile(r'(<a class="[^"]*reference internal"[^>]*>)([^<]*)</a><detai
 TABLE = re.compile(r'(?<!<div class="pst-scrollable-table-container">)<table\b.*?</table>', re.S)
 
 
-def finished(page: str, name: str, files: dict[str, str]) -> str:
+def finished(page: str, name: str, files: dict[str, str], folder: Path | None = None) -> str:
     """A page as the theme wrote it, mended.
 
     Parameters
@@ -214,6 +239,8 @@ def finished(page: str, name: str, files: dict[str, str]) -> str:
         Its name without the ending: ``book/index``.
     files : dict of str to str
         Where each picture of ``_images`` comes from, by its name there.
+    folder : Path, optional
+        ``_images`` of the site, for pictures that are packed; none is where this is None.
     """
     for pattern, new in MENDED:
         page = re.sub(pattern, new, page)
@@ -225,7 +252,7 @@ def finished(page: str, name: str, files: dict[str, str]) -> str:
         page = re.sub(MATHJAX, "", page, flags=re.S)
     page = ENTRY.sub(_named, page)
     page = TABLE.sub(lambda table: f'<div class="pst-scrollable-table-container">{table[0]}</div>', page)
-    return re.sub(r"<img\b[^>]*>", lambda tag: _sized(tag, files), page)
+    return re.sub(r"<img\b[^>]*>", lambda tag: _sized(tag, files, folder), page)
 
 
 class Templates(BuiltinTemplateLoader):
@@ -241,7 +268,7 @@ class Templates(BuiltinTemplateLoader):
             return page
         images = getattr(self.builder, "images", {})
         files = {new: str(Path(self.builder.srcdir) / old) for old, new in images.items()}
-        return finished(page, context.get("pagename", ""), files)
+        return finished(page, context.get("pagename", ""), files, Path(self.builder.outdir) / "_images")
 
 
 def describe(app, pagename, templatename, context, doctree):
