@@ -6,7 +6,7 @@
 
 Without ``--out`` the notebook lands beside its text and is what the book, Colab and the tests read: commit both.
 With ``--prose`` nothing runs: edited prose, captions and alt texts are taken over where the code is what was run.
-With ``--measure`` the processor time and the memory of each run go into the chapter's front matter, which the page shows.
+With ``--measure`` processor time and memory of each run go into the chapter's front matter: the page shows them.
 """
 
 from __future__ import annotations
