@@ -230,7 +230,7 @@ def test_keyboard_stops_at_no_formula_and_finds_named_buttons(chrome, address):
     names = "return Array.from(document.querySelectorAll(arguments[0]), (button) => button.getAttribute('aria-label'))"
     copy, toggles = (chrome.execute_script(names, f"main button.{kind}") for kind in ("copybtn", "toggle-button"))
     assert len(copy) > 10 and len(set(copy)) == len(copy)
-    assert len(toggles) > 3 and len(set(toggles)) == len(toggles) and all("Exercise" in name for name in toggles)
+    assert len(toggles) >= 2 and len(set(toggles)) == len(toggles) and all("Exercise" in name for name in toggles)
     seen = """const button = document.querySelector("button.copybtn"); button.focus({ focusVisible: true });
       button.style.transition = "none"; return getComputedStyle(button).opacity"""
     assert chrome.execute_script(seen) == "1"

@@ -42,12 +42,14 @@ def findings(file: str | Path | None = None, results_dir: str | Path | None = No
     Raises
     ------
     ValueError
-        If an argument is not of its kind.
+        If an argument is not of its kind, or there is no such file.
     LedgerError
         If the file names an unknown paper, a sentence has a digit outside its braces or a name without a pointer, no
         sentence of a paper has all its results, or a pointer dangles.
     """
     path = Path(FINDINGS if file is None else file)
+    if not path.is_file():
+        raise ValueError(f"file must be a file that exists, got {str(path)!r}")
     ledger = load_ledger()
     entries = parse_yaml(path.read_text(encoding="utf-8"), path.name) or {}
     if unknown := sorted(set(entries) - set(ledger)):
