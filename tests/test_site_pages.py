@@ -5,10 +5,12 @@ import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from bs4 import BeautifulSoup
 from docutils.core import publish_doctree
+from PIL import Image
 
 import site_pages
 from book_pdf import pages_in_order, whole
@@ -191,9 +193,6 @@ def test_sizes_are_those_of_the_file(tmp_path):
 
 
 def test_a_packed_picture_has_the_same_pixels(tmp_path):
-    import numpy as np
-    from PIL import Image
-
     pixels = np.zeros((60, 80, 4), np.uint8)
     pixels[10:30, 20:50] = (200, 30, 90, 128)
     pixels[..., 0] += np.arange(80, dtype=np.uint8)
@@ -237,3 +236,14 @@ def test_without_git_the_foot_names_no_commit(monkeypatch):
     finally:
         site_pages.commit.cache_clear()
     assert "Edition" in text and "commit" not in text and "edit" not in text.replace("edition", "")
+
+
+def test_large_noise_is_packed_with_loss_that_nobody_sees(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    pixels = np.asarray(Image.fromarray(noise).resize((600, 600), Image.Resampling.BICUBIC))
+    Image.fromarray(pixels).save(tmp_path / "b.png")
+    name = site_pages.packed(tmp_path / "b.png", tmp_path / "_images")
+    assert (tmp_path / "_images" / name).stat().st_size < (tmp_path / "b.png").stat().st_size / 4
+    with Image.open(tmp_path / "_images" / name) as packed:
+        off = np.abs(np.asarray(packed.convert("RGB")).astype(int) - pixels)
+    assert off.mean() < 4

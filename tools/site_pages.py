@@ -11,6 +11,7 @@ section for the search (``searchsections.js``), which works from a file too.
 from __future__ import annotations
 
 import html
+import io
 import json
 import re
 import struct
@@ -29,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DESCRIPTION = 200
 #: How a page that `make book` writes begins: it has no source of its own to edit.
 MADE = "<!-- `make book` makes this page"
+#: Bytes of a lossless picture from which on a lossy one is tried.
+LARGE = 100_000
 #: Licences of CITATION.cff, as the foot of a page names them.
 LICENCES = {"MIT": "Code under the MIT licence", "CC-BY-4.0": "text and figures under CC BY 4.0"}
 
@@ -150,6 +153,9 @@ def size_of(picture: Path) -> tuple[int, int] | None:
 def packed(picture: Path, folder: Path) -> str | None:
     """Write a PNG as lossless WebP, half as large and every pixel the same, unless it is there already.
 
+    A large one of which a lossy form takes less than half, noise or a photograph, is written so, at a quality at which
+    nobody sees it: the notebook keeps every pixel.
+
     Parameters
     ----------
     picture, folder : Path
@@ -167,6 +173,10 @@ def packed(picture: Path, folder: Path) -> str | None:
         folder.mkdir(parents=True, exist_ok=True)
         with Image.open(picture) as opened:
             opened.save(target, lossless=True, exact=True, method=3)
+            if target.stat().st_size > LARGE:
+                opened.save(lossy := io.BytesIO(), "WEBP", quality=95, method=4)
+                if len(lossy.getvalue()) < target.stat().st_size / 2:
+                    target.write_bytes(lossy.getvalue())
     return target.name if target.stat().st_size < picture.stat().st_size else None
 
 
