@@ -231,8 +231,9 @@ def test_keyboard_stops_at_no_formula_and_finds_named_buttons(chrome, address):
     copy, toggles = (chrome.execute_script(names, f"main button.{kind}") for kind in ("copybtn", "toggle-button"))
     assert len(copy) > 10 and len(set(copy)) == len(copy)
     assert len(toggles) >= 2 and len(set(toggles)) == len(toggles) and all("Exercise" in name for name in toggles)
-    seen = """const shown = Array.from(document.querySelectorAll("button.copybtn")).filter((one) => one.checkVisibility());
-      const button = shown[0]; button.focus({ focusVisible: true });
+    seen = """const shown = (one) => one.checkVisibility();
+      const button = Array.from(document.querySelectorAll("button.copybtn")).find(shown);
+      button.focus({ focusVisible: true });
       button.style.transition = "none"; return getComputedStyle(button).opacity"""
     assert chrome.execute_script(seen) == "1"
 
