@@ -328,7 +328,7 @@ def test_running_refuses_what_must_not_be_stored(broken):
 # --- the site -----------------------------------------------------------------------------------------------------
 
 SOUND_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>p</title>
-<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">{}</html>"""
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><main><h1>p</h1>{}</main></html>"""
 
 
 @pytest.mark.parametrize(
