@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import interactive
 from semcom_utils.control.allocation import optimal_allocation, smallest_latency_budget
 from semcom_utils.effectiveness.age import QUEUES, mean_age
 from semcom_utils.papers.isgc.scenario import IsgcConstants, allocation_problem, sample_states
 from semcom_utils.papers.semaigc_root import scenario as root
+from semcom_utils.papers.semaigc_root.workload import moving_figure
 from semcom_utils.physical.limits import capacity_awgn, finite_blocklength_rate
 from site_checks import BrowserMissing, browser
 
@@ -81,7 +81,7 @@ def test_rates_are_those_of_the_library(js):
 
 
 def test_splits_are_those_of_the_library(js):
-    data, constants = interactive.DATA["best-split"](), root.RootConstants()
+    data, constants = moving_figure(), root.RootConstants()
     states = root.sample_states(60, np.random.default_rng(2))
     success = root.interpolated_success(*(data["success"][k] for k in ("splits", "snrs_db", "table")))
     for table, p in ((data["success"], success), (None, None)):
