@@ -25,7 +25,7 @@ from notebook_checks import (
     stored,
 )
 from run_notebooks import run, take_over
-from site_checks import BrowserMissing, browser, figure_count, link_problems, page_problems, served
+from site_checks import figure_count, link_problems, page_problems, served
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = "def loss(steps, factor={factor}):\n    return factor * 3.14159 / steps\n"
@@ -372,14 +372,3 @@ def test_figures_are_counted(tmp_path):
     (tmp_path / "lost.html").write_text(f"<main>{drawn[0]}</main>")
     assert figure_count(tmp_path / "both.html") == 2
     assert figure_count(tmp_path / "lost.html") == 1
-
-
-@pytest.fixture(scope="module")
-def chrome():
-    try:
-        with browser() as driver:
-            yield driver
-    except BrowserMissing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(missing))

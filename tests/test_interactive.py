@@ -1,7 +1,6 @@
 """Figures that a reader moves: their numbers are Python's, and they work with and without a server and a script."""
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from semcom_utils.papers.isgc.scenario import IsgcConstants, allocation_problem,
 from semcom_utils.papers.semaigc_root import scenario as root
 from semcom_utils.papers.semaigc_root.workload import moving_figure
 from semcom_utils.physical.limits import capacity_awgn, finite_blocklength_rate
-from site_checks import BrowserMissing, browser
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
@@ -24,17 +22,6 @@ HOMES = {
     "best-split": "notebooks/14_semaigc_root",
     "age": "notebooks/13b_information_effectiveness",
 }
-
-
-@pytest.fixture(scope="module")
-def chrome():
-    try:
-        with browser() as driver:
-            yield driver
-    except BrowserMissing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")
