@@ -195,6 +195,16 @@ def test_search_leads_to_sections_and_shows_words(chrome, address, from_a_file):
     assert not [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
 
 
+@pytest.mark.parametrize("asked", ["semcom_utils", "text-to-image", "3.5 dB"])
+def test_search_takes_names_with_marks_in_them(chrome, address, asked):
+    chrome.get_log("browser")
+    chrome.get(f"{address}search.html?q={asked}")
+    assert chrome.find_elements("css selector", "#search-results [role=status]"), "the search has stopped"
+    if asked != "3.5 dB":
+        assert len(chrome.find_elements("css selector", "#search-results li")) > 3
+    assert not [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
+
+
 def test_words_of_the_search_are_few_enough_to_load():
     assert len(gzip.compress((SITE / "searchsections.js").read_bytes())) < 500_000
     assert {page for page in FILES if f'["{page}.html"' not in (SITE / "searchsections.js").read_text("utf-8")} == set()

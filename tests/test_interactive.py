@@ -118,9 +118,15 @@ def test_figure_moves_when_opened_from_a_file(chrome, name):
         slider.send_keys("\ue014" * 4)  # arrow to the right
         now = chrome.execute_script(seen)
         assert now != before, slider.accessible_name
+        assert "NaN" not in now[1] and "Infinity" not in now[1], now[1]
         told += now[0] != before[0] and now[1] != before[1]
         before = now
     assert told >= len(sliders) / 2
+    for key in ("\ue011", "\ue010"):  # to the least of all, and to the greatest
+        for slider in sliders:
+            slider.send_keys(key)
+        said = chrome.execute_script(seen)[1]
+        assert not re.search("NaN|Infinity|undefined", said), said
 
 
 def test_without_scripts_the_still_is_named():

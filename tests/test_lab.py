@@ -3,6 +3,7 @@
 The page's own noise is made here a second time, and given to the book's functions in place of PyTorch's.
 """
 
+import gzip
 import lzma
 import math
 import re
@@ -331,6 +332,30 @@ def test_an_experiment_sets_the_form(lab, chrome):
     buttons[0].click()
     form = chrome.execute_script("return semcomLab.settings()")
     assert (form["scheme"], form["split"], form["snr"], form["receiver"]) == ("split-analog", 10, -6, "resume")
+
+
+@pytest.fixture(scope="module")
+def experiments(lab, chrome):
+    """What each of the nine buttons leads to, at the form's own caption and seed: SSIM, and whether it is right."""
+    found = []
+    for button in chrome.find_elements("css selector", "[data-lab-set]"):
+        chrome.execute_script("arguments[0].click()", button)
+        draw = "const done = arguments[0]; semcomLab.draw().then((r) => done(r && [r.ssim, r.right.receiver]))"
+        found.append(chrome.execute_async_script(draw))
+    return found
+
+
+def test_the_experiments_end_as_the_page_says(experiments):
+    (noise, split, same) = (experiments[i : i + 3] for i in (0, 3, 6))
+    assert noise[1][0] > max(noise[0][0], noise[2][0])  # the later timestep, before resuming and the printed equation
+    assert split[1][0] > max(split[0][0], split[2][0])  # fourteen steps, before two and all twenty
+    assert all(right for _, right in same)
+    assert same[0][0] < 0.85 <= min(same[1][0], same[2][0])
+
+
+def test_no_exported_network_tells_where_it_was_made():
+    for file in sorted((SITE / "_static" / "lab").glob("*.onnx.gz")):
+        assert not re.search(rb"site-packages|\.py\b", gzip.decompress(file.read_bytes())), file.name
 
 
 def test_every_field_has_a_name(lab, chrome):
