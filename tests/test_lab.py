@@ -337,20 +337,23 @@ def test_an_experiment_sets_the_form(lab, chrome):
 @pytest.fixture(scope="module")
 def experiments(lab, chrome):
     """What each of the nine buttons leads to, at the form's own caption and seed: SSIM, and whether it is right."""
+    chrome.execute_script("semcomLab.set({caption: 'a blue dog on grass', seed: 1})")
     found = []
     for button in chrome.find_elements("css selector", "[data-lab-set]"):
         chrome.execute_script("arguments[0].click()", button)
         draw = "const done = arguments[0]; semcomLab.draw().then((r) => done(r && [r.ssim, r.right.receiver]))"
         found.append(chrome.execute_async_script(draw))
-    return found
+    chrome.execute_script("semcomLab.set({caption: 'a blue dog on grass', scheme: 'caption', seed: 1})")
+    return [*found, chrome.execute_async_script(draw)]
 
 
 def test_the_experiments_end_as_the_page_says(experiments):
-    (noise, split, same) = (experiments[i : i + 3] for i in (0, 3, 6))
+    (noise, split, same), (lucky, _) = (experiments[i : i + 3] for i in (0, 3, 6)), experiments[9]
     assert noise[1][0] > max(noise[0][0], noise[2][0])  # the later timestep, before resuming and the printed equation
     assert split[1][0] > max(split[0][0], split[2][0])  # fourteen steps, before two and all twenty
     assert all(right for _, right in same)
     assert same[0][0] < 0.85 <= min(same[1][0], same[2][0])
+    assert lucky > 0.95
 
 
 def test_no_exported_network_tells_where_it_was_made():
