@@ -58,7 +58,10 @@ $(BUILT): $(READY) $(PROSE) $(FILES) $(DERIVED)
 	@# Quoted numbers go stale in pages that Sphinx does not see change: only an edit of a page is built on top. The
 	@# stamp goes first, so that what failed is built in full, and fails again.
 	$(if $(filter-out $(PAGES),$?),rm -rf _build/html,rm -f $@)
-	$(BIN)/jupyter-book build . --quiet $(if $(filter-out $(PAGES),$?),--all) -n -W --keep-going
+	@# The lab's models are exported meanwhile: each of the two takes one core.
+	$(BIN)/python tools/export_lab.py --keep & lab=$$!; built=0; \
+	$(BIN)/jupyter-book build . --quiet $(if $(filter-out $(PAGES),$?),--all) -n -W --keep-going || built=$$?; \
+	wait $$lab && exit $$built
 	$(BIN)/python tools/export_lab.py
 	touch $@
 

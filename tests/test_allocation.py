@@ -1,5 +1,7 @@
 """The exact optimum against a general convex solver, its edges, and what it refuses."""
 
+from functools import cache
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -16,14 +18,26 @@ from semcom_utils.control.allocation import (
 )
 
 
+@cache
+def program(hops, loaded):
+    """The problem with its numbers left open: brought into the solver's form once for all with the same hops loaded."""
+    x = cp.Variable(hops)  # shares of the bandwidth
+    earns, load = cp.Parameter(hops, nonneg=True), cp.Parameter(len(loaded), nonneg=True) if loaded else None
+    constraints = [cp.sum(x) <= 1, x >= 0]
+    if loaded:
+        constraints.append(load @ cp.inv_pos(x[list(loaded)]) <= 1)
+    problem = cp.Problem(cp.Maximize(earns @ x), constraints)
+    assert problem.is_dpp()
+    return problem, earns, load
+
+
 def by_solver(a, b, bandwidth, tau):
     """The same problem for an interior-point solver, which knows nothing of our formulas; utility."""
-    x = cp.Variable(len(a))  # shares of the bandwidth
     loaded = np.flatnonzero(b)
-    constraints = [cp.sum(x) <= 1, x >= 0]
-    if len(loaded):
-        constraints.append(b[loaded] / bandwidth / tau @ cp.inv_pos(x[loaded]) <= 1)
-    problem = cp.Problem(cp.Maximize(a @ x), constraints)
+    problem, earns, load = program(len(a), tuple(loaded.tolist()))
+    earns.value = a
+    if load is not None:
+        load.value = b[loaded] / bandwidth / tau
     problem.solve(solver="CLARABEL")
     assert problem.status == "optimal"
     return problem.value * bandwidth
