@@ -12,7 +12,9 @@ READY   := $(VENV)/.ready
 BUILT   := _build/html/.built
 CHAPTER ?= *
 JOBS    ?= 2
-PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# Somebody who waits at a terminal sees what comes; a log would only grow.
+QUIET   := $(shell test -t 2 || echo --quiet)
+PIP     := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET) --constraint constraints.txt
 
 export PYTHONHASHSEED = 0
 export PYTHONUNBUFFERED = 1
