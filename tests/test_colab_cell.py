@@ -3,12 +3,14 @@
 ``benchmarks/replay_first_cell.py`` runs it with pip and the network, beside other versions of PyTorch.
 """
 
+import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
-from importlib.metadata import version
+import zipfile
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,14 @@ def test_elsewhere_it_changes_nothing_and_says_so(monkeypatch, capsys):
 def test_its_edition_is_the_book_s():
     about = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert re.findall(r'"SEMCOM_EDITION", "(.*?)"', CELL) == [f"v{about['version']}"]
+
+
+def test_a_stand_in_has_a_name_and_a_version_and_nothing_else(tmp_path):
+    spec = importlib.util.spec_from_file_location("replay", ROOT / "benchmarks" / "replay_first_cell.py")
+    replay = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(replay)
+    with zipfile.ZipFile(replay.stand_in(tmp_path, "torch", "9.9.9")) as wheel:
+        wheel.extractall(tmp_path / "there")
+    (found,) = distributions(path=[str(tmp_path / "there")])
+    assert (found.name, found.version) == ("torch", "9.9.9")
+    assert {path.name for path in (tmp_path / "there").iterdir()} == {"torch-9.9.9.dist-info"}
