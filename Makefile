@@ -12,7 +12,9 @@ READY   := $(VENV)/.ready
 BUILT   := _build/html/.built
 CHAPTER ?= *
 JOBS    ?= 2
-PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# Somebody who waits at a terminal sees what comes; a log would only grow.
+QUIET   := $(shell test -t 2 || echo --quiet)
+PIP     := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET) --constraint constraints.txt
 
 export PYTHONHASHSEED = 0
 export PYTHONUNBUFFERED = 1
@@ -58,7 +60,10 @@ $(BUILT): $(READY) $(PROSE) $(FILES) $(DERIVED)
 	@# Quoted numbers go stale in pages that Sphinx does not see change: only an edit of a page is built on top. The
 	@# stamp goes first, so that what failed is built in full, and fails again.
 	$(if $(filter-out $(PAGES),$?),rm -rf _build/html,rm -f $@)
-	$(BIN)/jupyter-book build . --quiet $(if $(filter-out $(PAGES),$?),--all) -n -W --keep-going
+	@# The lab's models are exported meanwhile: each of the two takes one core.
+	$(BIN)/python tools/export_lab.py --keep & lab=$$!; built=0; \
+	$(BIN)/jupyter-book build . --quiet $(if $(filter-out $(PAGES),$?),--all) -n -W --keep-going || built=$$?; \
+	wait $$lab && exit $$built
 	$(BIN)/python tools/export_lab.py
 	touch $@
 

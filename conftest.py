@@ -9,6 +9,7 @@ since a table pads 9.99 where it does not pad 10.01.
 import math
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,17 +59,52 @@ def pytest_configure(config):
         IPyNbCell.sanitize = sanitize
 
 
+#: Files of tests, and tests that are jobs of their own, that take more than half a minute of an idle core; others: ten.
+SECONDS = {
+    "test_bad_inputs.py": 130,
+    "test_stored_studies.py": 240,
+    "test_lab.py": 150,
+    "test_claims_can_fail.py": 120,
+    "test_studies_clusters.py": 110,
+    "test_site_pages.py": 60,
+    "test_generation_loading.py": 60,
+    "test_every_page_in_a_browser": 45,
+}
+PAGE = re.compile(r"test_every_page_in_a_browser|test_second_runs\.py")
+
+
+def job(nodeid: str) -> str:
+    """What one worker takes as a whole: a file, but each second run of a chapter and each part of the pages alone."""
+    return nodeid if PAGE.search(nodeid) else nodeid.split("::", 1)[0]
+
+
+@cache
+def expected_seconds(name: str) -> float:
+    """How long a job takes, roughly: of a chapter what its front matter says, of its second run two thirds of that."""
+    if chapter := re.search(r"notebooks/(\w+)\.ipynb|test_second_runs\.py::.*\[(\w+)\]", name):
+        text = Path(__file__).parent / "notebooks" / f"{chapter[1] or chapter[2]}.md"
+        found = re.search(r"^  run: \{seconds: ([\d.]+)", text.read_text("utf-8"), re.M) if text.is_file() else None
+        return (float(found[1]) if found else 90.0) * (1 if chapter[1] else 2 / 3)
+    return next((seconds for part, seconds in SECONDS.items() if part in name), 10.0)
+
+
+def pytest_collection_modifyitems(items):
+    """The longest jobs come first: what two workers have left at the end is short, and neither waits for the other."""
+    items.sort(key=lambda item: (-expected_seconds(job(item.nodeid)), job(item.nodeid)))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With ``--dist loadfile``, what takes minutes is cut into jobs of its own: all in one would outlast the rest."""
+    """With ``--dist loadfile``, what takes minutes is cut into jobs of its own, and jobs keep the order from above."""
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
+    config.option.loadscopereorder = False  # xdist's own order: those with most tests first
+
     class ByFileOrRun(LoadFileScheduling):
         def _split_scope(self, nodeid):
-            alone = "test_second_runs.py" in nodeid or "test_every_page_in_a_browser" in nodeid
-            return nodeid if alone else super()._split_scope(nodeid)
+            return job(nodeid)
 
     return ByFileOrRun(config, log)
 

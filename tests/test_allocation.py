@@ -1,5 +1,8 @@
 """The exact optimum against a general convex solver, its edges, and what it refuses."""
 
+import warnings
+from functools import cache
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -16,17 +19,41 @@ from semcom_utils.control.allocation import (
 )
 
 
-def by_solver(a, b, bandwidth, tau):
-    """The same problem for an interior-point solver, which knows nothing of our formulas; utility."""
-    x = cp.Variable(len(a))  # shares of the bandwidth
-    loaded = np.flatnonzero(b)
+def program(hops, loaded, earns, load):
+    """The problem as a solver takes it: what each share of the bandwidth earns, and the loads of the loaded hops."""
+    x = cp.Variable(hops)
     constraints = [cp.sum(x) <= 1, x >= 0]
-    if len(loaded):
-        constraints.append(b[loaded] / bandwidth / tau @ cp.inv_pos(x[loaded]) <= 1)
-    problem = cp.Problem(cp.Maximize(a @ x), constraints)
-    problem.solve(solver="CLARABEL")
-    assert problem.status == "optimal"
-    return problem.value * bandwidth
+    if loaded:
+        constraints.append(load @ cp.inv_pos(x[list(loaded)]) <= 1)
+    return cp.Problem(cp.Maximize(earns @ x), constraints)
+
+
+@cache
+def open_program(hops, loaded):
+    """The same with its numbers left open: brought into the solver's form once for all with the same hops loaded."""
+    earns = cp.Parameter(hops, nonneg=True)
+    load = cp.Parameter(len(loaded), nonneg=True) if loaded else None
+    return program(hops, loaded, earns, load), earns, load
+
+
+def by_solver(a, b, bandwidth, tau, anew=False):
+    """The same problem for an interior-point solver, which knows nothing of our formulas; utility, and whether sure.
+
+    With ``anew`` the problem is put together for this instance alone, which takes four times as long.
+    """
+    loaded = tuple(np.flatnonzero(b).tolist())
+    load = b[list(loaded)] / bandwidth / tau
+    if anew:
+        problem = program(len(a), loaded, a, load)
+    else:
+        problem, earns, open_load = open_program(len(a), loaded)
+        earns.value = a
+        if loaded:
+            open_load.value = load
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that it may be inaccurate: the status says so too
+        problem.solve(solver="CLARABEL")
+    return problem.value * bandwidth, problem.status == "optimal"
 
 
 def random_instance(rng):
@@ -54,7 +81,10 @@ def test_agrees_with_a_general_convex_solver_on_a_thousand_instances():
         assert w.sum() <= bandwidth * (1 + 1e-9) and (w >= 0).all()
         assert transmission_time(b, w) <= tau * (1 + 1e-8)
         assert utility == pytest.approx(a @ w)
-        other = by_solver(a, b, bandwidth, tau)  # next to the edge of feasibility it is good to 1e-4 only
+        other, sure = by_solver(a, b, bandwidth, tau)  # next to the edge of feasibility it is good to 1e-4 only
+        if not sure or utility < other * (1 - 1e-5) - 1e-6:  # scaled otherwise, it stops short once in 500 instances
+            other, sure = by_solver(a, b, bandwidth, tau, anew=True)
+        assert sure
         assert utility == pytest.approx(other, rel=2e-4, abs=1e-6), (a, b, bandwidth, tau)
         assert utility >= other * (1 - 1e-5) - 1e-6, (a, b, bandwidth, tau)
 

@@ -22,6 +22,7 @@ from site_checks import (
     pages_to_open,
     served,
 )
+from site_pages import pinned
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
@@ -64,7 +65,9 @@ def test_every_stored_figure_is_on_the_page(chapter):
 def test_chapter_can_be_launched(chapter):
     page = (SITE / f"{chapter}.html").read_text(encoding="utf-8")
     for door in ("https://colab.research.google.com/github/", "https://mybinder.org/v2/gh/"):
-        assert re.search(rf'href="{door}[^"]*{chapter}\.ipynb"', page), f"no button to {door}"
+        links = re.findall(rf'href="{door}([^"]*){chapter}\.ipynb"', page)
+        assert links, f"no button to {door}"
+        assert all(re.search(rf"/{pinned()}[/?]", link) for link in links), "the links are not pinned to what was built"
 
 
 def test_every_public_function_and_class_is_documented():

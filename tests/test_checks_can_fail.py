@@ -24,7 +24,7 @@ from notebook_checks import (
     parameter_problems,
     stored,
 )
-from run_notebooks import run, take_over
+from run_notebooks import renew_first_cell, run, take_over
 from site_checks import figure_count, link_problems, page_problems, served
 
 ROOT = Path(__file__).parents[1]
@@ -141,18 +141,18 @@ def test_nbval_fails_where_it_should(chapter, tmp_path):
             nbformat.write(notebook, folder / "small.ipynb")
 
     def number(notebook):
-        output = cell_with(notebook, "print(").outputs[0]
+        output = cell_with(notebook, "{loss(steps)").outputs[0]
         output.text = output.text.replace("0.31", "0.37")
 
     def count(notebook):
-        output = cell_with(notebook, "print(").outputs[0]
+        output = cell_with(notebook, "{loss(steps)").outputs[0]
         output.text = output.text.replace("10 steps", "11 steps")
 
     def missing(notebook):
-        cell_with(notebook, "print(").outputs = []
+        cell_with(notebook, "{loss(steps)").outputs = []
 
     def raises(notebook):
-        cell_with(notebook, "print(").source += "\nraise RuntimeError('broken')"
+        cell_with(notebook, "{loss(steps)").source += "\nraise RuntimeError('broken')"
 
     variant("sound")
     variant("number", number)
@@ -224,6 +224,30 @@ def test_edited_prose_is_taken_over_without_a_run(broken):
     assert after.cells[-1].source.endswith("A last word.")
 
 
+def test_layout_is_taken_over_without_a_run(broken):
+    text, _ = broken
+    before = stored(text)
+    other = '# The loss, again.\nprint(\n    f"loss {loss(steps):.4f} "\n    f"after {steps} steps")'
+    text.write_text(text.read_text().replace('print(f"loss {loss(steps):.4f} after {steps} steps")', other))
+    assert pair_problems(text) and take_over(text)
+    after = stored(text)
+    assert not pair_problems(text) and other in [cell.source for cell in code_cells(after)]
+    assert [cell.outputs for cell in code_cells(after)] == [cell.outputs for cell in code_cells(before)]
+
+
+def test_the_shared_first_cell_is_renewed_and_no_other(broken):
+    text, _ = broken
+    sound = text.read_text()
+    assert not renew_first_cell(text) and text.read_text() == sound
+    text.write_text(
+        sound.replace(FIRST_CELL, "import sys\nif 'google.colab' in sys.modules:\n    print('an older one')")
+    )
+    assert renew_first_cell(text) and text.read_text() == sound
+    other = sound.replace(FIRST_CELL, "print('what somebody wants to hide')")
+    text.write_text(other)
+    assert not renew_first_cell(text) and text.read_text() == other
+
+
 def test_edited_code_is_not_taken_over(broken):
     text, _ = broken
     before = text.with_suffix(".ipynb").read_bytes()
@@ -249,7 +273,7 @@ def test_stripped_notebook(broken):
 
 def test_cells_run_out_of_order(broken):
     def reorder(notebook):
-        cell_with(notebook, "print(").execution_count = 9
+        cell_with(notebook, "{loss(steps)").execution_count = 9
 
     assert output_problems(broken[1](reorder)) == ["not executed from top to bottom in a fresh kernel"]
 
@@ -273,7 +297,7 @@ def test_figure_missing(broken):
 )
 def test_outputs_that_must_not_be_stored(broken, output, problem):
     def add(notebook):
-        cell_with(notebook, "print(").outputs.append(output)
+        cell_with(notebook, "{loss(steps)").outputs.append(output)
 
     (found,) = output_problems(broken[1](add))
     assert problem in found
@@ -283,13 +307,15 @@ def test_form(broken):
     def deform(notebook):
         cell_with(notebook, "google.colab").source += "\n"  # blank ends do not count
         cell_with(notebook, "steps = 10").metadata.tags = []
-        cell_with(notebook, "print(").source += "\nx = 1" * 40
+        cell_with(notebook, "{loss(steps)").source += "\nx = 1" * 40
         cell_with(notebook, "plt.show").metadata.mystnb.image.alt = " ".strip()
         cell_with(notebook, "plt.show").metadata.mystnb.figure.pop("caption")
+        cell_with(notebook, "plt.show").source += f"\n{'wide':_<88}\n{'wider':_<89}"
 
     assert form_problems(broken[1](deform)) == [
         "0 cells are tagged 'parameters'; there must be one",
         "code cell 4 has 41 lines, more than 40",
+        "code cell 5 has a line of 89 characters, more than 88",
         "the figure of code cell 5 has no caption",
         "the figure of code cell 5 has no alt",
     ]

@@ -140,7 +140,9 @@ def test_readme_commands_exist():
 
 def test_readme_has_a_colab_badge_for_each_chapter():
     colab = URL.replace("https://github.com/", "https://colab.research.google.com/github/")
-    assert sorted(re.findall(rf"{colab}/blob/main/notebooks/(\w+)\.ipynb", read("README.md"))) == CHAPTERS
+    about = yaml.safe_load(read("CITATION.cff"))
+    opens = f"v{about['version']}" if about.get("date-released") else "main"
+    assert sorted(re.findall(rf"{colab}/blob/{opens}/notebooks/(\w+)\.ipynb", read("README.md"))) == CHAPTERS
 
 
 def test_bibliography_is_clean():

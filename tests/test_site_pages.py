@@ -3,6 +3,7 @@
 import re
 import subprocess
 import xml.etree.ElementTree as ET
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -12,6 +13,7 @@ import yaml
 from bs4 import BeautifulSoup
 from docutils.core import publish_doctree
 from PIL import Image
+from sphinx.errors import SphinxError
 
 import site_pages
 from book_pdf import WHOLE, pages_in_order, printed, whole
@@ -245,6 +247,52 @@ def test_a_page_that_is_made_has_no_source_to_edit(tmp_path):
     page.write_text("# Title\n\nText.\n", encoding="utf-8")
     assert source_to_edit(page) == page
     assert source_to_edit(tmp_path / "page.ipynb") == page
+
+
+BUTTONS = [
+    "https://mybinder.org/v2/gh/a/main/main?urlpath=lab/tree/notebooks/main.ipynb",
+    "https://colab.research.google.com/github/a/main/blob/main/notebooks/main.ipynb",
+]
+
+
+def test_launch_links_are_pinned():
+    group = {"label": "launch-buttons", "buttons": [{"url": url} for url in BUTTONS]}
+    site_pages.pin([{"label": "other", "buttons": [{"url": "x"}]}, group], "main", "v9")
+    assert [button["url"] for button in group["buttons"]] == [
+        "https://mybinder.org/v2/gh/a/main/v9?urlpath=lab/tree/notebooks/main.ipynb",
+        "https://colab.research.google.com/github/a/main/blob/v9/notebooks/main.ipynb",
+    ]
+    with pytest.raises(SphinxError, match="names no branch main"):
+        site_pages.pin([group], "main", "v9")
+
+
+def test_an_edition_is_opened_by_its_tag_and_anything_else_by_its_commit(tmp_path, monkeypatch):
+    def git(*words):
+        names = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+        done = subprocess.run(["git", *names, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def asked():
+        for cached in (site_pages.commit, site_pages.pinned):
+            cached.cache_clear()
+        return site_pages.pinned()
+
+    tag = f"v{site_pages.edition()}"
+    monkeypatch.setattr(site_pages, "ROOT", tmp_path)
+    try:
+        git("init", "-q")
+        git("commit", "-q", "--allow-empty", "-m", "one")
+        first = git("rev-parse", "HEAD")
+        assert asked() == first
+        git("tag", "-a", tag, "-m", "out")
+        assert asked() == tag
+        git("commit", "-q", "--allow-empty", "-m", "two")
+        assert asked() == git("rev-parse", "HEAD") != first
+        monkeypatch.setattr(site_pages, "commit", cache(lambda: None))
+        assert asked() == tag
+    finally:
+        monkeypatch.undo()
+        asked()
 
 
 def test_without_git_the_foot_names_no_commit(monkeypatch):

@@ -142,16 +142,21 @@ def cited(key: str) -> str:
 
 
 def readme_table() -> str:
-    """README's table of chapters with their badges, and the papers whose chapter is not written."""
+    """README's table of chapters with their badges, and the papers whose chapter is not written.
+
+    The badges open the edition, once it is out (``date-released`` in ``CITATION.cff``), and until then the branch.
+    """
+    about = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]
     colab = settings["url"].replace("https://github.com/", "https://colab.research.google.com/github/")
     badge = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    opens = f"v{about['version']}" if about.get("date-released") else settings["branch"]
     known = about_papers()
     lines = ["| Chapter | Paper | Run it |", "| --- | --- | --- |"]
     for one in chapters():
         paper = cited(known[one.paper].cite) if one.paper in known else "foundation"
         paper += f", {one.sections}" if one.sections else ""
-        run = f"{badge}({colab}/blob/{settings['branch']}/notebooks/{one.stem}.ipynb)"
+        run = f"{badge}({colab}/blob/{opens}/notebooks/{one.stem}.ipynb)"
         lines.append(f"| [{one.title}](notebooks/{one.stem}.md) | {paper} | {run} |")
     planned = [cited(about.cite) for about in known.values() if not _written(about)]
     if planned:

@@ -299,12 +299,16 @@ def export(folder: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=SITE, help="where to put the files")
-    folder = parser.parse_args(argv).folder
+    parser.add_argument("--keep", action="store_true", help="export into _build/lab alone: the site is not built yet")
+    given = parser.parse_args(argv)
+    folder = given.folder
     stamp, now = KEPT / "stamp.txt", fingerprint()
     if not stamp.is_file() or stamp.read_text("utf-8") != now:
         print("== Exporting the lab's models (under a minute; kept in _build/lab)")
         export(KEPT)
         stamp.write_text(now, "utf-8")
+    if given.keep:
+        return 0
     folder.mkdir(parents=True, exist_ok=True)
     for path in KEPT.iterdir():
         if path != stamp:

@@ -12,10 +12,9 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from run_notebooks import KEEP_CELL, read_text, unwanted_outputs
+from run_notebooks import FIRST_CELL, KEEP_CELL, read_text, unwanted_outputs
 
-FIRST_CELL = (Path(__file__).parent / "colab_cell.py").read_text(encoding="utf-8").strip()
-MAX_LINES = 40
+MAX_LINES, MAX_WIDTH = 40, 88  # what a page shows without scrolling sideways at a desk's width
 
 
 def stored(text: Path) -> nbformat.NotebookNode:
@@ -92,7 +91,7 @@ def output_problems(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def form_problems(notebook: nbformat.NotebookNode) -> list[str]:
-    """First cell, parameters, length of cells, and a name, a caption and alt text for each figure."""
+    """First cell, parameters, length and width of cells, and a name, a caption and alt text for each figure."""
     cells, problems = code_cells(notebook), []
     if not cells or cells[0].source.strip() != FIRST_CELL or "remove-cell" not in tags(cells[0]):
         problems.append("the first code cell is not tools/colab_cell.py, tagged remove-cell")
@@ -101,6 +100,8 @@ def form_problems(notebook: nbformat.NotebookNode) -> list[str]:
     for i, cell in enumerate(cells, 1):
         if (n := len(cell.source.strip().splitlines())) > MAX_LINES:
             problems.append(f"code cell {i} has {n} lines, more than {MAX_LINES}")
+        wide = [line for line in cell.source.splitlines() if len(line) > MAX_WIDTH]
+        problems += [f"code cell {i} has a line of {len(line)} characters, more than {MAX_WIDTH}" for line in wide]
         if has_figure(cell):
             about = cell.metadata.get("mystnb", {})
             have = {**about.get("figure", {}), **about.get("image", {})}

@@ -5,7 +5,8 @@
     python tools/run_notebooks.py --out FOLDER --measure "one free core of a server" notebooks/*.md
 
 Without ``--out`` the notebook lands beside its text and is what the book, Colab and the tests read: commit both.
-With ``--prose`` nothing runs: edited prose, captions and alt texts are taken over where the code is what was run.
+With ``--prose`` nothing runs: edited prose, captions, alt texts and the layout of code are taken over where the code
+does what was run. Both bring the first cell, which all chapters share, to what ``colab_cell.py`` says today.
 With ``--measure`` processor time and memory of each run go into the chapter's front matter, which the page shows.
 """
 
@@ -41,6 +42,7 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
 PNG = "image/png"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+FIRST_CELL = (Path(__file__).parent / "colab_cell.py").read_text(encoding="utf-8").strip()
 
 
 def read_text(text: Path) -> nbformat.NotebookNode:
@@ -229,23 +231,56 @@ def run(text: Path, out: Path | None = None, parameters: dict | None = None) -> 
     return target, time.perf_counter() - start
 
 
+def renew_first_cell(text: Path) -> bool:
+    """Put the shared first cell into a chapter's text, in place of an older one; tell whether that changed anything.
+
+    A text whose first cell is another one stays as it is.
+    """
+    source = text.read_text(encoding="utf-8")
+    found = re.search(r"^```\{code-cell\}[^\n]*\n:tags: \[remove-cell\]\n\n(.*?)\n```$", source, re.M | re.S)
+    if found is None or "google.colab" not in found[1] or found[1].strip() == FIRST_CELL:
+        return False
+    text.write_text(source[: found.start(1)] + FIRST_CELL + source[found.end(1) :], encoding="utf-8")
+    return True
+
+
+def does(source: str) -> str:
+    """What code does: its syntax tree, for which layout and comments are nothing, nor where a docstring is wrapped."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a line that is IPython's
+        return source.strip()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and (words := ast.get_docstring(node)):
+            node.body[0] = ast.Expr(ast.Constant(" ".join(words.split())))
+    return ast.dump(tree)
+
+
+def _essence(cell: nbformat.NotebookNode) -> str:
+    """What a cell does to the chapter: the shared first cell does nothing, in any edition."""
+    shared = "remove-cell" in cell.metadata.get("tags", []) and "google.colab" in cell.source
+    return "the shared first cell" if shared else does(cell.source)
+
+
 def take_over(text: Path) -> bool:
-    """Bring a text's edited prose, captions and alt texts into its stored notebook, whose outputs stay.
+    """Bring a text's edited prose, captions, alt texts and layout into its stored notebook, whose outputs stay.
 
     Returns
     -------
     bool
-        Whether anything changed. Nothing does where the code is not what was run, or the chapter never was.
+        Whether anything changed. Nothing does where the code does not do what was run, or the chapter never was.
     """
     target = text.with_suffix(".ipynb")
     if not target.exists():
         return False
     written, ran = read_text(text), nbformat.read(target, 4)
     code = [[cell for cell in notebook.cells if cell.cell_type == "code"] for notebook in (written, ran)]
-    if [cell.source.strip() for cell in code[0]] != [cell.source.strip() for cell in code[1]]:
+    if [_essence(cell) for cell in code[0]] != [_essence(cell) for cell in code[1]]:
         return False
     for cell, old in zip(*code, strict=True):
-        cell.source, cell.outputs, cell.execution_count = old.source, old.outputs, old.execution_count
+        if cell.source.strip() == old.source.strip():
+            cell.source = old.source
+        cell.outputs, cell.execution_count = old.outputs, old.execution_count
     for cell in written.cells:
         cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in KEEP_CELL if cell.metadata.get(k)})
     if written.cells == ran.cells:
@@ -315,6 +350,8 @@ def main() -> int:
         if args.out or args.set or args.second_run:
             parser.error("--prose runs nothing: it goes without --out, --set and --second-run")
         for text in args.text:
+            if renew_first_cell(text):
+                print(f"{text} has today's first cell", flush=True)
             if take_over(text):
                 print(f"prose of {text} taken over", flush=True)
         return 0
@@ -331,6 +368,9 @@ def main() -> int:
         parser.error("--measure times chapters as they are, one after the other: it goes with --out alone")
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
+    else:
+        for text in args.text:
+            renew_first_cell(text)
     if args.measure:
         for text in args.text:  # a fresh process for each: what its kernels took is its own
             with surroundings(), concurrent.futures.ProcessPoolExecutor(1) as pool:

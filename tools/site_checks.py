@@ -17,10 +17,10 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
-
-from bs4 import BeautifulSoup
 
 # What lies beyond the right edge and in no box that scrolls is cut off, and a reader cannot reach it.
 CUT_OFF = r"""
@@ -239,11 +239,13 @@ def page_weight(chrome, site: Path) -> int:
     """
     names = chrome.execute_script(LOADED)
     files = {site / unquote(urlsplit(name).path).lstrip("/") for name in names if name.startswith("http")}
-    return sum(
-        len(gzip.compress(file.read_bytes())) if file.suffix in PACKED else file.stat().st_size
-        for file in files
-        if file.is_file()
-    )
+    return sum(_travels(file, file.stat().st_mtime_ns) for file in files if file.is_file())
+
+
+@cache
+def _travels(file: Path, changed: int) -> int:
+    """Bytes of a file as it travels. All pages load the same scripts and style sheets: they are packed once."""
+    return len(gzip.compress(file.read_bytes())) if file.suffix in PACKED else file.stat().st_size
 
 
 def accessibility_problems(chrome) -> list[str]:
@@ -277,27 +279,65 @@ def pages_to_open(site: Path) -> list[Path]:
     return [page for page in every if page not in listings or listings.index(page) % 5 == 0]
 
 
+class _Gathered(HTMLParser):
+    """What links and figures need of a page, read in one go: a tree of all tags would take most of the time.
+
+    Attributes
+    ----------
+    anchors : set of str
+        The page's identifiers.
+    links : list of str
+        Where its links, pictures, scripts and style sheets point.
+    pictures : list of str
+        Addresses of the pictures in ``main``.
+    """
+
+    POINTS = {"a": "href", "link": "href", "img": "src", "script": "src"}
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.pictures: list[str] = []
+        self._main = 0
+        self.feed(page.read_text(encoding="utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A tag opens: note its identifier, and where it points."""
+        given = dict(attrs)
+        if given.get("id"):
+            self.anchors.add(given["id"])
+        self._main += tag == "main"
+        if (target := given.get(self.POINTS.get(tag, ""))) is not None:
+            self.links.append(target)
+            if tag == "img" and self._main:
+                self.pictures.append(target)
+
+    def handle_endtag(self, tag: str) -> None:
+        """A tag closes."""
+        self._main -= tag == "main"
+
+
 def link_problems(site: Path) -> list[str]:
     """Every link inside the site leads to a file, and to an anchor, that exists."""
-    soups = {page: BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser") for page in pages(site)}
-    anchors = {page: {tag["id"] for tag in soup.find_all(id=True)} for page, soup in soups.items()}
+    gathered = {page: _Gathered(page) for page in pages(site)}
     problems = []
-    for page, soup in soups.items():
-        for tag in soup.select("a[href], img[src], script[src], link[href]"):
-            target, anchor = urldefrag(tag.get("href") or tag.get("src"))
+    for page, found in gathered.items():
+        here = "/" + page.relative_to(site).as_posix()
+        for link in dict.fromkeys(found.links):
+            target, anchor = urldefrag(link)
             if urlsplit(target).scheme or target.startswith("//"):
                 continue
-            here = "/" + page.relative_to(site).as_posix()
             path = site / unquote(urlsplit(urljoin(here, target)).path).lstrip("/") if target else page
-            where = f"{page.relative_to(site)}: {tag.get('href') or tag.get('src')}"
+            where = f"{page.relative_to(site)}: {link}"
             if not path.is_file():
                 problems.append(f"{where} leads nowhere")
-            elif anchor and path in anchors and unquote(anchor) not in anchors[path]:
+            elif anchor and path in gathered and unquote(anchor) not in gathered[path].anchors:
                 problems.append(f"{where} has no such anchor")
     return problems
 
 
 def figure_count(page: Path) -> int:
     """Count the pictures that cells drew on a page."""
-    soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-    return len([image for image in soup.select("main img") if re.search(r"_images/[0-9a-f]{20,}", image["src"])])
+    return len([source for source in _Gathered(page).pictures if re.search(r"_images/[0-9a-f]{20,}", source)])

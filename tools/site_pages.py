@@ -23,6 +23,7 @@ from urllib.parse import unquote
 
 import yaml
 from docutils import nodes
+from sphinx.errors import SphinxError
 from sphinx.jinja2glue import BuiltinTemplateLoader
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,6 +62,38 @@ def commit() -> tuple[str, str] | None:
         return None
     date, _, name = done[0].partition(" ")
     return (date, f"{name}+" if done[1] else name) if name else None
+
+
+@cache
+def pinned() -> str:
+    """What the launch links open: the edition's tag, or the very commit that is built where it is not the tagged one.
+
+    An unpacked archive, which knows no git, is taken for the edition.
+    """
+    tag = f"v{edition()}"
+    if commit() is None:
+        return tag
+    names = [
+        subprocess.run(["git", "rev-parse", "-q", "--verify", name], cwd=ROOT, capture_output=True, text=True).stdout
+        for name in ("HEAD", f"refs/tags/{tag}^{{commit}}")
+    ]
+    return tag if names[0] == names[1] else names[0].strip()
+
+
+def pin(buttons: list[dict], branch: str, name: str) -> None:
+    """Make the launch links of a page, in place, open ``name`` (a tag or a commit) where they open a branch.
+
+    Raises
+    ------
+    SphinxError
+        If a link names no branch, as one of another service would.
+    """
+    for group in buttons:
+        for button in group.get("buttons", []) if group.get("label") == "launch-buttons" else []:
+            there = rf"(/v2/gh/[^/]+/[^/]+/|/github/[^/]+/[^/]+/blob/){re.escape(branch)}(?=[/?])"
+            button["url"], found = re.subn(there, rf"\g<1>{name}", button["url"])
+            if found != 1:
+                raise SphinxError(f"the launch link {button['url']} names no branch {branch} that could be pinned")
 
 
 def source_to_edit(text: Path) -> Path | None:
@@ -308,7 +341,9 @@ def describe(app, pagename, templatename, context, doctree):
     home = "../" * pagename.count("/")
     if pagename == "book/scoreboard":
         app.add_js_file("scoreboard.js", loading_method="defer")  # on this page alone: Sphinx forgets it after it
-    context["theme_extra_footer"] = foot(_repository(app), source_to_edit(path) if path else None, home)
+    repository = _repository(app)
+    pin(context.get("header_buttons", []), repository["branch"], pinned())
+    context["theme_extra_footer"] = foot(repository, source_to_edit(path) if path else None, home)
 
 
 def _repository(app) -> dict:
