@@ -9,6 +9,7 @@ derives every line.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -78,10 +79,10 @@ def vp_schedule(steps: int, beta_min: float = 0.1, beta_max: float = 10.0) -> tu
     return beta.float(), torch.cumprod(1 - beta, 0).float()
 
 
-def _mlp(inputs: int, outputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs)
-    )
+def _mlp(inputs: int, outputs: int, width: int, layers: int = 2) -> nn.Sequential:
+    sizes = [inputs, *[positive_integer("width", width)] * positive_integer("layers", layers)]
+    hidden = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.SiLU())]
+    return nn.Sequential(*hidden, nn.Linear(sizes[-1], outputs))
 
 
 class DiffusionPolicy(nn.Module):
@@ -220,17 +221,24 @@ class TwinCritic(nn.Module):
     observation_size, action_size : int
         Numbers of an observation and of an action.
     width : int
-        Width of each network's two hidden layers.
+        Width of each network's hidden layers.
+    layers : int
+        How many hidden layers each network has.
+
+    Raises
+    ------
+    ValueError
+        If ``width`` or ``layers`` is no positive whole number.
 
     References
     ----------
     S. Fujimoto, H. van Hoof, D. Meger, "Addressing function approximation error in actor-critic methods", 2018.
     """
 
-    def __init__(self, observation_size: int, action_size: int, width: int = 128) -> None:
+    def __init__(self, observation_size: int, action_size: int, width: int = 128, layers: int = 2) -> None:
         super().__init__()
-        self.q1 = _mlp(observation_size + action_size, 1, width)
-        self.q2 = _mlp(observation_size + action_size, 1, width)
+        self.q1 = _mlp(observation_size + action_size, 1, width, layers)
+        self.q2 = _mlp(observation_size + action_size, 1, width, layers)
 
     def forward(self, observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Both estimates.
@@ -314,6 +322,13 @@ class Training:
         Weight of the new parameters in each update of the target networks.
     warm_up : int
         First environment steps of every copy, with uniformly random actions.
+    actor_wait : int
+        Updates that only the critics get before the actor's first: what they say of actions is noise at the start.
+    actor_every : int
+        The actor, and the networks that follow slowly, learn in every so many updates (TD3's delay).
+    target_noise : float
+        Deviation of the noise on the target policy's action in the critics' targets, cut off at 2.5 of itself (TD3's
+        smoothing). Where an episode is a single step there is no such action, and it changes nothing.
     capacity : int
         Transitions that the replay holds.
 
@@ -332,15 +347,20 @@ class Training:
     discount: float = 0.95
     polyak: float = 0.005
     warm_up: int = 20
+    actor_wait: int = 0
+    actor_every: int = 1
+    target_noise: float = 0.0
     capacity: int = 1_000_000
 
     def __post_init__(self) -> None:
-        for name in ("updates", "batch_size", "capacity"):
+        for name in ("updates", "batch_size", "actor_every", "capacity"):
             positive_integer(name, getattr(self, name))
-        positive_integer("warm_up", self.warm_up, low=0)
+        for name in ("warm_up", "actor_wait"):
+            positive_integer(name, getattr(self, name), low=0)
         for name in ("actor_rate", "critic_rate"):
             real_number(name, getattr(self, name), low=0, low_open=True)
-        real_number("noise", self.noise, low=0)
+        for name in ("noise", "target_noise"):
+            real_number(name, getattr(self, name), low=0)
         real_number("discount", self.discount, low=0, high=1)
         real_number("polyak", self.polyak, low=0, high=1, low_open=True)
 
@@ -434,15 +454,20 @@ def train(
     """
     torch_generator("generator", generator)
     target_policy, target_critic = copy.deepcopy(policy), copy.deepcopy(critic)
-    for parameter in (*target_policy.parameters(), *target_critic.parameters()):
-        parameter.requires_grad_(False)
-    actor_steps = torch.optim.Adam(policy.parameters(), settings.actor_rate)
-    critic_steps = torch.optim.Adam(critic.parameters(), settings.critic_rate)
+    actor: list[Tensor] = list(policy.parameters())
+    leaders: list[Tensor] = [*actor, *critic.parameters()]
+    followers: list[Tensor] = [
+        *target_policy.requires_grad_(False).parameters(),
+        *target_critic.requires_grad_(False).parameters(),
+    ]
+    actor_steps = torch.optim.Adam(actor, settings.actor_rate, foreach=True)
+    critic_steps = torch.optim.Adam(critic.parameters(), settings.critic_rate, foreach=True)
     schedules = [
         torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.updates, 0.01 * optimiser.defaults["lr"])
         for optimiser in (actor_steps, critic_steps)
         if settings.decay
     ]
+    actor_steps.step()  # nothing has a gradient yet: it only tells the schedule, which may step first, that all is well
     o = torch.from_numpy(env.reset())
     replay = Replay(min(settings.capacity, settings.updates * env.n), o.shape[-1], env.action_size)
     for update in range(settings.updates):
@@ -462,27 +487,29 @@ def train(
         with torch.no_grad():
             y = b_r
             if not b_done.all():
-                y = b_r + settings.discount * (1 - b_done) * torch.min(
-                    *target_critic(b_next, target_policy(b_next, generator))
-                )
+                x_next = target_policy(b_next, generator)
+                if settings.target_noise:
+                    jitter = torch.randn(x_next.shape, generator=generator).clamp(-2.5, 2.5)
+                    x_next = (x_next + settings.target_noise * jitter).clamp(-1, 1)
+                y = b_r + settings.discount * (1 - b_done) * torch.min(*target_critic(b_next, x_next))
         q1, q2 = critic(b_o, b_x)
         critic_loss = ((q1 - y) ** 2).mean() + ((q2 - y) ** 2).mean()
         critic_steps.zero_grad(set_to_none=True)
         critic_loss.backward()
         critic_steps.step()
 
-        # actor: uphill on the cautious critic, through all reverse steps
-        actor_loss = -torch.min(*critic(b_o, policy(b_o, generator))).mean()
-        actor_steps.zero_grad(set_to_none=True)
-        actor_loss.backward()
-        actor_steps.step()
+        if update >= settings.actor_wait and update % settings.actor_every == 0:
+            # actor: uphill on the cautious critic, through all reverse steps; the critics' weights need no gradient
+            actor_loss = -torch.min(*critic(b_o, policy(b_o, generator))).mean()
+            actor_steps.zero_grad(set_to_none=True)
+            actor_loss.backward(inputs=actor)
+            actor_steps.step()
+        if update % settings.actor_every == 0:
+            with torch.no_grad():
+                torch._foreach_lerp_(followers, leaders, settings.polyak)
 
         for schedule in schedules:
             schedule.step()
-        with torch.no_grad():
-            for network, target in ((policy, target_policy), (critic, target_critic)):
-                for new, old in zip(network.parameters(), target.parameters(), strict=True):
-                    old.lerp_(new, settings.polyak)
         if observer is not None:
             observer((update + 1) * env.n, target_policy)
     return target_policy

@@ -152,7 +152,18 @@ class _Observer(BaseCallback):
 
 
 def library_agent(
-    name: str, env: BatchEnv, seed: int, *, width: int = 128, rate: float = 3e-4, decay: bool = True, **arguments: Any
+    name: str,
+    env: BatchEnv,
+    seed: int,
+    *,
+    width: int = 128,
+    layers: int = 2,
+    critic_width: int | None = None,
+    critic_layers: int | None = None,
+    log_deviation: float | None = None,
+    rate: float = 3e-4,
+    decay: bool = True,
+    **arguments: Any,
 ) -> BaseAlgorithm:
     """An untrained agent of Stable-Baselines3 for ``env``.
 
@@ -164,8 +175,12 @@ def library_agent(
         What it will act in.
     seed : int
         Of its weights and its noise.
-    width : int
-        Width of the two hidden layers of every network, as in our own agents.
+    width, layers : int
+        Width and number of the hidden layers of the actor.
+    critic_width, critic_layers : int, optional
+        The same of the critics; by default the actor's.
+    log_deviation : float, optional
+        Natural logarithm of the deviation that PPO's Gaussian begins with; by default the library's (0).
     rate : float
         Learning rate.
     decay : bool
@@ -181,7 +196,7 @@ def library_agent(
     Raises
     ------
     ValueError
-        If ``name`` or ``width`` is none of the above.
+        If ``name`` is none of the above, or a width or number of layers no positive whole number.
 
     References
     ----------
@@ -189,9 +204,15 @@ def library_agent(
     off-policy maximum entropy deep reinforcement learning with a stochastic actor", 2018.
     """
     agent = {"ppo": PPO, "sac": SAC}[one_of("name", name, ("ppo", "sac"))]
-    positive_integer("width", width)
+    hidden = {
+        "pi": [positive_integer("width", width)] * positive_integer("layers", layers),
+        "qf" if name == "sac" else "vf": [positive_integer("critic_width", critic_width or width)]
+        * positive_integer("critic_layers", critic_layers or layers),
+    }
     schedule = (lambda left: rate * max(left, 0.01)) if decay else rate
-    networks = {"net_arch": [width, width], "activation_fn": torch.nn.SiLU}
+    networks: dict[str, Any] = {"net_arch": hidden, "activation_fn": torch.nn.SiLU}
+    if log_deviation is not None:
+        networks["log_std_init"] = log_deviation
     return agent(
         "MlpPolicy",
         BatchVecEnv(env),

@@ -381,13 +381,14 @@ def utility(states: ArrayLike, allocation: ArrayLike, constants: IsgcConstants |
     return (np.asarray(k.price) * spectral_rates(states, k) * w).sum(-1)
 
 
-def bandwidth_from_action(action: ArrayLike, bandwidth: float) -> np.ndarray:
+def bandwidth_from_action(action: ArrayLike, bandwidth: float, action_map: str = "box") -> np.ndarray:
     r"""Allocation of an action :math:`x \in [-1, 1]^3`.
 
     .. math:: W_i = W u_i / \textstyle\sum_j u_j, \qquad u_i = (x_i + 1)/2 + 0.002
+        \quad\text{or}\quad u_i = e^{3 x_i}
 
     All of the band is always given out, as the utility only grows in it. The 0.002 keeps a hop at about 0.1% of the
-    band at least. Values outside [-1, 1] are clipped, as every agent here does with its actions.
+    band at least, the softmax at 0.12%. Values outside [-1, 1] are clipped, as every agent here does with its actions.
 
     Parameters
     ----------
@@ -395,6 +396,8 @@ def bandwidth_from_action(action: ArrayLike, bandwidth: float) -> np.ndarray:
         ``[..., 3]``.
     bandwidth : float
         W, in MHz.
+    action_map : {"box", "softmax"}
+        The left or the right formula.
 
     Returns
     -------
@@ -404,7 +407,7 @@ def bandwidth_from_action(action: ArrayLike, bandwidth: float) -> np.ndarray:
     Raises
     ------
     ValueError
-        If ``action`` is not finite with a last axis of 3.
+        If ``action`` is not finite with a last axis of 3, or ``action_map`` is unknown.
 
     Examples
     --------
@@ -412,7 +415,8 @@ def bandwidth_from_action(action: ArrayLike, bandwidth: float) -> np.ndarray:
     array([3., 3., 3.])
     """
     x = np.clip(finite_array("action", action, last=3), -1.0, 1.0)
-    u = (x + 1) / 2 + 0.002
+    box = one_of("action_map", action_map, ("box", "softmax")) == "box"
+    u = (x + 1) / 2 + 0.002 if box else np.exp(3 * x)
     return bandwidth * u / u.sum(-1, keepdims=True)
 
 
@@ -636,6 +640,8 @@ class BatchIsgcEnv:
         See :func:`reward`.
     episode_length : int
         Steps of an episode.
+    action_map : {"box", "softmax"}
+        See :func:`bandwidth_from_action`.
 
     Raises
     ------
@@ -653,6 +659,7 @@ class BatchIsgcEnv:
         observation: str = "decibel",
         reward_form: str = "share",
         episode_length: int = 1,
+        action_map: str = "box",
     ) -> None:
         self.n = positive_integer("n", n)
         self.observation_size, self.action_size = len(STATE), 3
@@ -662,6 +669,7 @@ class BatchIsgcEnv:
         self.observation = one_of("observation", observation, ("decibel", "raw"))
         self.reward_form = one_of("reward_form", reward_form, ("share", "utility"))
         self.episode_length = positive_integer("episode_length", episode_length)
+        self.action_map = one_of("action_map", action_map, ("box", "softmax"))
         self.reset()
 
     def reset(self) -> np.ndarray:
@@ -691,7 +699,7 @@ class BatchIsgcEnv:
         numpy.ndarray
             Bandwidths in MHz, ``[..., 3]``.
         """
-        w = bandwidth_from_action(action, self.constants.bandwidth)
+        w = bandwidth_from_action(action, self.constants.bandwidth, self.action_map)
         if self.feasibility == "layer":
             p = allocation_problem(states, self.constants)
             w = pull_back(w, p["latency_loads"], p["bandwidth"], p["latency_budget"])
