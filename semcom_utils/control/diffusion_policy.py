@@ -189,6 +189,11 @@ class MlpPolicy(nn.Module):
         Numbers of an observation and of an action.
     width : int
         Width of the two hidden layers.
+
+    Raises
+    ------
+    ValueError
+        If ``width`` is no positive whole number.
     """
 
     def __init__(self, observation_size: int, action_size: int, width: int = 128) -> None:
