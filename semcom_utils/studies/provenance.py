@@ -150,7 +150,20 @@ def _stripped(path: Path, name: str) -> tuple[str, tuple[str, ...]]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isascii():
             # a package that imports when asked names its modules by strings
             imported += [node.value, f"{package}.{node.value.lstrip('.')}"] if path.name == "__init__.py" else []
-    return ast.unparse(tree), tuple(dict.fromkeys(n for n in imported if is_ours(n) and _source(n) is not None))
+    return _canonical(tree), tuple(dict.fromkeys(n for n in imported if is_ours(n) and _source(n) is not None))
+
+
+def _canonical(node: object) -> str:
+    """A syntax tree as text that is the same for every version of Python (ast.unparse's quotes are not).
+
+    Fields that are empty are left out, for later versions add some.
+    """
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
+        return f"{type(node).__name__}({','.join(f'{name}={_canonical(value)}' for name, value in fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_canonical, node))}]"
+    return repr(node)
 
 
 def _processor() -> str:
