@@ -24,19 +24,29 @@ DERIVED := book/api.md book/api/tools.md $(patsubst semcom_utils/%/__init__.py,b
 	book/errata.md book/scoreboard.md book/studies_list.md
 PAGES := $(filter-out $(DERIVED),$(wildcard book/*.md *.md))
 PROSE := $(PAGES) _config.yml _toc.yml references.bib
-FILES := $(shell find book/_static notebooks semcom_utils data tools -type f ! -name '*.pyc' ! -path '*/.*' 2>/dev/null)
+# A name with a space ("Copy of 10_isgc.ipynb") is nobody's chapter, and make would take it for several.
+FILES := $(shell find book/_static notebooks semcom_utils data tools -type f ! -name '*.pyc' ! -path '*/.*' ! -path '* *' 2>/dev/null)
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
 
+# An environment knows its folder by name: in a checkout that was moved or copied it runs the old folder's code.
+ifneq ($(wildcard $(READY)),)
+ifneq ($(file < $(READY)),$(CURDIR))
+$(shell rm -f $(READY))
+MOVED := --clear
+endif
+endif
+
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
 	@echo "== Creating $(VENV)"
-	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	test -z "$(MOVED)" || echo "== $(VENV) is of another folder, from which this one was moved or copied: it is made anew"
+	test -z "$(MOVED)" -a -x $(BIN)/pip || $(PYTHON) -m venv $(MOVED) $(VENV)
 	@echo "== Installing PyTorch, then everything else (a few minutes the first time)"
 	$(PIP) torch
 	$(PIP) --editable '.[book,test,sweeps,ray,dask]'
-	touch $@
+	@printf '%s' "$(CURDIR)" > $@
 
 $(DERIVED): # one that is missing is as good as a changed source
 

@@ -55,6 +55,20 @@ def pytest_configure(config):
         IPyNbCell.sanitize = sanitize
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With ``--dist loadfile``, each chapter's second run is a job of its own: all in one would outlast the rest."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrRun(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if "test_second_runs.py" in nodeid else super()._split_scope(nodeid)
+
+    return ByFileOrRun(config, log)
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """PyTorch on one thread: two wait for each other without sleeping, for minutes beside another busy process."""

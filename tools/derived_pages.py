@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's 
 
 from semcom_utils.ledger import LedgerError, Paper, errata, load_ledger, scoreboard  # noqa: E402
 from semcom_utils.paths import BOOK, NOTEBOOKS, RESULTS, ROOT, papers  # noqa: E402
+from semcom_utils.prose import speak_utf8
 from semcom_utils.studies import catalogue  # noqa: E402
 
 PACKAGE = ROOT / "semcom_utils"
@@ -330,6 +331,7 @@ def text_of(path: Path) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
+    speak_utf8()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a tracked table is stale")
     check = parser.parse_args(argv).check

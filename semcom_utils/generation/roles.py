@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from semcom_utils.checks import one_of
+from semcom_utils.checks import checked, one_of
 
 if TYPE_CHECKING:
     from .training.loop import Recipe
@@ -54,6 +54,11 @@ class Role:
     base : str, optional
         Role whose folder, of the same tier, is opened along with the role's own: ``open`` takes it as a third argument.
         A folder that holds a whole pipeline (a ``model_index.json``) needs none.
+    needs : tuple of str
+        Beside the weights, the public files without which the libraries would put something empty in their place;
+        ``"a|b"`` is either.
+    reads_words : bool
+        Whether the model is told something in words, by a ``tokenizer`` of its own.
     base_for : str, optional
         ``model_type`` of the folders that need the base, where others of the role do not; all do if None.
     """
@@ -68,6 +73,8 @@ class Role:
     reads: tuple[str, ...] = ()
     mini: str | None = None
     base: str | None = None
+    needs: tuple[str, ...] = ()
+    reads_words: bool = False
     base_for: str | None = None
 
     def opener(self) -> Callable[..., Any]:
@@ -82,6 +89,8 @@ class Role:
         return _named(self.open, __package__) if isinstance(self.open, str) else self.open
 
 
+#: What goes with the weights of a network that sees, in transformers.
+_SEES = ("config.json", "preprocessor_config.json")
 #: Kind of map -> what the public ControlNet that takes it is called.
 _CONTROLS = {"depth": "depth", "segmentation": "seg", "pose": "openpose", "soft-edges": "hed", "canny": "canny"}
 _STABLE_DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -92,9 +101,12 @@ ROLES: dict[str, Role] = {
         _STABLE_DIFFUSION,
         0.17,
         ("vae/config.json", "vae/*.fp16.safetensors"),
+        needs=("config.json|vae/config.json",),
         recipe="autoencoder:AutoencoderRecipe",
     ),
-    "detector": Role("loading:_open_detector", "hustvl/yolos-tiny", 0.03, recipe="detector:DetectorRecipe"),
+    "detector": Role(
+        "loading:_open_detector", "hustvl/yolos-tiny", 0.03, recipe="detector:DetectorRecipe", needs=_SEES
+    ),
     "text-to-image": Role(
         "loading:_open_pipeline",
         _STABLE_DIFFUSION,
@@ -102,30 +114,61 @@ ROLES: dict[str, Role] = {
         PIPELINE,
         recipe="text_to_image:TextToImageRecipe",
         reads=("autoencoder", "detector"),
+        needs=(
+            "model_index.json",
+            "scheduler/scheduler_config.json",
+            "text_encoder/config.json",
+            "tokenizer/tokenizer.json|tokenizer/vocab.json",
+            "unet/config.json",
+            "vae/config.json",
+        ),
+        reads_words=True,
     ),
     "receiver": Role(
         "loading:_open_unet",
         instead="nobody published the paper's network; generation.training.receiver fine-tunes one",
         recipe="receiver:ReceiverRecipe",
+        needs=("config.json",),
         reads=("autoencoder", "text-to-image"),
     ),
-    "clip": Role("loading:_open_clip", "openai/clip-vit-large-patch14", 1.7, recipe="clip:ClipRecipe"),
+    "clip": Role(
+        "loading:_open_clip",
+        "openai/clip-vit-large-patch14",
+        1.7,
+        recipe="clip:ClipRecipe",
+        needs=(*_SEES, "tokenizer.json|vocab.json"),
+        reads_words=True,
+    ),
     "captioner": Role(
-        "loading:_open_captioner", "Salesforce/blip-image-captioning-base", 1.0, recipe="captioner:CaptionerRecipe"
+        "loading:_open_captioner",
+        "Salesforce/blip-image-captioning-base",
+        1.0,
+        recipe="captioner:CaptionerRecipe",
+        needs=(*_SEES, "tokenizer.json|vocab.txt"),
     ),
     # The main branch of this repository holds a pickle only; the hub's conversion to safetensors waits as request 5.
     "depth": Role(
-        "loading:_open_depth", "Intel/dpt-hybrid-midas", 0.5, revision="refs/pr/5", recipe="maps:DepthRecipe"
+        "loading:_open_depth",
+        "Intel/dpt-hybrid-midas",
+        0.5,
+        revision="refs/pr/5",
+        recipe="maps:DepthRecipe",
+        needs=_SEES,
     ),
     "soft-edges": Role(
         "loading:_open_soft_edges",
         instead="HED's public weights are pickled files, which this book does not open; controlnet_aux.HEDdetector "
         "does",
         recipe="maps:SoftEdgesRecipe",
+        needs=("config.json",),
     ),
     # ADE20K's classes, for which the public ControlNet of segmentations was trained; semantic.public_maps draws them.
     "segmentation": Role(
-        "loading:_open_segmentation", "openmmlab/upernet-convnext-tiny", 0.24, recipe="maps:ParserRecipe"
+        "loading:_open_segmentation",
+        "openmmlab/upernet-convnext-tiny",
+        0.24,
+        recipe="maps:ParserRecipe",
+        needs=("config.json",),
     ),
     # People and their joints in place of robots; the detector's role, of the same tier, finds the people.
     "pose": Role(
@@ -133,6 +176,7 @@ ROLES: dict[str, Role] = {
         "usyd-community/vitpose-base-simple",
         0.34,
         recipe="maps:ParserRecipe",
+        needs=("config.json",),
         mini="segmentation",
         base="detector",
         base_for="vitpose",
@@ -147,8 +191,23 @@ ROLES: dict[str, Role] = {
             reads=("autoencoder", "detector", "text-to-image", "depth", "soft-edges", "segmentation"),
             mini="controlnet",
             base="text-to-image",
+            needs=("config.json|model_index.json",),
+            reads_words=True,
         )
         for kind, public in _CONTROLS.items()
+    },
+    "jscc": Role(
+        "loading:_open_jscc",
+        instead="no public weights are in safetensors; generation.training.jscc trains one",
+        recipe="jscc:JsccRecipe",
+    ),
+    **{
+        f"witt-{rate}": Role(
+            "loading:_open_witt",
+            instead="the authors' weights are pickled files for larger pictures; generation.training.witt trains one",
+            recipe=f"witt:Witt{rate.title()}Recipe",
+        )
+        for rate in ("high", "low")
     },
 }
 
@@ -163,6 +222,7 @@ def trainable() -> dict[str, Role]:
     return {entry.mini or role: entry for role, entry in ROLES.items() if entry.recipe}
 
 
+@checked
 def recipe_class(checkpoint: str) -> type[Recipe]:
     """The recipe of a mini checkpoint, a subclass of :class:`.training.loop.Recipe`.
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from semcom_utils.checks import checked
+
 from .claims import Claim, Paper, load_claims, load_ledger, repository_root
 from .verdicts import VERDICTS, Estimate, Verdict, estimates, resolve, verdict
 
@@ -30,6 +32,7 @@ MEANING = {
 }
 
 
+@checked
 def slug(verdict_name: str) -> str:
     """A verdict's CSS class without its prefix.
 
@@ -41,6 +44,11 @@ def slug(verdict_name: str) -> str:
     Returns
     -------
     str
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
 
     Examples
     --------
@@ -63,6 +71,7 @@ class _Shown:
         return self._text
 
 
+@checked
 def claims_table(paper: str | Path, *, verdicts: bool = False, role: str | None = None) -> _Shown:
     """Show a paper's claims as a table: at the head of a chapter what is claimed, at its foot what became of it.
 
@@ -118,6 +127,7 @@ def claims_table(paper: str | Path, *, verdicts: bool = False, role: str | None 
     return _Shown("\n".join(page), "\n".join(plain))
 
 
+@checked
 def verdict_box(claim_id: str) -> _Shown:
     """Show one claim with its verdict, numbers, test and reasons, as the scoreboard shows it.
 
@@ -147,6 +157,7 @@ def verdict_box(claim_id: str) -> _Shown:
     raise ValueError(f"claim_id must be the id of a claim in the ledger, got {claim_id!r}")
 
 
+@checked
 def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None = None) -> str:
     """Return the text of the scoreboard page (MyST), made from the ledger and the results alone.
 
@@ -161,6 +172,8 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If a claims file cannot be read, if a claim without checks has a verdict that needs them, or if a pointer
         dangles.

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.checks import checked, positive_integer, real_number
 from semcom_utils.paths import MODELS
 
 if TYPE_CHECKING:
@@ -60,6 +60,9 @@ class Recipe(ABC, Generic[Model]):
         Held-out figure -> (least value, greatest value) that the checkpoint should reach.
     watch_every : int or None
         Steps between two looks at the averaged weights by :meth:`watch`; None for none.
+    by_clock : bool
+        Whether the command line trains by :func:`.timed.train_timed`, whose learning rate follows the time, in place of
+        :func:`train`.
     about, limits : str
         For the card: what the checkpoint is, and what it does not do.
     stands_on : str
@@ -78,6 +81,7 @@ class Recipe(ABC, Generic[Model]):
     ema_decay: float = 0.999
     targets: dict[str, tuple[float, float]] = {}
     watch_every: int | None = None
+    by_clock: bool = False
     about: str
     limits: str
     stands_on = made = samples = ""
@@ -210,6 +214,7 @@ class Recipe(ABC, Generic[Model]):
         """
 
 
+@checked
 def forget_origin(folder: Path) -> None:
     """Take out of a checkpoint's configurations from where on this machine the weights that it began with were read.
 
@@ -219,6 +224,11 @@ def forget_origin(folder: Path) -> None:
     ----------
     folder : pathlib.Path
         Of the checkpoint; the folders in it are searched, too.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     for path in sorted(folder.rglob("*.json")):
         settings = json.loads(path.read_text("utf-8"))
@@ -227,6 +237,7 @@ def forget_origin(folder: Path) -> None:
             path.write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
 
 
+@checked
 def learning_rate(step: int, steps: int, peak: float, warm_up: int = 100, decay: float = 0.3) -> float:
     """Rise over ``warm_up`` steps, hold, and fall to a fiftieth along a line over the last ``decay`` of the run.
 
@@ -245,11 +256,17 @@ def learning_rate(step: int, steps: int, peak: float, warm_up: int = 100, decay:
     -------
     float
         At most ``peak``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     left = (steps - step) / max(decay * steps, 1)
     return peak * min(1.0, (step + 1) / warm_up, max(left, 0.02))
 
 
+@checked
 def train(
     recipe: Recipe,
     state_file: Path,

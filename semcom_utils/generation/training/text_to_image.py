@@ -10,6 +10,7 @@ import torch
 from tqdm.auto import tqdm
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked
 from semcom_utils.paths import MODELS
 
 from ..judging import Judge
@@ -309,6 +310,7 @@ class TextToImageRecipe(Recipe[Denoiser]):
 
 
 @torch.no_grad()
+@checked
 def encode_scenes(autoencoder: AutoencoderKL, scenes: Scenes, scratch: Path | None) -> tuple[np.ndarray, np.ndarray]:
     """Encode every scene's picture; what comes out is kept on disk.
 
@@ -325,6 +327,11 @@ def encode_scenes(autoencoder: AutoencoderKL, scenes: Scenes, scratch: Path | No
     -------
     mean, std : numpy.ndarray
         Of each latent, float16 ``[scenes, 16, 8, 8]``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     first = next(autoencoder.parameters())
     key = f"latents-{scenes.split}-{len(scenes)}-{float(sum(p.double().sum() for p in autoencoder.parameters())):.6f}"

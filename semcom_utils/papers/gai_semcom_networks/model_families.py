@@ -46,7 +46,7 @@ SEEDS = range(100, 110)
 ONE_PASS = ("vae", "gan", "flow")
 
 
-def law(modes: int = 25) -> GaussianMixture:
+def law(modes: int = 25, spread: float = SPREAD) -> GaussianMixture:
     """A mixture of equal round Gaussians: 25 on a 5 x 5 grid turned by 30 degrees, or a single one.
 
     The grid is turned so that the two coordinates depend on one another.
@@ -55,17 +55,19 @@ def law(modes: int = 25) -> GaussianMixture:
     ----------
     modes : int
         25; with any other number, one.
+    spread : float
+        Standard deviation of a mode.
 
     Returns
     -------
     GaussianMixture
-        In the plane, each of standard deviation :data:`SPREAD`.
+        In the plane.
     """
     grid = torch.arange(5.0) - 2 if modes == 25 else torch.zeros(1)
     angle = math.pi / 6
     turn = torch.tensor([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     centres = torch.cartesian_prod(grid, grid) @ turn
-    components = [GaussianModel(centre, SPREAD**2) for centre in centres]
+    components = [GaussianModel(centre, spread**2) for centre in centres]
     return GaussianMixture(torch.full((len(centres),), 1 / len(centres)), components)
 
 
@@ -85,13 +87,15 @@ def centres(mixture: GaussianMixture) -> torch.Tensor:
     return torch.stack([component.mean for component in mixture.components])
 
 
-def draw(mixture: GaussianMixture) -> Callable[[int, torch.Generator], torch.Tensor]:
+def draw(mixture: GaussianMixture, spread: float = SPREAD) -> Callable[[int, torch.Generator], torch.Tensor]:
     """A source of training data: as ``mixture.sample``, without drawing from every component.
 
     Parameters
     ----------
     mixture : GaussianMixture
         As of :func:`law`.
+    spread : float
+        Standard deviation of its modes.
 
     Returns
     -------
@@ -102,12 +106,14 @@ def draw(mixture: GaussianMixture) -> Callable[[int, torch.Generator], torch.Ten
 
     def points(n, generator):
         chosen = torch.randint(len(middle), (n,), generator=generator)
-        return middle[chosen] + SPREAD * torch.randn(n, 2, generator=generator)
+        return middle[chosen] + spread * torch.randn(n, 2, generator=generator)
 
     return points
 
 
-def score_samples(x: torch.Tensor, mixture: GaussianMixture, generator: torch.Generator) -> dict:
+def score_samples(
+    x: torch.Tensor, mixture: GaussianMixture, generator: torch.Generator, spread: float = SPREAD
+) -> dict:
     """Hold samples ``[n, 2]`` against the law.
 
     Parameters
@@ -118,6 +124,8 @@ def score_samples(x: torch.Tensor, mixture: GaussianMixture, generator: torch.Ge
         As of :func:`law`.
     generator : torch.Generator
         Draws the yardstick.
+    spread : float
+        Standard deviation of the modes.
 
     Returns
     -------
@@ -126,12 +134,12 @@ def score_samples(x: torch.Tensor, mixture: GaussianMixture, generator: torch.Ge
         deviations, at least a tenth of their fair share. ``off``: share of the samples farther than four from any.
     """
     near, which = torch.cdist(x, centres(mixture)).min(1)
-    counts = torch.bincount(which[near < 3 * SPREAD], minlength=len(mixture.components))
-    fresh = draw(mixture)(len(x), generator)
+    counts = torch.bincount(which[near < 3 * spread], minlength=len(mixture.components))
+    fresh = draw(mixture, spread)(len(x), generator)
     return {
         "energy": energy_distance(x.numpy(), fresh.numpy()),
         "modes": int((counts >= 0.1 * len(x) / len(counts)).sum()),
-        "off": float((near > 4 * SPREAD).float().mean()),
+        "off": float((near > 4 * spread).float().mean()),
     }
 
 

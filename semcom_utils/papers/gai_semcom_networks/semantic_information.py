@@ -261,7 +261,7 @@ def code_block(
     n : int
         Words of a block.
     rate : float
-        Message bits a word, in (0, 1].
+        Message bits a word, in (0, 2]: a word is two bits, its meaning one.
     lost, paraphrased : float
         The channel, see :func:`partly_heard`.
     rng : numpy.random.Generator
@@ -279,7 +279,7 @@ def code_block(
     ValueError
         If an argument is out of its range.
     """
-    n, rate = positive_integer("n", n), real_number("rate", rate, low=0, high=1, low_open=True)
+    n, rate = positive_integer("n", n), real_number("rate", rate, low=0, high=2, low_open=True)
     partly_heard(lost, paraphrased)
     one_of("wording", wording, ("coded", "fixed"))
     k = max(1, round(rate * n))

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from semcom_utils.checks import finite_array, numpy_generator, positive_integer, real_number
 
 __all__ = [
+    "READINGS",
     "STATE",
     "RootConstants",
     "RootEnv",
@@ -65,18 +66,19 @@ class RootConstants:
         m_i, m_j.
     overhead : float
         l, seconds for all but the denoising, on either side.
-    patience : float
-        Width of the user's interval: satisfaction falls to 0 at L_low + patience (the paper: latencies of 5 to 25 s).
+    patience, stretch : float
+        End of the user's interval: satisfaction falls to 0 at stretch · L_low + patience (the paper: latencies of 5 to
+        25 s).
     give_up : float
         Seconds after which a task has failed (paper: 60).
     low, high : tuple of float
-        Ranges of the state's components. From the paper's section V-A: SNR, the bandwidth's ceiling (its floor is
-        ours), and the requirement, read as that of ``L_low``.
+        Ranges of the state's components; equal ends fix one. From the paper's section V-A: SNR, the bandwidth's ceiling
+        (its floor is ours), and the requirement, read as that of ``L_low``.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, or a range does not rise.
+        If a number is out of its range, a range falls, or the user's interval is empty.
     """
 
     total_steps: int = 20
@@ -87,6 +89,7 @@ class RootConstants:
     device_cores: int = 16
     overhead: float = 0.2
     patience: float = 20.0
+    stretch: float = 1.0
     give_up: float = 60.0
     low: tuple[float, ...] = (1.6e4, 1.6e4, -6.0, 0.2e9, 0.2e9, 1e6, 5.0)
     high: tuple[float, ...] = (2.4e4, 2.4e4, 15.0, 2.0e9, 0.6e9, 20e6, 25.0)
@@ -95,13 +98,15 @@ class RootConstants:
         positive_integer("total_steps", self.total_steps)
         positive_integer("edge_cores", self.edge_cores)
         positive_integer("device_cores", self.device_cores)
-        for name in ("latent_bits", "image_bits", "patience", "give_up"):
+        for name in ("latent_bits", "image_bits", "give_up"):
             real_number(name, getattr(self, name), low=0, low_open=True)
+        real_number("stretch", self.stretch, low=1)
+        real_number("patience", self.patience, low=0, low_open=self.stretch == 1)
         real_number("overhead", self.overhead, low=0)
         real_number("parallel_share", self.parallel_share, low=0, high=1)
         low, high = (finite_array(name, getattr(self, name), last=len(STATE)) for name in ("low", "high"))
-        if (low >= high).any():
-            raise ValueError(f"high must be above low in every component, got low {self.low} and high {self.high}")
+        if (low > high).any():
+            raise ValueError(f"high must be at least low in every component, got low {self.low} and high {self.high}")
 
     def speed_up(self, cores: int) -> float:
         """Amdahl's factor 1 − τ + τ/m: share of the serial time that m cores need.
@@ -122,6 +127,50 @@ class RootConstants:
         0.75
         """
         return 1 - self.parallel_share + self.parallel_share / cores
+
+    def limit(self, low: ArrayLike) -> np.ndarray:
+        """End of a user's interval, stretch · L_low + patience.
+
+        Parameters
+        ----------
+        low : array_like
+            L_low, where it begins, in seconds.
+
+        Returns
+        -------
+        numpy.ndarray
+            Seconds, of the shape of ``low``.
+
+        Examples
+        --------
+        >>> float(RootConstants().limit(5.0))
+        25.0
+        """
+        return self.stretch * np.asarray(low, float) + self.patience
+
+
+#: Three readings of what the paper leaves open. ``ours``: users differ, L_low from 5 to 25 s, the end 20 s later.
+#: ``one interval``: "[5, 25] s" is everybody's. ``public code``: speeds, cycles, latent, bandwidth and limits (the end
+#: at twice the beginning) as in ``env_SC.py`` of the authors' repository at commit 17c0fb5; shares of the computing
+#: power of 10 to 100% and the even split of its fixed times over both sides are ours.
+_LATENT, _STEP = 64 * 64 * 4 * 8, 756_864e6 * 2
+READINGS: dict[str, RootConstants] = {
+    "ours": RootConstants(),
+    "one interval": RootConstants(
+        low=(*RootConstants().low[:_LOW], 5.0), high=(*RootConstants().high[:_LOW], 5.0), patience=20.0
+    ),
+    "public code": RootConstants(
+        latent_bits=_LATENT,
+        parallel_share=1.0,
+        edge_cores=6912,
+        device_cores=2560,
+        overhead=0.97,
+        patience=0.0,
+        stretch=2.0,
+        low=(_STEP / _LATENT, _STEP / _LATENT, -6.0, 109.5e6, 160.7e6, 5e6, 2.5),
+        high=(_STEP / _LATENT, _STEP / _LATENT, 15.0, 1095e6, 1607e6, 20e6, 12.5),
+    ),
+}
 
 
 def link_rate(states: ArrayLike) -> np.ndarray:
@@ -402,7 +451,7 @@ def served(
     low : array_like
         Latency that satisfies the user wholly.
     constants : RootConstants
-        ``patience`` and ``give_up``.
+        ``patience``, ``stretch`` and ``give_up``.
 
     Returns
     -------
@@ -421,7 +470,7 @@ def served(
     total, waiting = np.zeros(seconds.shape), np.zeros(seconds.shape)
     for k in range(1, max(int(np.floor(constants.give_up / seconds.min())), 1) + 1):
         now = np.where(k * seconds <= constants.give_up, p * (1 - p) ** (k - 1), 0.0)
-        total += now * satisfaction(k * seconds, low, low + constants.patience)
+        total += now * satisfaction(k * seconds, low, constants.limit(low))
         waiting += now * k * seconds
     attempts = np.floor(constants.give_up / seconds)
     return total, waiting + (1 - p) ** attempts * constants.give_up
@@ -471,6 +520,7 @@ def frameworks(
     action: ArrayLike,
     success: Callable[[ArrayLike, ArrayLike], np.ndarray],
     constants: RootConstants = RootConstants(),
+    edge_success: Callable[[ArrayLike], np.ndarray] | None = None,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The paper's five frameworks on the same requests: mean satisfaction and mean waiting time of each.
 
@@ -481,15 +531,19 @@ def frameworks(
     action : array_like
         SemAIGC's split of each state, ``[...]``.
     success : callable
-        p(a, SNR in dB); Non-fine-tuning AIGC has that of a = ``total_steps``, Edge and Local AIGC, whose pictures no
-        noise reaches, that of a = 0.
+        p(a, SNR in dB); Non-fine-tuning AIGC has that of a = ``total_steps``, Local AIGC, whose pictures no noise
+        reaches, that of a = 0.
     constants : RootConstants
         What the paper leaves open.
+    edge_success : callable, optional
+        p(SNR in dB) of Edge AIGC's pictures where noise reaches them; without it they are coded and arrive as they
+        were sent, with the success of a = 0.
 
     Returns
     -------
     dict
-        Framework -> (satisfaction in [0, 1], waiting in seconds), each ``[...]``.
+        Framework -> (satisfaction in [0, 1], waiting in seconds), each ``[...]``; with ``edge_success`` also
+        ``edge_coded``, Edge AIGC without noise on its pictures.
 
     Raises
     ------
@@ -506,9 +560,14 @@ def frameworks(
         "semaigc": split(action),
         "non_root": split(total // 2),
         "non_fine_tuning": split(total),
-        "edge": (edge_aigc_latency(states, constants), success(0, snr_db)),
+        "edge": (
+            edge_aigc_latency(states, constants),
+            success(0, snr_db) if edge_success is None else edge_success(snr_db),
+        ),
         "local": split(0),
     }
+    if edge_success is not None:
+        attempts["edge_coded"] = (attempts["edge"][0], success(0, snr_db))
     return {name: served(once, p, states[..., _LOW], constants) for name, (once, p) in attempts.items()}
 
 
@@ -567,8 +626,8 @@ def sample_states(n: int, rng: np.random.Generator, constants: RootConstants = R
     return rng.uniform(constants.low, constants.high, (positive_integer("n", n), len(STATE)))
 
 
-def observe(states: ArrayLike, constants: RootConstants = RootConstants()) -> np.ndarray:
-    """What a network sees of states: each component from -1 at ``low`` to 1 at ``high``.
+def observe(states: ArrayLike, constants: RootConstants = RootConstants(), logarithmic: bool = False) -> np.ndarray:
+    """What a network sees of states: each component from -1 at ``low`` to 1 at ``high``; 0 where these are equal.
 
     Parameters
     ----------
@@ -576,6 +635,9 @@ def observe(states: ArrayLike, constants: RootConstants = RootConstants()) -> np
         ``[..., 7]``, components as in :data:`STATE`.
     constants : RootConstants
         What the paper leaves open.
+    logarithmic : bool
+        Whether the logarithms are scaled so, of all components but the SNR, which is in dB as it is. Latency is made
+        of quotients of these components, and their logarithms add.
 
     Returns
     -------
@@ -587,8 +649,17 @@ def observe(states: ArrayLike, constants: RootConstants = RootConstants()) -> np
     ValueError
         If a state is not finite, or not positive where it must be.
     """
-    low, high = np.asarray(constants.low), np.asarray(constants.high)
-    return (2 * (_states(states) - low) / (high - low) - 1).astype(np.float32)
+
+    def scale(array: ArrayLike) -> np.ndarray:
+        array = np.array(array, float)
+        if logarithmic:
+            positive = np.arange(len(STATE)) != _SNR
+            array[..., positive] = np.log(array[..., positive])
+        return array
+
+    low, high, seen = scale(constants.low), scale(constants.high), scale(_states(states))
+    width = np.where(high > low, high - low, 1.0)
+    return np.where(high > low, 2 * (seen - low) / width - 1, 0.0).astype(np.float32)
 
 
 class RootEnv(gymnasium.Env):
@@ -604,6 +675,8 @@ class RootEnv(gymnasium.Env):
         Requests of an episode.
     constants : RootConstants
         What the paper leaves open.
+    logarithmic : bool
+        As for :func:`observe`.
 
     Raises
     ------
@@ -618,8 +691,9 @@ class RootEnv(gymnasium.Env):
         success: Callable[[ArrayLike, ArrayLike], np.ndarray] | None = None,
         requests: int = 20,
         constants: RootConstants = RootConstants(),
+        logarithmic: bool = False,
     ) -> None:
-        self.success, self.constants = success, constants
+        self.success, self.constants, self.logarithmic = success, constants, logarithmic
         self.requests = positive_integer("requests", requests)
         self.observation_space = gymnasium.spaces.Box(-1, 1, (len(STATE),), np.float32)
         self.action_space = gymnasium.spaces.Discrete(constants.total_steps + 1)
@@ -668,13 +742,13 @@ class RootEnv(gymnasium.Env):
         seconds = once * tries
         low = self.state[_LOW]
         served = seconds <= self.constants.give_up
-        reward = float(satisfaction(seconds, low, low + self.constants.patience)) if served else 0.0
+        reward = float(satisfaction(seconds, low, self.constants.limit(low))) if served else 0.0
         self._left -= 1
         return self._next(), reward, False, self._left == 0, {"latency": seconds, "tries": tries}
 
     def _next(self) -> np.ndarray:
         self.state = sample_states(1, self.np_random, self.constants)[0]
-        return observe(self.state, self.constants)
+        return observe(self.state, self.constants, self.logarithmic)
 
 
 def _step_seconds(states: np.ndarray, constants: RootConstants, *, edge: bool) -> np.ndarray:

@@ -25,12 +25,15 @@ from semcom_utils.papers.semaigc_root.scenario import (
     STATE,
     RootConstants,
     RootEnv,
+    edge_aigc_latency,
     expected_satisfaction,
     frameworks,
     interpolated_success,
     latency,
+    local_aigc_latency,
     observe,
     sample_states,
+    served,
 )
 from semcom_utils.statistics import highest, iqm_interval, lowest, mean_interval
 from semcom_utils.studies import Study, load_result
@@ -42,11 +45,15 @@ __all__ = [
     "SNRS_DB",
     "STUDIES",
     "converged_after",
+    "figures",
+    "figures_summary",
     "frameworks_run",
     "gaussian_run",
+    "held_out",
     "learning_run",
     "measured_success",
     "noise_schedule",
+    "rank_correlations",
     "success_models",
 ]
 
@@ -54,10 +61,8 @@ CONSTANTS = RootConstants()
 SNRS_DB = (-6, -3, 0, 3, 6, 9, 12, 15)
 #: Share of the edge's computing power that is available (the paper's PACR).
 COMPUTING = tuple(round(0.1 * k, 1) for k in range(1, 11))
-#: Rivals of the learned SemAIGC.
-OTHERS = ("non_root", "non_fine_tuning", "edge", "local")
 EPISODES, REQUESTS, LOOK_EVERY = 600, 20, 10
-SNR, NU_I, B = STATE.index("SNR"), STATE.index("nu_i"), STATE.index("B")
+SNR, NU_I, B, LOW = (STATE.index(name) for name in ("SNR", "nu_i", "B", "L_low"))
 SEEDS = range(100, 110)
 
 
@@ -92,24 +97,75 @@ def success_models() -> dict:
     }
 
 
-def _held_out(n: int = 2000) -> np.ndarray:
-    """The same states for all that is compared; no agent sees their seed in training."""
-    return sample_states(n, np.random.default_rng(999_999), CONSTANTS)
+def held_out(n: int = 2000, constants: RootConstants = CONSTANTS, seed: int = 999_999) -> np.ndarray:
+    """The same states for all that is compared; no agent sees their seed in training.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    constants : RootConstants
+        What the paper leaves open.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[n, 7]``, components as in :data:`STATE`.
+    """
+    return sample_states(n, np.random.default_rng(seed), constants)
 
 
-def _at(states: np.ndarray, snr_db: float | None = None, computing: float | None = None) -> np.ndarray:
+def _at(
+    states: np.ndarray, snr_db: float | None = None, computing: float | None = None, constants=CONSTANTS
+) -> np.ndarray:
     """States with one of two components set to a value."""
     states = states.copy()
     if snr_db is not None:
         states[:, SNR] = snr_db
     if computing is not None:
-        states[:, NU_I] = computing * CONSTANTS.high[NU_I]
+        states[:, NU_I] = computing * constants.high[NU_I]
     return states
 
 
-def _axes(policy, success) -> dict:
-    """Figs. 7 to 9 under a policy (states to splits): means over states, exact over the retries."""
-    base, small = _held_out(500), _held_out(200)
+def figures(
+    policy: Callable[[np.ndarray], np.ndarray],
+    success: Callable[[ArrayLike, ArrayLike], np.ndarray],
+    constants: RootConstants = CONSTANTS,
+    edge_success: Callable[[ArrayLike], np.ndarray] | None = None,
+    edge_mended: tuple[float, int] | None = None,
+    n: int = 2000,
+    seed: int = 999_999,
+) -> dict[str, Any]:
+    """Figs. 7 to 9 under a policy: means over held-out states, exact over the retries.
+
+    Parameters
+    ----------
+    policy : callable
+        States ``[n, 7]`` -> splits ``[n]``.
+    success : callable
+        p(a, SNR in dB).
+    constants : RootConstants
+        What the paper leaves open.
+    edge_success : callable, optional
+        As for :func:`frameworks`.
+    edge_mended : tuple of float and int, optional
+        Success of Edge AIGC's noisy picture at -6 dB once the phone has denoised it, and in how many steps.
+    n : int
+        Held-out states, at least 10; a quarter of them along an axis, a tenth at each point of the grid.
+    seed : int
+        Of the states.
+
+    Returns
+    -------
+    dict
+        ``by_snr``, ``by_computing``, ``harsh`` (-6 dB, 5 to 20 MHz) and ``all``: mean ``steps`` and, of each framework,
+        ``satisfaction`` and ``seconds``; ``grid``: SemAIGC's satisfaction, ``[SNRs, shares]``; ``gap_removed``: share
+        of the gap to SemAIGC at -6 dB that a step at the receiver takes from Non-fine-tuning, and a denoiser there
+        from Edge AIGC.
+    """
+    base, small = (held_out(k, constants, seed) for k in (max(n // 4, 1), max(n // 10, 1)))
 
     def means(states):
         a = policy(states)
@@ -117,36 +173,62 @@ def _axes(policy, success) -> dict:
             "steps": float(a.mean()),
             **{
                 name: {"satisfaction": float(s.mean()), "seconds": float(w.mean())}
-                for name, (s, w) in frameworks(states, a, success, CONSTANTS).items()
+                for name, (s, w) in frameworks(states, a, success, constants, edge_success).items()
             },
         }
 
     def satisfied(states):
-        return float(frameworks(states, policy(states), success, CONSTANTS)["semaigc"][0].mean())
+        return float(frameworks(states, policy(states), success, constants)["semaigc"][0].mean())
 
-    harsh = _at(base, snr_db=-6)
+    def at(states, snr_db=None, computing=None):
+        return _at(states, snr_db, computing, constants)
+
+    harsh = at(base, snr_db=-6)
     harsh[:, B] = np.random.default_rng(5).uniform(5e6, 20e6, len(harsh))
-    waits = {name: float(w.mean()) for name, (_, w) in frameworks(harsh, policy(harsh), success, CONSTANTS).items()}
-    # With a receiver that denoises: Non-fine-tuning does its last step there; Edge AIGC's picture comes over a coded
-    # link as it was sent, and no denoiser finds anything to do.
+    served_at = frameworks(harsh, policy(harsh), success, constants, edge_success)
+    waits = {name: float(w.mean()) for name, (_, w) in served_at.items()}
+    # With a receiver that denoises: Non-fine-tuning does its last step there. A coded picture of Edge AIGC arrives as
+    # it was sent, and no denoiser finds anything to do; a noisy one costs the phone some steps.
     mended = {
-        "non_fine_tuning": frameworks(harsh, np.full(len(harsh), 19), success, CONSTANTS)["semaigc"][1].mean(),
+        "non_fine_tuning": frameworks(harsh, np.full(len(harsh), 19), success, constants)["semaigc"][1].mean(),
         "edge": waits["edge"],
     }
-    removed = {name: float((waits[name] - mended[name]) / (waits[name] - waits["semaigc"])) for name in mended}
+    if edge_mended is not None:
+        p, steps = edge_mended
+        step = (local_aigc_latency(harsh, constants) - constants.overhead) / constants.total_steps
+        once = edge_aigc_latency(harsh, constants) + steps * step
+        mended["edge"] = served(once, p, harsh[:, LOW], constants)[1].mean()
+    gaps = {name: waits[name] - waits["semaigc"] for name in mended}
+    removed = {name: float((waits[name] - mended[name]) / gap) if gap else 0.0 for name, gap in gaps.items()}
     return {
         "gap_removed": removed,
-        "by_snr": [means(_at(base, snr_db=snr)) for snr in SNRS_DB],
-        "by_computing": [means(_at(base, computing=share)) for share in COMPUTING],
-        "grid": [[satisfied(_at(small, snr, share)) for share in COMPUTING] for snr in SNRS_DB],
+        "by_snr": [means(at(base, snr_db=snr)) for snr in SNRS_DB],
+        "by_computing": [means(at(base, computing=share)) for share in COMPUTING],
+        "grid": [[satisfied(at(small, snr, share)) for share in COMPUTING] for snr in SNRS_DB],
         "harsh": means(harsh),
-        "all": means(_held_out()),
+        "all": means(held_out(n, constants, seed)),
     }
 
 
-def _ranks(policy) -> dict:
-    """Spearman's correlation of the split with SNR and with the edge's speed, as they are and shuffled."""
-    states, rng = _held_out(), np.random.default_rng(7)
+def rank_correlations(
+    policy: Callable[[np.ndarray], np.ndarray], constants: RootConstants = CONSTANTS
+) -> dict[str, float]:
+    """Spearman's correlation of the split with SNR and with the edge's speed, as they are and shuffled.
+
+    Parameters
+    ----------
+    policy : callable
+        States ``[n, 7]`` -> splits ``[n]``.
+    constants : RootConstants
+        What the paper leaves open.
+
+    Returns
+    -------
+    dict of str to float
+        ``snr``, ``computing``; ``snr_shuffled``, ``computing_shuffled``: that component shuffled between the states
+        before the policy sees them.
+    """
+    states, rng = held_out(constants=constants), np.random.default_rng(7)
     result = {}
     for name, column in (("snr", SNR), ("computing", NU_I)):
         shuffled = states.copy()
@@ -216,8 +298,8 @@ def _frameworks_summary(records: list[dict]) -> dict:
             },
         }
         policy = _oracle(success_models()[model])
-        summary[model]["axes"] = _axes(policy, success_models()[model])
-        summary[model]["ranks"] = _ranks(policy)
+        summary[model]["axes"] = figures(policy, success_models()[model])
+        summary[model]["ranks"] = rank_correlations(policy)
     return summary
 
 
@@ -302,7 +384,7 @@ def learning_run(task: dict) -> dict:
     torch.set_num_threads(1)
     settings, requests, episodes = AGENTS[task["agent"]]
     episodes = task.get("episodes", episodes)
-    success, states = measured_success(), _held_out()
+    success, states = measured_success(), held_out()
     table = expected_satisfaction(states, success, CONSTANTS)
     oracle, rows = float(table.max(-1).mean()), np.arange(len(states))
     looks, curve = [], []
@@ -330,15 +412,15 @@ def learning_run(task: dict) -> dict:
         "share_of_oracle": curve,
         "converged": converged_after(looks, curve),
         "at_350": curve[looks.index(350) if 350 in looks else -1],
-        "ranks": _ranks(policy),
+        "ranks": rank_correlations(policy),
     }
     if task["agent"] == "d3qn":
-        record["axes"] = _axes(policy, success)
+        record["axes"] = figures(policy, success)
     return record
 
 
 def _learning_summary(records: list[dict]) -> dict:
-    success, states = measured_success(), _held_out()
+    success, states = measured_success(), held_out()
     table = expected_satisfaction(states, success, CONSTANTS)
     summary: dict[str, Any] = {"random_share": float(table.mean() / table.max(-1).mean())}
     for agent in dict.fromkeys(r["task"]["agent"] for r in records):
@@ -361,7 +443,24 @@ def _learning_summary(records: list[dict]) -> dict:
         ]
         summary[agent]["reaches_99"] = iqm_interval(reach)
         summary[agent]["seeds_that_reach_99"] = sum(max(r["share_of_oracle"]) >= 0.99 for r in part)
-    axes = [r["axes"] for r in records if "axes" in r]
+    return summary | figures_summary([r["axes"] for r in records if "axes" in r])
+
+
+def figures_summary(axes: list[dict]) -> dict[str, Any]:
+    """Figures of :func:`figures` over seeds, with intervals.
+
+    Parameters
+    ----------
+    axes : list of dict
+        One a seed.
+
+    Returns
+    -------
+    dict
+        ``by_snr``, ``by_computing``, ``grid`` and what the ledger asks of them. Gains are SemAIGC's minus another's.
+    """
+    summary: dict[str, Any] = {}
+    others = [name for name in axes[0]["all"] if name not in ("steps", "semaigc")]
 
     def over(place, name, key, other=None):
         """Interval over seeds of a framework's mean, or of SemAIGC's minus another's."""
@@ -378,11 +477,11 @@ def _learning_summary(records: list[dict]) -> dict:
                 "steps": iqm_interval([place(a)["steps"] for a in axes]),
                 **{
                     name: {key: over(place, name, key) for key in ("satisfaction", "seconds")}
-                    for name in ("semaigc", *OTHERS)
+                    for name in ("semaigc", *others)
                 },
                 "gain": {
                     name: {key: over(place, "semaigc", key, name) for key in ("satisfaction", "seconds")}
-                    for name in OTHERS
+                    for name in others
                 },
             }
             for place in places(axis)
@@ -397,17 +496,17 @@ def _learning_summary(records: list[dict]) -> dict:
     for key, worst, end in (("satisfaction", lowest, "low"), ("seconds", highest, "high")):
         for axis in ("by_snr", "by_computing"):
             summary.setdefault(f"worst_gain_{axis}", {})[key] = {
-                name: worst(p["gain"][name][key] for p in summary[axis])[end] for name in OTHERS
+                name: worst(p["gain"][name][key] for p in summary[axis])[end] for name in others
             }
     summary["gain"] = {
         name: {key: over(lambda a: a["all"], "semaigc", key, name) for key in ("satisfaction", "seconds")}
-        for name in OTHERS
+        for name in others
     }
     summary["harsh"] = {
         name: {key: over(lambda a: a["harsh"], name, key) for key in ("satisfaction", "seconds")}
-        for name in ("semaigc", *OTHERS)
+        for name in ("semaigc", *others)
     }
-    summary["harsh_gap"] = {name: over(lambda a: a["harsh"], name, "seconds", "semaigc") for name in OTHERS}
+    summary["harsh_gap"] = {name: over(lambda a: a["harsh"], name, "seconds", "semaigc") for name in others}
     summary["harsh_gap_removed"] = {
         name: iqm_interval([a["gap_removed"][name] for a in axes]) for name in ("non_fine_tuning", "edge")
     }

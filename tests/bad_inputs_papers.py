@@ -1,0 +1,208 @@
+"""The papers' share of the good calls in `bad_inputs_calls`, by the same rules."""
+
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from semcom_utils import toyworld
+from semcom_utils.papers.isgc import scenario
+from semcom_utils.papers.semcom_for_aigc import fine_tuning, message, transceiver
+from semcom_utils.physical import DigitalLink
+from semcom_utils.semantic.extractors import extract
+
+SCENE = toyworld.scene(4)
+STATES = scenario.sample_states(2, np.random.default_rng(0))
+THREE = next(s for s in (toyworld.describe(seed, textured=0.0) for seed in range(50)) if len(s.things) == 3)
+SENT = message.Message("a red ball on grass", steps=1, guidance=1.0)
+MAP = extract("segmentation", SCENE).downscaled(16)
+TABLE = {"pose": {"ssim": 0.9, "mse": 0.8}, "depth": {"ssim": 0.7, "mse": 0.6}}
+BITS = np.arange(20, 0, -1).reshape(2, 10)
+IMAGES = torch.from_numpy(SCENE.image[None]).float()
+
+
+def of(**values):
+    return lambda: dict(values)
+
+
+def delivery():
+    head, behind = message.blocks(SENT)
+    return transceiver.Delivery(head, behind or None, 1, 8 * len(head), 100)
+
+
+class Pipeline:
+    """Paints grey, at once."""
+
+    unet = controlnet = torch.nn.Identity()
+
+    def __call__(self, prompts, **options):
+        return SimpleNamespace(images=np.full((len(prompts), 64, 64, 3), 0.5, np.float32))
+
+
+class Seer:
+    """Stands for CLIP and for the judge."""
+
+    def images(self, images):
+        return torch.ones(len(images), 2) / 2**0.5
+
+    def texts(self, texts):
+        return self.images(texts)
+
+    def labels(self, images):
+        return [["red ball"]] * len(images)
+
+
+NAMED = {"controlled": Pipeline(), "text-to-image": Pipeline(), "clip": Seer(), "judge": Seer()}
+
+
+@cache
+def unet():
+    """A network that has the two ends of the mini UNet and next to nothing between them."""
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=8,
+        in_channels=16,
+        out_channels=16,
+        layers_per_block=1,
+        block_out_channels=(8, 8),
+        norm_num_groups=4,
+        cross_attention_dim=128,
+        attention_head_dim=4,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+    ).eval()
+
+
+@cache
+def latents():
+    return fine_tuning.latents(1, 2, "train")
+
+
+@cache
+def adapted():
+    return fine_tuning.adapted(unet(), "rank-1", 0)
+
+
+def started():
+    env = scenario.IsgcEnv()
+    env.reset(seed=0)
+    return env
+
+
+LEARNED = {
+    "semcom_for_aigc.fine_tuning.adapted": lambda: {"unet": unet(), "learner": "rank-1", "seed": 0},
+    "semcom_for_aigc.fine_tuning.denoising_loss": lambda: {"unet": unet(), "scenes": latents(), "rounds": 1},
+    "semcom_for_aigc.fine_tuning.dotted": of(description=SCENE.description),
+    "semcom_for_aigc.fine_tuning.fine_tune": lambda: {
+        "unet": adapted(),
+        "scenes": latents(),
+        "rate": 1e-3,
+        "seed": 0,
+        "steps": 1,
+    },
+    "semcom_for_aigc.fine_tuning.in_style": of(images=IMAGES),
+    "semcom_for_aigc.fine_tuning.latents": of(first=1, count=1, split="train"),
+    "semcom_for_aigc.fine_tuning.parameters_of": of(learner="rank-1"),
+    "semcom_for_aigc.fine_tuning.randomised": lambda: {"unet": adapted(), "seed": 0},
+    "semcom_for_aigc.fine_tuning.rounded": lambda: {"unet": adapted(), "bits": 8},
+    "semcom_for_aigc.fine_tuning.sent_parameters": lambda: {"unet": adapted()},
+}
+SENDING = {
+    "semcom_for_aigc.transceiver.asked_labels": of(caption="a red ball on grass"),
+    "semcom_for_aigc.transceiver.choose": lambda: {
+        "candidates": [SENT],
+        "caption": "a red ball on grass",
+        "limit": 1,
+        "named": NAMED,
+    },
+    "semcom_for_aigc.transceiver.engineer_prompt": of(caption=SCENE.caption, picture=SCENE, kinds=["segmentation"]),
+    "semcom_for_aigc.transceiver.evaluations": of(message=SENT),
+    "semcom_for_aigc.transceiver.generate": of(messages=[SENT], named=NAMED),
+    "semcom_for_aigc.transceiver.infer": of(received=transceiver.Received(SENT, False), named=NAMED),
+    "semcom_for_aigc.transceiver.prompt": of(caption="a red ball on grass", words="things"),
+    "semcom_for_aigc.transceiver.receive": lambda: {"delivery": delivery()},
+    "semcom_for_aigc.transceiver.send": lambda: {"message": SENT, "link": DigitalLink(None)},
+    "semcom_for_aigc.transceiver.transmit": lambda: {
+        "caption": SCENE.caption,
+        "picture": None,
+        "link": DigitalLink(None),
+        "limit": 1,
+        "seeds": 1,
+        "named": NAMED,
+    },
+    "semcom_for_aigc.transceiver.validate": of(contents=SCENE.image[None], captions=[SCENE.caption], named=NAMED),
+}
+CALLS = {
+    "isgc.scenario.BatchIsgcEnv": of(n=2, rng=np.random.default_rng(0)),
+    "isgc.scenario.BatchIsgcEnv.step": of(action=np.zeros((2, 3))),
+    "isgc.scenario.IsgcEnv.step": of(action=np.zeros(3)),
+    "isgc.scenario.observe": of(states=STATES),
+    **{f"isgc.scenario.{name}": of(states=STATES) for name in ("allocation_problem", "computation_times")},
+    **{f"isgc.scenario.{name}": of(states=STATES) for name in ("latency_budget", "spectral_rates")},
+    **{
+        f"isgc.scenario.{name}": of(states=STATES, allocation=np.full((2, 3), 3.0))
+        for name in ("reward", "share_of_optimum", "utility")
+    },
+    "foundations.digital_link.jpeg_that_fits": lambda: {
+        "picture": np.linspace(0, 1, 48).reshape(4, 4, 3),
+        "link": DigitalLink(None),
+        "channel_uses": 100_000,
+    },
+    "foundations.digital_link.photograph": of(name="coffee"),
+    "semcom_for_aigc.allocation.agent_settings": of(form="flat", rate=1e-3),
+    "semcom_for_aigc.allocation.channel_uses": of(bits=BITS),
+    "semcom_for_aigc.allocation.many_services": of(quality=np.full((3, 2, 4), 0.5), bits=BITS[:, :4], services=2),
+    "semcom_for_aigc.allocation.settled_after": of(rewards=[0.0, 0.0, 1.0, 1.0, 1.0], window=2),
+    "semcom_for_aigc.allocation.train_agent": of(
+        name="branching", quality=np.full((3, 2, 4), 0.5), bits=BITS[:, :4], budget=40, seed=0, decisions=2
+    ),
+    "semcom_for_aigc.allocation.value_of": of(choice=[0, 1], quality=[[0.1, 0.9], [0.2, 0.8]]),
+    "semcom_for_aigc.control.map_agreement": lambda: {
+        "pipeline": Pipeline(),
+        "kind": "canny",
+        "scenes": [SCENE, SCENE],
+        "steps": 1,
+    },
+    **LEARNED,
+    "semcom_for_aigc.measures.ground_of": of(picture=SCENE.image, covered=np.zeros((64, 64), bool)),
+    "semcom_for_aigc.measures.jpeg_bits": of(picture=SCENE.image),
+    "semcom_for_aigc.measures.meaning_bits": of(said=toyworld.parse_caption("a red ball on sand")),
+    "semcom_for_aigc.measures.overlap": of(found=[], labels=SCENE.labels, boxes=SCENE.boxes),
+    "semcom_for_aigc.measures.structure": of(
+        one=SCENE.image, other=SCENE.image, masks={"rest": np.ones((64, 64), bool)}
+    ),
+    "semcom_for_aigc.message.Message": of(caption="a red ball on grass"),
+    "semcom_for_aigc.message.Message.of": of(caption="a red ball on grass", semantic_map=MAP),
+    "semcom_for_aigc.message.blocks": of(message=SENT),
+    "semcom_for_aigc.message.byte_table": of(message=SENT),
+    "semcom_for_aigc.message.caption_words": of(caption="a red ball on grass"),
+    "semcom_for_aigc.message.decode_words": of(data=message.encode_words("a red ball on grass")),
+    "semcom_for_aigc.message.encode_words": of(caption="a red ball on grass"),
+    "semcom_for_aigc.message.head_alone": of(head=message.blocks(SENT)[0]),
+    "semcom_for_aigc.message.pack": of(message=SENT),
+    "semcom_for_aigc.message.unpack": of(data=message.pack(SENT)),
+    "semcom_for_aigc.personalisation.wishes": of(message=SENT),
+    "semcom_for_aigc.precision.empty_words": of(words=3),
+    "semcom_for_aigc.precision.phrases": of(description=THREE, length=2),
+    "semcom_for_aigc.quality.choose_pair": of(table=TABLE, metric="ssim"),
+    "semcom_for_aigc.quality.first_clear_drop": of(
+        measure=[[1.0, 0.9, 0.1], [1.0, 0.8, 0.2]], floor=[0.0, 0.0], factors=(1, 2, 3)
+    ),
+    "semcom_for_aigc.quality.linearity": of(quality=[1.0, 0.75, 0.5], factors=(1, 2, 3)),
+    "semcom_for_aigc.scenario.pictures": lambda: {
+        "pipeline": Pipeline(),
+        "captions": ["a red ball on grass"],
+        "maps": None,
+        "seeds": [1],
+    },
+    "semcom_for_aigc.scenario.semantic_map": of(extractor="canny", networks={}),
+    **SENDING,
+    "semcom_for_aigc.validation.study_scene": of(seed=1),
+}
+CALLS = {f"papers.{name}": call for name, call in CALLS.items()}
+INSTANCES = {
+    "papers.isgc.scenario.BatchIsgcEnv": lambda: scenario.BatchIsgcEnv(2, np.random.default_rng(0)),
+    "papers.isgc.scenario.IsgcEnv": started,
+}
