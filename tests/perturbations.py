@@ -138,7 +138,7 @@ def _no_better_than_separate(records: list[dict]) -> None:
 def _without_layer(records: list[dict]) -> None:
     """Learners with a penalty only, and a budget beyond the paper's."""
     for method in ("diffusion", "ppo"):
-        _copy(_of(records_of("isgc/equal_penalty"), method=method), _of(records, method=method), "final")
+        _copy(_of(records_of("isgc/by_hand"), method=method), _of(records, method=method), "final")
     for record in records:
         record["task"]["steps"] = 4_000_000
 
@@ -220,10 +220,10 @@ OPTIMUM = Perturbation(
 )
 CONTRARY, CONTRARY_PENALTY = (
     Perturbation(study, "diffusion earns a tenth less, is too slow and undecided", _contrary)
-    for study in ("isgc/equal_layer", "isgc/equal_penalty")
+    for study in ("isgc/equal_layer", "isgc/by_hand")
 )
 SEPARATE = Perturbation("isgc/equal_layer", "diffusion earns what a random split does", _no_better_than_separate)
-LAYER = Perturbation("isgc/equal_penalty", "diffusion with the layer, the others behind it", _learned_with_layer)
+LAYER = Perturbation("isgc/by_hand", "diffusion with the layer, the others behind it", _learned_with_layer)
 SHUFFLED_STEPS = Perturbation("isgc/denoising_steps", "outcomes shuffled between the numbers of steps", _shuffled_steps)
 READINGS = Perturbation(
     "isgc/readings",

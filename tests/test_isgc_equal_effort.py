@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from semcom_utils.papers.isgc import equal_effort
-from semcom_utils.papers.isgc.equal_effort import ABLATION, EARLIER, SETTINGS, search_space
+from semcom_utils.papers.isgc.equal_effort import ABLATION, BY_HAND, EARLIER, SETTINGS, search_space
 from semcom_utils.papers.isgc.learning import HELD_OUT, LEARNERS, TUNING, held_out_states
 from semcom_utils.studies import find
 
@@ -80,7 +80,7 @@ def test_the_ablation_changes_one_choice_at_a_time(monkeypatch):
         "critic_rate": 3e-3,
         "noise": 0.2,
     }
-    monkeypatch.setattr(equal_effort, "_best", lambda method, feasibility: best)
+    monkeypatch.setitem(equal_effort.BY_HAND, "diffusion", best)
     tasks = equal_effort._ablation_tasks()
     for t in tasks:
         way, _, name = t["variant"].partition(": ")
@@ -89,10 +89,18 @@ def test_the_ablation_changes_one_choice_at_a_time(monkeypatch):
         start = {"back": best, "alone": EARLIER}[way]
         changed = {key for key in start if start[key] != t["settings"][key]}
         assert changed and changed <= set(ABLATION[name])
-    assert {"MLP actor", "back: map of actions", "alone: critics, size and rate"} <= {t["variant"] for t in tasks}
+    assert {"back: map of actions", "alone: critics, size and rate"} <= {t["variant"] for t in tasks}
     assert not any(": number of updates" in t["variant"] for t in tasks)  # the same in both: nothing to run
-    (mlp, *_) = (t for t in tasks if t["variant"] == "MLP actor")
-    assert mlp["method"] == "mlp" and mlp["settings"].keys() == best.keys() - {"prediction_type", "denoising_steps"}
+
+
+def test_learners_with_a_replay_have_one_setting_by_hand():
+    ours, mlp, sac = (BY_HAND[m] for m in ("diffusion", "mlp", "sac"))
+    assert mlp == {k: v for k, v in ours.items() if k not in ("prediction_type", "denoising_steps")}
+    shared = ("copies", "batch_size", "action_map", "critic_layers", "critic_width")
+    assert {k: sac[k] for k in shared} == {k: ours[k] for k in shared} and sac["rate"] == ours["critic_rate"]
+    tasks = find("isgc/by_hand").tasks()
+    assert len(tasks) == 40 and {(t["feasibility"], t["steps"]) for t in tasks} == {("penalty", equal_effort.STEPS)}
+    assert not any("states" in t for t in tasks)
 
 
 @pytest.mark.parametrize("name", ["ppo", "sac"])
