@@ -43,7 +43,7 @@ EXEMPT = {
     "generation.training": "the trainer's own parts, which nobody but its command calls",
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
     "papers.gai_semcom_networks": "changes with the survey's verdicts; tests/test_gai_* try it",
-    "papers.semaigc_root": "changes with the chapter's second reading; tests/test_semaigc_root.py tries it",
+    "papers.semaigc_root.pixels.denoised": "runs networks for seconds; tests/test_semaigc_root_studies.py tries it",
     "prose.glue": "hands any object on to the notebook",
     "studies.runner.run_study": "starts a study; tests/test_studies.py tries what it refuses",
     "studies.runner.summarise_again": "writes into data/results; tests/test_studies.py tries what it refuses",

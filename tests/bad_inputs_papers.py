@@ -7,7 +7,12 @@ import numpy as np
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.control.d3qn import DuelingNetwork
+from semcom_utils.generation import load
+from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.papers.isgc import scenario
+from semcom_utils.papers.semaigc_root import scenario as root
+from semcom_utils.papers.semaigc_root import workload
 from semcom_utils.papers.semcom_for_aigc import fine_tuning, message, transceiver
 from semcom_utils.physical import DigitalLink
 from semcom_utils.semantic.extractors import extract
@@ -91,6 +96,85 @@ def started():
     return env
 
 
+REQUESTS = root.sample_states(2, np.random.default_rng(0))
+CONSTANTS = root.RootConstants()
+BOUND = {"local_density": [2e4], "rate": [1e6], "edge_speed": [1e9], "device_speed": [4e8], "c_1": [0.1], "c_2": [0.1]}
+
+
+def always(a, snr_db=0.0):
+    return np.ones(np.broadcast_shapes(np.shape(a), np.shape(snr_db)))
+
+
+def half(states):
+    return np.full(len(states), 10)
+
+
+@cache
+def figures():
+    return workload.figures(half, always, n=10)
+
+
+@cache
+def asked():
+    """The mini pipeline's encoders with a network of next to nothing."""
+    return PromptedDenoiser(load("text-to-image"), ["a red ball on grass"], 1.0, unet())
+
+
+def root_env():
+    env = root.RootEnv(requests=4)
+    env.reset(seed=0)
+    return env
+
+
+ROOT = {
+    "algorithm.airs": of(name="latent"),
+    "algorithm.proposition_draws": of(kind="own", n=3),
+    "algorithm.true_values": lambda: {
+        "network": DuelingNetwork(7, 21, 4),
+        "seen": root.observe(REQUESTS),
+        "rewards": np.ones((2, 21)),
+        "discount": 0.9,
+    },
+    "errata.reverse_step": of(alpha=0.98, alpha_bar_prev=0.6, sigma2_prev=0.2, sigma2_step=0.05),
+    "pictures.edge_states": lambda: {"denoiser": asked(), "z_T": torch.zeros(1, *asked().shape), "splits": (1,)},
+    "pictures.fine_tuned": lambda: {"denoiser": asked()},
+    "pictures.quantise": of(z=torch.zeros(2, 3), bits=1),
+    "pictures.tell": of(
+        pictures=IMAGES, clean=IMAGES, captions=["a red ball on grass"], labels=[["red ball"]]
+    ),
+    "pixels.encode": lambda: {"denoiser": asked(), "pictures": IMAGES[..., :16, :16]},
+    "pixels.noisy_pixels": of(pictures=IMAGES[..., :4, :4]),
+    "pixels.pixel_success": of(),
+    "scenario.RootConstants.limit": of(low=[5.0, 6.0]),
+    "scenario.RootConstants.speed_up": of(cores=4),
+    "scenario.RootEnv.step": of(action=3),
+    **{f"scenario.{name}": of(**BOUND) for name in ("compression_bound", "printed_bound")},
+    **{
+        f"scenario.{name}": of(states=REQUESTS)
+        for name in (
+            "edge_aigc_latency",
+            "expected_satisfaction",
+            "link_rate",
+            "local_aigc_latency",
+            "observe",
+            "optimal_action",
+        )
+    },
+    "scenario.frameworks": of(states=REQUESTS, action=[3, 4], success=always),
+    "scenario.interpolated_success": of(splits=[0, 10, 20], snrs_db=[0.0, 5.0], table=np.full((3, 2), 0.5)),
+    "scenario.latency": of(action=[3, 4], states=REQUESTS),
+    **{
+        f"scenario.{name}": of(seconds=[5.0, 10.0], low=[4.0, 6.0], high=[20.0, 30.0])
+        for name in ("printed_reward", "satisfaction")
+    },
+    "scenario.served": of(seconds=[5.0, 10.0], success=[0.5, 0.7], low=[4.0, 6.0]),
+    "workload.converged_after": of(episodes=[10, 20, 30], values=[0.5, 0.995, 1.0]),
+    "workload.figures": of(policy=half, success=always, n=10),
+    "workload.figures_summary": lambda: {"axes": [figures()]},
+    "workload.held_out": of(n=3),
+    "workload.noise_schedule": of(kind="linear", steps=2, samples=10),
+    "workload.rank_correlations": of(policy=half),
+}
 LEARNED = {
     "semcom_for_aigc.fine_tuning.adapted": lambda: {"unet": unet(), "learner": "rank-1", "seed": 0},
     "semcom_for_aigc.fine_tuning.denoising_loss": lambda: {"unet": unet(), "scenes": latents(), "rounds": 1},
@@ -208,10 +292,13 @@ CALLS = {
     },
     "semcom_for_aigc.scenario.semantic_map": of(extractor="canny", networks={}),
     **SENDING,
+    **{f"semaigc_root.{name}": call for name, call in ROOT.items()},
     "semcom_for_aigc.validation.study_scene": of(seed=1),
 }
 CALLS = {f"papers.{name}": call for name, call in CALLS.items()}
 INSTANCES = {
     "papers.isgc.scenario.BatchIsgcEnv": lambda: scenario.BatchIsgcEnv(2, np.random.default_rng(0)),
     "papers.isgc.scenario.IsgcEnv": started,
+    "papers.semaigc_root.scenario.RootConstants": lambda: CONSTANTS,
+    "papers.semaigc_root.scenario.RootEnv": root_env,
 }
