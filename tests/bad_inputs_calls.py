@@ -42,7 +42,6 @@ EXEMPT = {
     "control.library_agents.BatchVecEnv.set_attr": "refuses every call, as it says",
     "generation.training": "the trainer's own parts, which nobody but its command calls",
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
-    "papers.gai_semcom_networks": "changes with the survey's verdicts; tests/test_gai_* try it",
     "papers.semaigc_root.pixels.denoised": "runs networks for seconds; tests/test_semaigc_root_studies.py tries it",
     "prose.glue": "hands any object on to the notebook",
     "studies.runner.run_study": "starts a study; tests/test_studies.py tries what it refuses",

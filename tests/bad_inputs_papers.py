@@ -8,14 +8,16 @@ import torch
 
 from semcom_utils import toyworld
 from semcom_utils.control.d3qn import DuelingNetwork
-from semcom_utils.generation import load
+from semcom_utils.generation import families, load
 from semcom_utils.generation.prompted import PromptedDenoiser
+from semcom_utils.papers.gai_semcom_networks import model_families, smart_city
 from semcom_utils.papers.isgc import scenario
 from semcom_utils.papers.semaigc_root import scenario as root
 from semcom_utils.papers.semaigc_root import workload
 from semcom_utils.papers.semcom_for_aigc import fine_tuning, message, transceiver
 from semcom_utils.physical import DigitalLink
 from semcom_utils.semantic.extractors import extract
+from semcom_utils.semantic.knowledge import Triple
 
 SCENE = toyworld.scene(4)
 STATES = scenario.sample_states(2, np.random.default_rng(0))
@@ -175,6 +177,77 @@ ROOT = {
     "workload.noise_schedule": of(kind="linear", steps=2, samples=10),
     "workload.rank_correlations": of(policy=half),
 }
+PLACES = [Triple("mill", "north of", "school"), Triple("school", "in", "Docks"), Triple("mill", "in", "Heights")]
+MACHINE = {"period": 5, "quiet": 490.0, "fault": 2.0, "step": 4.0, "success": 0.9, "alarm": 3.0}
+
+
+@cache
+def small_city():
+    return smart_city.readings(2, np.random.default_rng(0))
+
+
+@cache
+def encoders():
+    return smart_city.make_encoders(small_city(), torch.Generator().manual_seed(0))
+
+
+@cache
+def family():
+    return families.make("autoregressive", 2, torch.Generator().manual_seed(0), parameters=200)
+
+
+def learner():
+    """What learns nothing, in six epochs: its weights, its loss, and what it looks at."""
+    return {
+        "modules": [torch.nn.Linear(1, 1)],
+        "loss": lambda city: torch.zeros((), requires_grad=True),
+        "data": small_city(),
+        "validation": small_city(),
+    }
+
+
+SURVEY = {
+    "information_effectiveness.link_data": of(answer=2.0),
+    **{
+        f"information_effectiveness.{name}": of(threshold=3, change=0.2, success=0.6)
+        for name in ("matched_eagerness", "matched_threshold")
+    },
+    **{f"information_effectiveness.{name}": of(**MACHINE) for name in ("matched_alarm", "missed_by_clock")},
+    "knowledge_management.best_update_interval": of(kappa=0.1),
+    "knowledge_management.indexed": of(lists=PLACES),
+    "knowledge_management.stale_share": of(x=[0.5, 1.0]),
+    "knowledge_management.update_cost": of(interval=[0.5, 1.0], kappa=0.1),
+    "knowledge_rivals.draw_map": of(
+        known=np.array([[0, 0, 1], [1, 1, 2]]),
+        entities=["mill", "school", "Docks"],
+        relations=["north of", "in"],
+        rounds=1,
+    ),
+    "knowledge_rivals.family": of(couples=1),
+    "knowledge_rivals.misread": of(said=PLACES, error=0.5),
+    "knowledge_rivals.world": of(name="family", error=0.1, gap=0.1, seed=0),
+    "model_budgets.learnt": of(x=torch.zeros(2, 2)),
+    "model_budgets.operations_a_step": lambda: {"model": family()},
+    **{f"model_families.{name}": lambda: {"mixture": model_families.law(1)} for name in ("centres", "draw")},
+    "model_families.evaluations": lambda: {"model": family()},
+    "model_families.law": of(),
+    "model_families.score_samples": lambda: {"mixture": model_families.law(1)},
+    "resource_allocation.best_split": of(),
+    "resource_allocation.matching_methods": of(snr_db=np.full((2, 3), 10.0), matching=np.full((2, 3), 0.5)),
+    "resource_allocation.split_latency": of(share=[0.0, 0.5]),
+    "resource_sweeps.work": of(shape=(2, 3), variability=4.0),
+    "semantic_information.code_block": of(rate=0.5, lost=0.1, paraphrased=0.1),
+    "semantic_information.partly_heard": of(lost=0.1, paraphrased=0.1),
+    "semantic_information.uneven_by_grid": of(lost=0.1, paraphrased=0.1, step=0.25),
+    "smart_city.contrast": lambda: {"encoders": encoders(), "city": small_city()},
+    "smart_city.embed": lambda: {"encoders": encoders(), "x": small_city().x},
+    "smart_city.make_encoders": lambda: {"city": small_city()},
+    "smart_city.recall": lambda: {"encoders": encoders(), "city": small_city(), "candidates": 2},
+    "smart_city.train": learner,
+    "value_rules.best_rule": of(first=0.9, second=1.1, rounds=2),
+    "value_rules.rule_table": of(rule="value", first=0.9, second=1.1),
+    "wordings.error_of_meaning": of(prior=[0.5, 0.25, 0.25], speaker="careful", lost=0.1),
+}
 LEARNED = {
     "semcom_for_aigc.fine_tuning.adapted": lambda: {"unet": unet(), "learner": "rank-1", "seed": 0},
     "semcom_for_aigc.fine_tuning.denoising_loss": lambda: {"unet": unet(), "scenes": latents(), "rounds": 1},
@@ -292,6 +365,7 @@ CALLS = {
     },
     "semcom_for_aigc.scenario.semantic_map": of(extractor="canny", networks={}),
     **SENDING,
+    **{f"gai_semcom_networks.{name}": call for name, call in SURVEY.items()},
     **{f"semaigc_root.{name}": call for name, call in ROOT.items()},
     "semcom_for_aigc.validation.study_scene": of(seed=1),
 }
