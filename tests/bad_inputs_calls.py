@@ -34,13 +34,19 @@ from semcom_utils.toyworld.grammar import Word
 from semcom_utils.toyworld.maps import control_array
 from semcom_utils.toyworld.scene import Thing
 
+#: Modules of the trainer whose functions nobody but its command calls; those of `controlnet` are named below.
+TRAINER = ("autoencoder", "captioner", "card", "clip", "data", "detector", "jscc", "loop", "maps", "receiver")
+TRAINER += ("text_to_image", "timed", "tokens", "witt")
 #: Modules and functions that are not called here, and why; what is below them is left out, too.
 EXEMPT = {
     "checks": "what others are checked by; tests/test_tools.py tries them",
     "control.diffusion_policy.BatchEnv": "a protocol: tried by what follows it",
     "control.library_agents.BatchVecEnv.env_method": "refuses every call, as it says",
     "control.library_agents.BatchVecEnv.set_attr": "refuses every call, as it says",
-    "generation.training": "the trainer's own parts, which nobody but its command calls",
+    **{
+        f"generation.training.{part}": "the trainer's own part, which nobody but its command calls"
+        for part in (*TRAINER, "controlnet.ControlMaps", "controlnet.ControlNetRecipe")
+    },
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
     "papers.semaigc_root.pixels.denoised": "runs networks for seconds; tests/test_semaigc_root_studies.py tries it",
     "prose.glue": "hands any object on to the notebook",
@@ -430,6 +436,7 @@ CALLS = {
         "predictor": "plain",
     },
     "generation.split.send": of(epsilon=zero, z_T=torch.zeros(3, 2, dtype=torch.float64), steps=2),
+    "generation.training.controlnet.silenced": of(model=torch.nn.Linear(1, 1)),
     "generation.words.known_words": lambda: {"tokenizer": clip_tokenizer()},
     "generation.words.unknown_words": of(known=["a", "red"], texts=["a red bal"]),
     "generation.words.watched": lambda: {"tokenizer": clip_tokenizer()},

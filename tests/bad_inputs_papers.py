@@ -141,9 +141,7 @@ ROOT = {
     "pictures.edge_states": lambda: {"denoiser": asked(), "z_T": torch.zeros(1, *asked().shape), "splits": (1,)},
     "pictures.fine_tuned": lambda: {"denoiser": asked()},
     "pictures.quantise": of(z=torch.zeros(2, 3), bits=1),
-    "pictures.tell": of(
-        pictures=IMAGES, clean=IMAGES, captions=["a red ball on grass"], labels=[["red ball"]]
-    ),
+    "pictures.tell": of(pictures=IMAGES, clean=IMAGES, captions=["a red ball on grass"], labels=[["red ball"]]),
     "pixels.encode": lambda: {"denoiser": asked(), "pictures": IMAGES[..., :16, :16]},
     "pixels.noisy_pixels": of(pictures=IMAGES[..., :4, :4]),
     "pixels.pixel_success": of(),

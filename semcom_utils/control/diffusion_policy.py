@@ -12,7 +12,7 @@ import copy
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -87,11 +87,11 @@ def _mlp(inputs: int, outputs: int, width: int, layers: int = 2) -> nn.Sequentia
     return nn.Sequential(*hidden, nn.Linear(sizes[-1], outputs))
 
 
-def _rows(name: str, x: Tensor, size: int, weight: Tensor) -> Tensor:
-    """Rows of ``size`` numbers in the kind of numbers that the network computes with."""
+def _rows(name: str, x: Tensor, size: int, layer: Any) -> Tensor:
+    """Rows of ``size`` numbers in the kind of numbers that the network, of which this is a layer, computes with."""
     if x.ndim != 2 or x.shape[1] != size:
         raise ValueError(f"{name} must be of shape [n, {size}], got {list(x.shape)}")
-    return x.to(weight.dtype)
+    return x.to(layer.weight.dtype)
 
 
 class DiffusionPolicy(nn.Module):
@@ -169,7 +169,7 @@ class DiffusionPolicy(nn.Module):
         ValueError
             If ``observation`` is of another shape, or ``generator`` no ``torch.Generator``.
         """
-        observation = _rows("observation", observation, self.observation_size, self.time.weight)
+        observation = _rows("observation", observation, self.observation_size, self.time)
         x = torch.randn((len(observation), self.action_size), generator=generator, device=observation.device)
         for t in reversed(range(self.steps)):  # t = T-1 ... 0 stands for the paper's T ... 1
             step = self.time.weight[t].expand(len(x), -1)
@@ -235,7 +235,7 @@ class MlpPolicy(nn.Module):
         ValueError
             If ``observation`` is of another shape, or ``generator`` no ``torch.Generator``.
         """
-        return torch.tanh(self.network(_rows("observation", observation, self.observation_size, self.network[0].weight)))
+        return torch.tanh(self.network(_rows("observation", observation, self.observation_size, self.network[0])))
 
 
 class TwinCritic(nn.Module):
@@ -289,9 +289,8 @@ class TwinCritic(nn.Module):
         ValueError
             If an argument is of another shape.
         """
-        weight = self.q1[0].weight
-        seen = _rows("observation", observation, self.observation_size, weight)
-        done = _rows("action", action, self.action_size, weight)
+        seen = _rows("observation", observation, self.observation_size, self.q1[0])
+        done = _rows("action", action, self.action_size, self.q1[0])
         if len(seen) != len(done):
             raise ValueError(f"action must be one for each of {len(seen)} observations, got {len(done)}")
         x = torch.cat([seen, done], -1)
@@ -362,7 +361,9 @@ def batch_env(name: str, value: object) -> BatchEnv:
         If it lacks a method or a number, or is a class of such objects.
     """
     if isinstance(value, type) or not isinstance(value, BatchEnv):
-        raise ValueError(f"{name} must be a BatchEnv (n, observation_size, action_size, reset, step), got {shown(value)}")
+        raise ValueError(
+            f"{name} must be a BatchEnv (n, observation_size, action_size, reset, step), got {shown(value)}"
+        )
     for size in ("n", "observation_size", "action_size"):
         positive_integer(f"{name}: its {size}", getattr(value, size))
     return value

@@ -256,7 +256,9 @@ def library_agent(
     agent = {"ppo": PPO, "sac": SAC}[one_of("name", name, ("ppo", "sac"))]
     hidden = {
         "pi": [positive_integer("width", width)] * positive_integer("layers", layers),
-        "qf" if name == "sac" else "vf": [positive_integer("critic_width", width if critic_width is None else critic_width)]
+        "qf" if name == "sac" else "vf": [
+            positive_integer("critic_width", width if critic_width is None else critic_width)
+        ]
         * positive_integer("critic_layers", layers if critic_layers is None else critic_layers),
     }
     schedule = (lambda left: rate * max(left, 0.01)) if decay else rate

@@ -362,9 +362,7 @@ LINK = {"effect": 1.0, "fade": 4.0, "answer": 2.0}
 
 
 @checked
-def link_data(
-    n: int, rng: np.random.Generator, answer: float, power: ArrayLike | None = None
-) -> dict[str, np.ndarray]:
+def link_data(n: int, rng: np.random.Generator, answer: float, power: ArrayLike | None = None) -> dict[str, np.ndarray]:
     """Draw from the model of the link: weather, then power (or what an intervention sets), then SNR.
 
     Parameters

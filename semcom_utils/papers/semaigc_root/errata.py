@@ -43,7 +43,10 @@ def reverse_step(alpha: float, alpha_bar_prev: float, sigma2_prev: float, sigma2
     for name, value in (("sigma2_prev", sigma2_prev), ("sigma2_step", sigma2_step)):
         real_number(name, value, low=0)
     if not math.isfinite((1 + sigma2_prev) * (1 + sigma2_step)):
-        raise ValueError(f"sigma2_prev and sigma2_step must have a product that a number holds, got {sigma2_prev:g} and {sigma2_step:g}")
+        raise ValueError(
+            "sigma2_prev and sigma2_step must have a product that a number holds, "
+            f"got {sigma2_prev:g} and {sigma2_step:g}"
+        )
     arguments = (alpha, alpha * alpha_bar_prev, sigma2_prev, sigma2_step)
     right, printed = semantic_noise_coefficient(*arguments), printed_noise_coefficient(*arguments)
     step = 1 - alpha + sigma2_step

@@ -167,7 +167,12 @@ def edge_states(denoiser: PromptedDenoiser, z_T: torch.Tensor, splits: tuple[int
     ValueError
         If ``z_T`` is no noise for these prompts, or a split none of those.
     """
-    if not z_T.is_floating_point() or tuple(z_T.shape[1:]) != denoiser.shape or not len(z_T) or len(z_T) % len(denoiser):
+    if (
+        not z_T.is_floating_point()
+        or tuple(z_T.shape[1:]) != denoiser.shape
+        or not len(z_T)
+        or len(z_T) % len(denoiser)
+    ):
         form = ", ".join(map(str, denoiser.shape))
         raise ValueError(
             f"z_T must be floating-point [a multiple of {len(denoiser)}, {form}], got {z_T.dtype} {list(z_T.shape)}"

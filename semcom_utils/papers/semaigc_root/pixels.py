@@ -150,9 +150,7 @@ def denoised(denoiser: PromptedDenoiser, pictures: torch.Tensor, snr_db: float) 
     """
     _shown("pictures", pictures)
     if tuple(pictures.shape[2:]) != (64, 64) or not len(pictures) or len(pictures) % len(denoiser):
-        raise ValueError(
-            f"pictures must be [a multiple of {len(denoiser)}, 3, 64, 64], got {list(pictures.shape)}"
-        )
+        raise ValueError(f"pictures must be [a multiple of {len(denoiser)}, 3, 64, 64], got {list(pictures.shape)}")
     real_number("snr_db", snr_db, low=-20, high=100)
     levels, variance = denoiser.alpha_bar, _latent_noise(snr_db)
     start = round(matched_timestep(0, variance, levels))

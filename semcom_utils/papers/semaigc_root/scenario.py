@@ -495,7 +495,9 @@ def served(
     _, low, high = _interval(seconds, low, constants.limit(low))
     attempts = constants.give_up / seconds.min(initial=constants.give_up)
     if attempts > 1e6:
-        raise ValueError(f"seconds must be at least a millionth of give_up = {constants.give_up:g}, got {seconds.min():g}")
+        raise ValueError(
+            f"seconds must be at least a millionth of give_up = {constants.give_up:g}, got {seconds.min():g}"
+        )
     total, waiting = np.zeros(seconds.shape), np.zeros(seconds.shape)
     for k in range(1, max(int(np.floor(attempts)), 1) + 1):
         now = np.where(k * seconds <= constants.give_up, p * (1 - p) ** (k - 1), 0.0)
