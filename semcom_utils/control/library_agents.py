@@ -91,8 +91,10 @@ class BatchVecEnv(VecEnv):
         """How many copies are meant."""
         if indices is None:
             return self.num_envs
-        several = isinstance(indices, Iterable) and getattr(indices, "shape", None) != ()
-        chosen = list(indices) if several else [indices]
+        if not isinstance(indices, Iterable) or getattr(indices, "shape", None) == ():
+            chosen: list[Any] = [indices]
+        else:
+            chosen = list(indices)
         for index in chosen:
             if positive_integer("indices", index, low=0) >= self.num_envs:
                 raise ValueError(f"indices must be below {self.num_envs}, got {index}")

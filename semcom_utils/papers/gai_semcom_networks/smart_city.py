@@ -164,8 +164,8 @@ def embed(encoders: torch.nn.ModuleDict, x: dict[str, torch.Tensor]) -> dict[str
         first = next((layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)), None)
         numbers = "numbers" if first is None else first.in_features
         rows = x.get(name)
-        fits = isinstance(rows, torch.Tensor) and rows.ndim == 2 and (first is None or rows.shape[1] == numbers)
-        if not fits or not rows.is_floating_point():
+        fits = isinstance(rows, torch.Tensor) and rows.ndim == 2 and rows.is_floating_point()
+        if rows is None or not fits or (first is not None and rows.shape[1] != numbers):
             raise ValueError(f"x must hold floating-point [n, {numbers}] for the {name}, got {shown(rows)}")
     return _embed(encoders, x)
 

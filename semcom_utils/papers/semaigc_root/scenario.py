@@ -543,7 +543,8 @@ def interpolated_success(
         raise ValueError(f"table must be of shape {[len(axis) for axis in axes]}, got {list(values.shape)}")
     if any((np.diff(axis) <= 0).any() for axis in axes):
         raise ValueError(f"splits and snrs_db must rise, got {list(splits)} and {list(snrs_db)}")
-    inside = RegularGridInterpolator(axes, values)
+    # Read-only: SciPy goes another way for what can be written, whose last digits differ from those that are stored.
+    inside = RegularGridInterpolator(axes, np.broadcast_to(values, values.shape))
 
     def success(a: ArrayLike, snr_db: ArrayLike) -> np.ndarray:
         a, snr_db = np.broadcast_arrays(np.asarray(a, float), np.clip(snr_db, axes[1][0], axes[1][-1]))
