@@ -142,6 +142,11 @@ def value_run(task: dict) -> dict:
     -------
     dict
         For each rule the mean ``loss`` of both systems a slot, and the share of slots in which the first is served.
+
+    Raises
+    ------
+    ValueError
+        If a growth is out of its range.
     """
     growths = task["first"], SECOND
     arrives = (np.random.default_rng(task["seed"]).random(task["slots"]) < ARRIVAL).tolist()
