@@ -148,9 +148,10 @@ def one_of(name: str, value: object, choices: Iterable[Choice]) -> Choice:
         If there is none; the message lists the choices.
     """
     known = tuple(choices)
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")
-    return known[known.index(value)]
+    try:
+        return known[known.index(value)]
+    except (ValueError, RuntimeError):  # none of them, or several values at once, which equal nothing
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}") from None
 
 
 def plain_array(name: str, value: object, *, booleans: bool = False) -> np.ndarray:

@@ -132,7 +132,7 @@ def test_a_mean_has_its_interval():
     ("call", "name"),
     [
         (lambda: root.interpolated_success((0, 0), (-6, 15), TABLE[:2]), "splits and snrs_db"),
-        (lambda: root.interpolated_success((0, 10, 20), (-6, 15), 2 * TABLE), "success"),
+        (lambda: root.interpolated_success((0, 10, 20), (-6, 15), 2 * TABLE), "table"),
         (lambda: root.served(0.0, 0.5, 5.0), "seconds"),
         (lambda: algorithm.airs("fog"), "name"),
         (lambda: algorithm.proposition_draws("none", 5, np.random.default_rng(0)), "kind"),
@@ -148,6 +148,30 @@ def test_a_mean_has_its_interval():
 def test_bad_input_is_named(call, name):
     with pytest.raises(ValueError, match=rf"^{name} must"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"denoiser": None}, "denoiser"),
+        ({"pictures": np.zeros((1, 3, 64, 64))}, "pictures"),
+        ({"pictures": torch.zeros(1, 3, 64, 64).long()}, "pictures"),
+        ({"pictures": torch.zeros(0, 3, 64, 64)}, "pictures"),
+        ({"pictures": torch.zeros(3, 3, 64, 64)}, "pictures"),
+        ({"pictures": torch.zeros(2, 3, 64, 32)}, "pictures"),
+        ({"pictures": torch.full((2, 3, 64, 64), 2.0)}, "pictures"),
+        ({"snr_db": "loud"}, "snr_db"),
+        ({"snr_db": np.nan}, "snr_db"),
+        ({"snr_db": True}, "snr_db"),
+        ({"snr_db": -21.0}, "snr_db"),
+    ],
+)
+def test_pictures_that_are_none_are_not_denoised(changed, name, monkeypatch):
+    monkeypatch.setattr(pixels, "_latent_noise", lambda snr_db: pytest.fail("the networks were asked"))
+    two = PromptedDenoiser(pictures.models()["text-to-image"], ["a red ball on grass", "a blue dog on sand"], 1.0)
+    good = {"denoiser": two, "pictures": torch.zeros(2, 3, 64, 64), "snr_db": 0.0}
+    with pytest.raises(ValueError, match=rf"^{name} must"):
+        pixels.denoised(**good | changed)
 
 
 # --- other readings, and what keeps the agent short -------------------------------------------------------------------

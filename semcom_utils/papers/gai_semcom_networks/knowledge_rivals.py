@@ -11,7 +11,7 @@ import itertools
 import numpy as np
 import torch
 
-from semcom_utils.checks import numpy_generator, one_of, real_number
+from semcom_utils.checks import checked, one_of, positive_integer, real_number
 from semcom_utils.papers.gai_semcom_networks.knowledge_management import city, indexed
 from semcom_utils.semantic import embedding, knowledge, rules
 from semcom_utils.semantic.knowledge import Triple
@@ -38,6 +38,7 @@ DECAY = {"city": 0.03, "family": 0.003}
 ERRORS, GAPS = (0.0, 0.1, 0.4), (0.1, 0.5)
 
 
+@checked
 def family(rng: np.random.Generator, couples: int = 8) -> list[Triple]:
     """A family over four generations, as facts of eight relations, most of which join one to many.
 
@@ -58,9 +59,9 @@ def family(rng: np.random.Generator, couples: int = 8) -> list[Triple]:
     Raises
     ------
     ValueError
-        If ``rng`` is no ``numpy.random.Generator``.
+        If ``rng`` is no ``numpy.random.Generator``, or ``couples`` no positive whole number.
     """
-    numpy_generator("rng", rng)
+    positive_integer("couples", couples)
     number = itertools.count()
     parents: dict[int, tuple[int, int]] = {}
     married = [(next(number), next(number)) for _ in range(couples)]
@@ -98,6 +99,7 @@ def family(rng: np.random.Generator, couples: int = 8) -> list[Triple]:
     return sorted(Triple(f"person {a}", r, f"person {b}") for a, r, b in facts)
 
 
+@checked
 def misread(said: list[Triple], error: float, rng: np.random.Generator) -> list[Triple]:
     """What an extractor that errs makes of facts: of those that it gets wrong half have another relation, half a tail.
 
@@ -118,11 +120,13 @@ def misread(said: list[Triple], error: float, rng: np.random.Generator) -> list[
     Raises
     ------
     ValueError
-        If ``error`` is out of its range, or ``rng`` no generator.
+        If ``error`` is out of its range, ``rng`` no generator, or ``said`` offers nothing that a fact could be mistaken
+        for: another relation, and a tail that is neither its own nor its head.
     """
     real_number("error", error, low=0, high=1)
-    numpy_generator("rng", rng)
     relations, tails = (sorted({t[i] for t in said}) for i in (1, 2))
+    if error and (len(relations) < 2 or any(set(tails) <= {h, t} for h, _, t in said)) and said:
+        raise ValueError("said must offer each fact another relation and another tail to be mistaken for, got none")
     heard = []
     for h, r, t in said:
         if rng.random() < error:
@@ -134,6 +138,7 @@ def misread(said: list[Triple], error: float, rng: np.random.Generator) -> list[
     return heard
 
 
+@checked
 def world(name: str, error: float, gap: float, seed: int) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
     """What is known, and what is asked.
 
@@ -146,7 +151,7 @@ def world(name: str, error: float, gap: float, seed: int) -> tuple[np.ndarray, n
     error, gap : float
         Shares of the facts that are read wrong, and that stay unsaid.
     seed : int
-        Of everything that is drawn.
+        Of everything that is drawn, at least 0.
 
     Returns
     -------
@@ -160,7 +165,8 @@ def world(name: str, error: float, gap: float, seed: int) -> tuple[np.ndarray, n
     ValueError
         If the name is unknown, or a share out of its range.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(positive_integer("seed", seed, low=0))
+    real_number("error", error, low=0, high=1)
     real_number("gap", gap, low=0, high=1, low_open=True, high_open=True)
     if one_of("name", name, WORLDS) == "city":
         captions, unsaid = city(rng, gap)
@@ -175,6 +181,7 @@ def world(name: str, error: float, gap: float, seed: int) -> tuple[np.ndarray, n
     return known, asked, entities, relations
 
 
+@checked
 def draw_map(known: np.ndarray, entities: list[str], relations: list[str], rounds: int = 30) -> rules.PathRules:
     """Put the city on a map by what the directions mean, with as few contradictions as can be, and read it off.
 
@@ -187,7 +194,7 @@ def draw_map(known: np.ndarray, entities: list[str], relations: list[str], round
     known : numpy.ndarray
         Int ``[n, 3]``.
     entities, relations : list of str
-        Names in the order of the indices.
+        Names in the order of the indices; "in" is one of the relations.
     rounds : int
         Of new weights.
 
@@ -195,7 +202,20 @@ def draw_map(known: np.ndarray, entities: list[str], relations: list[str], round
     -------
     PathRules
         Beliefs in all facts.
+
+    Raises
+    ------
+    ValueError
+        If ``known`` does not index these names, "in" is not among ``relations``, or ``rounds`` is no positive number.
     """
+    positive_integer("rounds", rounds)
+    entities, relations = list(entities), list(relations)
+    for name, names in (("entities", entities), ("relations", relations)):
+        if not names:
+            raise ValueError(f"{name} must hold at least one name, got none")
+    if "in" not in relations:
+        raise ValueError(f"relations must hold 'in', got {relations!r}"[:200])
+    embedding.indices(known, len(entities), len(relations), "known")
     n = len(entities)
     near = known[[relations[r] in STEPS for r in known[:, 1]]]
     rows = np.zeros((len(near), n))

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from semcom_utils.checks import checked
 from semcom_utils.generation.families import Adversarial, Family, fit, make
-from semcom_utils.papers.gai_semcom_networks.model_families import centres, draw, law, score_samples
+from semcom_utils.papers.gai_semcom_networks.model_families import _points, centres, draw, law, score_samples
 
 __all__ = ["NARROW", "RATES", "WAVES", "budget_run", "learnt", "operations_a_step"]
 
@@ -27,6 +28,7 @@ RATES = {"autoregressive": 5e-3, "vae": 2e-3, "gan": 3e-3, "flow": 2e-3, "diffus
 WAVES = 6
 
 
+@checked
 def learnt(x: torch.Tensor, spread: float = NARROW) -> float:
     r"""How far samples are on the way from the even square to the law: 0 for the one, about 1 for the other.
 
@@ -45,14 +47,21 @@ def learnt(x: torch.Tensor, spread: float = NARROW) -> float:
     -------
     float
         Negative for what avoids the heaps; of 4,000 draws of the law 0.97, since some heaps get too few by chance.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` are no points of the plane, or ``spread`` is out of its range.
     """
-    middles = centres(law(spread=spread))
+    _points(x)
+    middles = centres(law(spread=spread)).to(x.dtype)
     near, which = torch.cdist(x, middles).min(1)
     shares = torch.bincount(which[near < 2 * spread], minlength=len(middles)).double() / len(x)
     whole, even = 1 - math.exp(-2), 4 * math.pi * spread**2
     return (float(shares.clamp(max=whole / len(middles)).sum()) - even) / (whole - even)
 
 
+@checked
 def operations_a_step(model: Family) -> int:
     """Floating-point operations of one step of training, both players of a GAN included.
 
@@ -65,6 +74,11 @@ def operations_a_step(model: Family) -> int:
     -------
     int
         As PyTorch counts the products of matrices, with those of the way back.
+
+    Raises
+    ------
+    ValueError
+        If ``model`` is none.
     """
     generator = torch.Generator().manual_seed(0)
     x = torch.zeros(BATCH, model.dimension)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.checks import checked, positive_integer, real_number
 from semcom_utils.control import association
 from semcom_utils.control.queueing import departures
 from semcom_utils.papers.gai_semcom_networks.resource_allocation import (
@@ -120,6 +120,7 @@ LINK_RATES = (2.0, 4.0, 5.0, 5.5, 7.0, 10.0, 20.0)
 VARIABILITY = 4.0
 
 
+@checked
 def work(shape: tuple[int, ...], variability: float, rng: np.random.Generator) -> np.ndarray:
     """Log-normal work of mean one.
 
@@ -140,8 +141,10 @@ def work(shape: tuple[int, ...], variability: float, rng: np.random.Generator) -
     Raises
     ------
     ValueError
-        If ``variability`` is not positive.
+        If ``variability`` is not positive, ``shape`` holds a negative number, or ``rng`` is no generator.
     """
+    for length in shape:
+        positive_integer("shape", length, low=0)
     spread = np.log1p(real_number("variability", variability, low=0, low_open=True))
     return np.exp(rng.normal(-spread / 2, np.sqrt(spread), shape))
 

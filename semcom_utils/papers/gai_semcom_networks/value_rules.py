@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from semcom_utils.checks import one_of, real_number
+from semcom_utils.checks import checked, one_of, positive_integer, real_number
 from semcom_utils.effectiveness.age import age_penalty
 from semcom_utils.statistics import highest, lowest, student_interval
 from semcom_utils.studies import Study
@@ -27,16 +27,19 @@ RIVALS, TURNS = ("age", "first", "second", "timetable"), range(1, 11)
 
 
 def _penalties(first: float, second: float) -> np.ndarray:
+    for name, growth in (("first", first), ("second", second)):
+        real_number(name, growth, low=-100, high=100)
     return np.array([age_penalty(np.arange(LIMIT + 2), growth) for growth in (first, second)])
 
 
+@checked
 def best_rule(first: float, second: float, arrival: float = ARRIVAL, rounds: int = 400) -> np.ndarray:
     """The rule with the least mean loss, by relative value iteration over both ages.
 
     Parameters
     ----------
     first, second : float
-        Growths of the two systems.
+        Growths of the two systems, from -100 to 100.
     arrival : float
         Probability that what is sent arrives.
     rounds : int
@@ -50,8 +53,9 @@ def best_rule(first: float, second: float, arrival: float = ARRIVAL, rounds: int
     Raises
     ------
     ValueError
-        If ``arrival`` is no probability.
+        If ``arrival`` is no probability, a growth out of its range, or ``rounds`` no positive whole number.
     """
+    positive_integer("rounds", rounds)
     real_number("arrival", arrival, low=0, high=1)
     f = _penalties(first, second)
     older = np.minimum(np.arange(LIMIT) + 1, LIMIT - 1)  # index i stands for an age of i + 1
@@ -69,6 +73,7 @@ def best_rule(first: float, second: float, arrival: float = ARRIVAL, rounds: int
     return choices.argmin(0)
 
 
+@checked
 def rule_table(rule: str, first: float, second: float) -> np.ndarray:
     """Who is served, by both ages.
 
@@ -78,7 +83,7 @@ def rule_table(rule: str, first: float, second: float) -> np.ndarray:
         One of ``RULES``: the oldest reading (of equal ones the first system's); the one by whose arrival the
         penalty of the next slot falls most; always the first or always the second; or the best rule there is.
     first, second : float
-        Growths of the two systems.
+        Growths of the two systems, from -100 to 100.
 
     Returns
     -------
@@ -88,15 +93,16 @@ def rule_table(rule: str, first: float, second: float) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the rule is unknown.
+        If the rule is unknown, or a growth out of its range.
     """
     one_of("rule", rule, RULES)
+    penalties = _penalties(first, second)
     age = np.arange(1, LIMIT + 1)
     if rule == "best":
         return best_rule(first, second)
     if rule in ("first", "second"):
         return np.full((LIMIT, LIMIT), RULES.index(rule) - 2)
-    worth = np.stack([age, age]) if rule == "age" else _penalties(first, second)[:, age + 1] - 1.0
+    worth = np.stack([age, age]) if rule == "age" else penalties[:, age + 1] - 1.0
     return (worth[1][None, :] > worth[0][:, None]).astype(int)
 
 
@@ -136,6 +142,11 @@ def value_run(task: dict) -> dict:
     -------
     dict
         For each rule the mean ``loss`` of both systems a slot, and the share of slots in which the first is served.
+
+    Raises
+    ------
+    ValueError
+        If a growth is out of its range.
     """
     growths = task["first"], SECOND
     arrives = (np.random.default_rng(task["seed"]).random(task["slots"]) < ARRIVAL).tolist()

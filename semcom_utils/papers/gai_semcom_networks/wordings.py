@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, one_of, positive_integer, real_number
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer, real_number
 from semcom_utils.papers.gai_semcom_networks.semantic_information import (
     CONTEXTS,
     code_block,
@@ -64,6 +64,7 @@ def _heard(speaker: str, lost: float) -> np.ndarray:
     return np.hstack([(1 - lost) * said, np.full((3, 1), lost)])
 
 
+@checked(shapes={"prior": "3"})
 def error_of_meaning(prior: ArrayLike, speaker: str, lost: float, times: int = 1) -> float:
     """Least probability that a listener gets the colour wrong, exactly.
 
@@ -76,7 +77,7 @@ def error_of_meaning(prior: ArrayLike, speaker: str, lost: float, times: int = 1
     lost : float
         Probability that a word is lost.
     times : int
-        How often the colour is said, each time in words chosen anew.
+        How often the colour is said, each time in words chosen anew; at most 7.
 
     Returns
     -------
@@ -89,10 +90,14 @@ def error_of_meaning(prior: ArrayLike, speaker: str, lost: float, times: int = 1
         If an argument is out of its range.
     """
     p = finite_array("prior", prior, low=0)
+    if abs(p.sum() - 1) > 1e-6:
+        raise ValueError(f"prior must sum to 1, got {p.sum():g}")
+    if positive_integer("times", times) > 7:
+        raise ValueError(f"times must be at most 7, got {times}")
     lost = real_number("lost", lost, low=0, high=1)
     once = _heard(one_of("speaker", speaker, SPEAK), lost)
     joint = p[:, None]
-    for _ in range(positive_integer("times", times)):
+    for _ in range(times):
         joint = (joint[:, :, None] * once[:, None, :]).reshape(len(p), -1)
     return float(1 - joint.max(0).sum())
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from scipy import stats
 
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer
 from semcom_utils.control.allocation import optimal_allocation, smallest_latency_budget
 from semcom_utils.control.diffusion_policy import (
     DiffusionPolicy,
@@ -48,6 +49,7 @@ LEARNERS = ("diffusion", "mlp", "ppo", "sac")
 SEEDS = range(10)
 
 
+@checked
 def held_out_states(constants: IsgcConstants | None = None, n: int = 4096, seed: int = HELD_OUT) -> np.ndarray:
     """The states that every method is judged on.
 
@@ -64,10 +66,17 @@ def held_out_states(constants: IsgcConstants | None = None, n: int = 4096, seed:
     -------
     numpy.ndarray
         ``[n, 10]``.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is no positive whole number, or ``seed`` none of at least 0.
     """
+    positive_integer("seed", seed, low=0)
     return sample_states(n, np.random.default_rng(seed), constants)
 
 
+@checked
 def evaluate(decide: Callable[[np.ndarray], np.ndarray], env: BatchIsgcEnv, states: np.ndarray) -> dict:
     """Judge a policy on states.
 
@@ -84,8 +93,19 @@ def evaluate(decide: Callable[[np.ndarray], np.ndarray], env: BatchIsgcEnv, stat
     -------
     dict
         As of :func:`share_of_optimum`.
+
+    Raises
+    ------
+    ValueError
+        If ``states`` are not finite rows of 10, one of which has a feasible allocation, ``decide`` gives anything but
+        an action for each, or ``env`` is no such environment.
     """
+    finite_array("states", states, last=10)
+    if states.ndim != 2:
+        raise ValueError(f"states must be [n, 10], got {states.shape}")
     action = decide(observe(states, env.constants, env.observation))
+    if np.shape(action) != (len(states), 3):
+        raise ValueError(f"decide must give actions {(len(states), 3)}, got {np.shape(action)}")
     return share_of_optimum(states, env.execute(states, action), env.constants)
 
 
@@ -188,6 +208,7 @@ TUNING_DRAWS = 6
 TUNING_STEPS = 200_000
 
 
+@checked
 def search_space(method: str, rng: np.random.Generator) -> dict:
     """One random draw of a learner's settings; spaces of comparable size, agreed before any run.
 
@@ -202,7 +223,13 @@ def search_space(method: str, rng: np.random.Generator) -> dict:
     -------
     dict
         For :func:`run`, ``copies`` of the environment included.
+
+    Raises
+    ------
+    ValueError
+        If ``method`` is unknown or ``rng`` no generator.
     """
+    one_of("method", method, LEARNERS)
 
     def pick(*choices):
         return choices[rng.integers(len(choices))]

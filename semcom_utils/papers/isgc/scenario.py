@@ -363,12 +363,17 @@ def allocation_problem(states: ArrayLike, constants: IsgcConstants | None = None
 
 
 def _allocation(allocation: ArrayLike, states: ArrayLike) -> np.ndarray:
-    w, given = finite_array("allocation", allocation, last=3, low=0), np.shape(states)[:-1]
+    w = finite_array("allocation", allocation, last=3, low=0)
+    _goes_with("allocation", w, np.asarray(states))
+    return w
+
+
+def _goes_with(name: str, w: np.ndarray, states: np.ndarray) -> None:
+    given = states.shape[:-1]
     try:
         np.broadcast_shapes(w.shape[:-1], given)
     except ValueError:
-        raise ValueError(f"allocation must be [..., 3] for states [..., 10] with {given}, got {w.shape}") from None
-    return w
+        raise ValueError(f"{name} must be [..., 3] for states [..., 10] with {given}, got {w.shape}") from None
 
 
 @checked
@@ -399,6 +404,7 @@ def utility(states: ArrayLike, allocation: ArrayLike, constants: IsgcConstants |
     return (np.asarray(k.price) * spectral_rates(states, k) * w).sum(-1)
 
 
+@checked
 def bandwidth_from_action(action: ArrayLike, bandwidth: float, action_map: str = "box") -> np.ndarray:
     r"""Allocation of an action :math:`x \in [-1, 1]^3`.
 
@@ -413,7 +419,7 @@ def bandwidth_from_action(action: ArrayLike, bandwidth: float, action_map: str =
     action : array_like
         ``[..., 3]``.
     bandwidth : float
-        W, in MHz.
+        W, in MHz, above 0.
     action_map : {"box", "softmax"}
         The left or the right formula.
 
@@ -425,13 +431,14 @@ def bandwidth_from_action(action: ArrayLike, bandwidth: float, action_map: str =
     Raises
     ------
     ValueError
-        If ``action`` is not finite with a last axis of 3, or ``action_map`` is unknown.
+        If ``action`` is not finite with a last axis of 3, ``bandwidth`` not above 0, or ``action_map`` unknown.
 
     Examples
     --------
     >>> bandwidth_from_action([1.0, 1.0, 1.0], 9.0)
     array([3., 3., 3.])
     """
+    real_number("bandwidth", bandwidth, low=0, low_open=True)
     x = np.clip(finite_array("action", action, last=3), -1.0, 1.0)
     box = one_of("action_map", action_map, ("box", "softmax")) == "box"
     u = (x + 1) / 2 + 0.002 if box else np.exp(3 * x)
@@ -730,9 +737,11 @@ class BatchIsgcEnv:
         Raises
         ------
         ValueError
-            If an argument is not of its kind.
+            If ``states`` are not finite with a last axis of 10, or ``action`` with one of 3, or their shapes do not go
+            together.
         """
         w = bandwidth_from_action(action, self.constants.bandwidth, self.action_map)
+        _goes_with("action", w, _states(states))
         if self.feasibility == "layer":
             p = allocation_problem(states, self.constants)
             w = pull_back(w, p["latency_loads"], p["bandwidth"], p["latency_budget"])

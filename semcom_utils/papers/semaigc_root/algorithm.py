@@ -18,7 +18,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from semcom_utils.checks import numpy_generator, one_of, positive_integer
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer, real_number
 from semcom_utils.control.d3qn import D3qnSettings, DuelingNetwork, greedy, train_d3qn
 from semcom_utils.papers.semaigc_root.pictures import QUANTISERS
 from semcom_utils.papers.semaigc_root.pixels import pixel_success
@@ -95,6 +95,7 @@ DRAWN = ("printed", "tuned", "tuned, one interval", "tuned, public code")
 AIRS = ("latent", "latent and pixels", "latent and centred pixels", "nothing")
 
 
+@checked
 def airs(name: str) -> tuple[Callable[[ArrayLike, ArrayLike], np.ndarray], Callable[[ArrayLike], np.ndarray] | None]:
     """p(a, SNR) of a split and p(SNR) of Edge AIGC under a reading of what is sent analog.
 
@@ -180,7 +181,10 @@ def _readings_summary(records: list[dict]) -> dict:
 
 
 # --- the agent -----------------------------------------------------------------------------------------------------
-def true_values(network: DuelingNetwork, seen: np.ndarray, rewards: np.ndarray, discount: float) -> tuple[float, float]:
+@checked(shapes={"seen": "n+ inputs", "rewards": "n actions+"})
+def true_values(
+    network: torch.nn.Module, seen: np.ndarray, rewards: np.ndarray, discount: float
+) -> tuple[float, float]:
     """What a network believes its greedy choices to be worth, and what they are worth, on average over states.
 
     States are independent of what is done, so that the future is worth the same whatever is chosen:
@@ -188,8 +192,8 @@ def true_values(network: DuelingNetwork, seen: np.ndarray, rewards: np.ndarray, 
 
     Parameters
     ----------
-    network : DuelingNetwork
-        Any map from observations to Q-values.
+    network : torch.nn.Module
+        A :class:`.DuelingNetwork`, or any other map from observations to Q-values.
     seen : numpy.ndarray
         Observations, ``[n, 7]``.
     rewards : numpy.ndarray
@@ -201,9 +205,22 @@ def true_values(network: DuelingNetwork, seen: np.ndarray, rewards: np.ndarray, 
     -------
     believed, true : float
         Means of the largest Q and of the true value of the action that has it.
+
+    Raises
+    ------
+    ValueError
+        If observations or rewards are not of the network's size, not finite, or ``discount`` is out of its range.
     """
+    real_number("discount", discount, low=0, high=1, high_open=True)
+    finite_array("seen", seen)
+    finite_array("rewards", rewards)
+    if isinstance(network, DuelingNetwork) and seen.shape[1] != (inputs := network.body[0].in_features):
+        raise ValueError(f"seen must be of shape [n, {inputs}], got {list(seen.shape)}")
     with torch.no_grad():
-        largest = network(torch.as_tensor(seen)).max(-1).values
+        values = network(torch.as_tensor(seen))
+    if tuple(values.shape) != rewards.shape:
+        raise ValueError(f"rewards must be of shape {list(values.shape)}, got {list(rewards.shape)}")
+    largest = values.max(-1).values
     earned = float(rewards[np.arange(len(seen)), greedy(network, seen)].mean())
     return float(largest.double().mean()), earned / (1 - discount)
 
@@ -310,6 +327,7 @@ def _ablation_summary(records: list[dict]) -> dict:
 
 
 # --- Proposition 2 -------------------------------------------------------------------------------------------------
+@checked
 def proposition_draws(
     kind: str, n: int, rng: np.random.Generator
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
@@ -339,7 +357,6 @@ def proposition_draws(
         If an argument is none of the above.
     """
     one_of("kind", kind, ("spread", "own"))
-    numpy_generator("rng", rng)
     positive_integer("n", n)
     ratio = 10 ** rng.uniform(-2, 1, n)
     if kind == "own":

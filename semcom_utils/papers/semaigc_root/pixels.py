@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import one_of
+from semcom_utils.checks import checked, one_of, real_number
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.generation.samplers import sample, timesteps
 from semcom_utils.generation.split import matched_timestep
@@ -26,6 +26,7 @@ from semcom_utils.papers.semaigc_root.pictures import (
     _asked,
     _cell,
     _noise_of,
+    _shown,
     _stored,
     edge_states,
     models,
@@ -43,6 +44,7 @@ KINDS = ("raw", "centred", "denoised")
 CALIBRATION = 99
 
 
+@checked
 def noisy_pixels(
     pictures: torch.Tensor, snr_db: float, generator: torch.Generator, centred: bool = False
 ) -> torch.Tensor:
@@ -53,7 +55,7 @@ def noisy_pixels(
     pictures : torch.Tensor
         ``[batch, 3, rows, columns]`` in [0, 1]; one payload, so all of one power.
     snr_db : float
-        Es/N0 per complex channel use, dB.
+        Es/N0 per complex channel use, dB, from -100 to 100.
     generator : torch.Generator
         Of the noise.
     centred : bool
@@ -67,7 +69,7 @@ def noisy_pixels(
     Raises
     ------
     ValueError
-        If an argument is none that :meth:`.AnalogLink.send` takes.
+        If ``pictures`` are none, ``snr_db`` is out of its range, or ``generator`` no ``torch.Generator``.
 
     Examples
     --------
@@ -75,11 +77,13 @@ def noisy_pixels(
     >>> noisy_pixels(grey, 0.0, torch.Generator().manual_seed(0), centred=True).equal(grey)
     True
     """
+    _shown("pictures", pictures)
     mean = pictures.mean() if centred else torch.zeros(())
     return (torch.as_tensor(AnalogLink("awgn").send(pictures - mean, snr_db, generator).latent) + mean).clamp(0, 1)
 
 
 @torch.no_grad()
+@checked
 def encode(denoiser: PromptedDenoiser, pictures: torch.Tensor) -> torch.Tensor:
     """Latents of pictures, the mean of what the autoencoder's encoder says.
 
@@ -88,15 +92,23 @@ def encode(denoiser: PromptedDenoiser, pictures: torch.Tensor) -> torch.Tensor:
     denoiser : PromptedDenoiser
         Whose pipeline's autoencoder is asked.
     pictures : torch.Tensor
-        ``[batch, 3, rows, columns]`` in [0, 1].
+        ``[batch, 3, rows, columns]`` in [0, 1], at least 8 by 8.
 
     Returns
     -------
     torch.Tensor
         ``[batch, channels, rows, columns]``.
+
+    Raises
+    ------
+    ValueError
+        If ``denoiser`` is none, or ``pictures`` are none.
     """
+    _shown("pictures", pictures)
+    if min(pictures.shape[2:]) < 8:
+        raise ValueError(f"pictures must be at least 8 by 8, got {list(pictures.shape[2:])}")
     vae = denoiser.pipeline.vae
-    return vae.encode(2 * pictures - 1).latent_dist.mode() * vae.config.scaling_factor
+    return vae.encode((2 * pictures - 1).to(vae.dtype)).latent_dist.mode() * vae.config.scaling_factor
 
 
 @lru_cache(maxsize=32)
@@ -109,6 +121,7 @@ def _latent_noise(snr_db: float) -> float:
     return float((encode(own, got) - encode(own, clean)).square().mean())
 
 
+@checked
 def denoised(denoiser: PromptedDenoiser, pictures: torch.Tensor, snr_db: float) -> tuple[torch.Tensor, int]:
     """What a phone with the network makes of noisy pictures: encode, map to a later timestep, denoise.
 
@@ -119,9 +132,9 @@ def denoised(denoiser: PromptedDenoiser, pictures: torch.Tensor, snr_db: float) 
     denoiser : PromptedDenoiser
         The phone's network under the pictures' captions.
     pictures : torch.Tensor
-        ``[batch, 3, 64, 64]`` in [0, 1].
+        ``[batch, 3, 64, 64]`` in [0, 1], one or several for each caption.
     snr_db : float
-        Of the channel that they came over, dB.
+        Of the channel that they came over, dB, from -20 to 100.
 
     Returns
     -------
@@ -129,7 +142,16 @@ def denoised(denoiser: PromptedDenoiser, pictures: torch.Tensor, snr_db: float) 
         As they came in.
     steps : int
         That the phone took.
+
+    Raises
+    ------
+    ValueError
+        If ``denoiser`` is none, ``pictures`` are none of its captions', or ``snr_db`` is out of its range.
     """
+    _shown("pictures", pictures)
+    if tuple(pictures.shape[2:]) != (64, 64) or not len(pictures) or len(pictures) % len(denoiser):
+        raise ValueError(f"pictures must be [a multiple of {len(denoiser)}, 3, 64, 64], got {list(pictures.shape)}")
+    real_number("snr_db", snr_db, low=-20, high=100)
     levels, variance = denoiser.alpha_bar, _latent_noise(snr_db)
     start = round(matched_timestep(0, variance, levels))
     left = [start, *(t for t in timesteps(len(levels), STEPS) if t < start)]
@@ -186,6 +208,7 @@ def _summary(records: list[dict]) -> dict:
     }
 
 
+@checked
 def pixel_success(kind: str = "raw") -> Callable[[ArrayLike], np.ndarray]:
     """p(SNR) of Edge AIGC's pictures as the stored study has it, linear between the SNRs.
 

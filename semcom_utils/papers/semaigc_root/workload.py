@@ -16,6 +16,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from semcom_utils.checks import checked, finite_array, positive_integer, real_number
 from semcom_utils.control.d3qn import D3qnSettings, greedy, train_d3qn
 from semcom_utils.generation.gaussian import GaussianModel, frechet_distance
 from semcom_utils.generation.samplers import timesteps
@@ -97,6 +98,7 @@ def success_models() -> dict:
     }
 
 
+@checked
 def held_out(n: int = 2000, constants: RootConstants = CONSTANTS, seed: int = 999_999) -> np.ndarray:
     """The same states for all that is compared; no agent sees their seed in training.
 
@@ -107,13 +109,19 @@ def held_out(n: int = 2000, constants: RootConstants = CONSTANTS, seed: int = 99
     constants : RootConstants
         What the paper leaves open.
     seed : int
-        Of the draw.
+        Of the draw, at least 0.
 
     Returns
     -------
     numpy.ndarray
         ``[n, 7]``, components as in :data:`STATE`.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is no positive whole number, or ``seed`` none of at least 0.
     """
+    positive_integer("seed", seed, low=0)
     return sample_states(n, np.random.default_rng(seed), constants)
 
 
@@ -129,6 +137,7 @@ def _at(
     return states
 
 
+@checked
 def figures(
     policy: Callable[[np.ndarray], np.ndarray],
     success: Callable[[ArrayLike, ArrayLike], np.ndarray],
@@ -164,7 +173,16 @@ def figures(
         ``satisfaction`` and ``seconds``; ``grid``: SemAIGC's satisfaction, ``[SNRs, shares]``; ``gap_removed``: share
         of the gap to SemAIGC at -6 dB that a step at the receiver takes from Non-fine-tuning, and a denoiser there
         from Edge AIGC.
+
+    Raises
+    ------
+    ValueError
+        If ``n``, ``seed`` or what ``edge_mended`` holds is out of its range, or an argument not of its kind.
     """
+    positive_integer("n", n, low=10)
+    if edge_mended is not None:
+        real_number("edge_mended: its success", edge_mended[0], low=0, high=1)
+        positive_integer("edge_mended: its steps", edge_mended[1], low=0)
     base, small = (held_out(k, constants, seed) for k in (max(n // 4, 1), max(n // 10, 1)))
 
     def means(states):
@@ -210,6 +228,7 @@ def figures(
     }
 
 
+@checked
 def rank_correlations(
     policy: Callable[[np.ndarray], np.ndarray], constants: RootConstants = CONSTANTS
 ) -> dict[str, float]:
@@ -227,6 +246,11 @@ def rank_correlations(
     dict of str to float
         ``snr``, ``computing``; ``snr_shuffled``, ``computing_shuffled``: that component shuffled between the states
         before the policy sees them.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     states, rng = held_out(constants=constants), np.random.default_rng(7)
     result = {}
@@ -341,6 +365,7 @@ def _library_policy(env, seed: int, settings: D3qnSettings, requests: int, episo
     return act(model)
 
 
+@checked(shapes={"episodes": "looks+", "values": "looks"})
 def converged_after(episodes: ArrayLike, values: ArrayLike, within: float = 0.01) -> int:
     """First of the ``episodes`` from which all ``values`` stay within a share of the last one.
 
@@ -349,19 +374,26 @@ def converged_after(episodes: ArrayLike, values: ArrayLike, within: float = 0.01
     episodes, values : array_like
         Looks at a curve, ``[looks]``.
     within : float
-        The share.
+        The share, at least 0.
 
     Returns
     -------
     int
         One of ``episodes``.
 
+    Raises
+    ------
+    ValueError
+        If the curve is empty or not finite, or ``within`` negative.
+
     Examples
     --------
     >>> converged_after([10, 20, 30], [0.5, 0.995, 1.0])
     20
     """
-    values = np.asarray(values, float)
+    real_number("within", within, low=0)
+    finite_array("episodes", episodes)
+    values = finite_array("values", values)
     away = np.abs(values - values[-1]) > within * abs(values[-1])
     first = int(np.flatnonzero(away)[-1]) + 1 if away.any() else 0
     return int(np.asarray(episodes)[first])
@@ -446,19 +478,28 @@ def _learning_summary(records: list[dict]) -> dict:
     return summary | figures_summary([r["axes"] for r in records if "axes" in r])
 
 
+@checked
 def figures_summary(axes: list[dict]) -> dict[str, Any]:
     """Figures of :func:`figures` over seeds, with intervals.
 
     Parameters
     ----------
     axes : list of dict
-        One a seed.
+        Of :func:`figures`, one a seed.
 
     Returns
     -------
     dict
         ``by_snr``, ``by_computing``, ``grid`` and what the ledger asks of them. Gains are SemAIGC's minus another's.
+
+    Raises
+    ------
+    ValueError
+        If ``axes`` holds no figures, or something else.
     """
+    parts = {"gap_removed", "by_snr", "by_computing", "grid", "harsh", "all"}
+    if not axes or any(not parts <= axis.keys() for axis in axes):
+        raise ValueError(f"axes must be figures of one seed at least, each with {', '.join(sorted(parts))}, got others")
     summary: dict[str, Any] = {}
     others = [name for name in axes[0]["all"] if name not in ("steps", "semaigc")]
 
@@ -585,6 +626,7 @@ def gaussian_run(task: dict) -> dict:
     return record
 
 
+@checked
 def noise_schedule(
     kind: str, steps: int = 10, last: int = 499, samples: int = 200_000, seed: int = 0
 ) -> dict[str, float]:
@@ -600,7 +642,7 @@ def noise_schedule(
     steps : int
         Steps of the receiver.
     last : int
-        Timestep of the first of them, below 1000 (10 from 499: half of the way).
+        Timestep of the first of them, from 49 and below 1000 (10 from 499: half of the way).
     samples : int
         Draws of the noise.
     seed : int
@@ -610,7 +652,17 @@ def noise_schedule(
     -------
     dict of str to float
         ``printed`` and ``variance``; 1 where all of the channel's noise is accounted for.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
+    positive_integer("steps", steps)
+    positive_integer("samples", samples)
+    positive_integer("seed", seed, low=0)
+    if positive_integer("last", last, low=49) >= 1000:
+        raise ValueError(f"last must be below 1000, got {last}")
     levels = alphas_cumprod(kind, 1000).numpy()[np.linspace(49, last, steps).astype(int)]
     alpha = levels / np.concatenate([[1.0], levels[:-1]])
     later = np.array([np.prod(alpha[s + 1 :]) for s in range(steps)])  # what the steps after s leave of a variance
