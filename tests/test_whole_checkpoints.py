@@ -202,6 +202,16 @@ def test_line_ends_of_windows_are_named_as_such(tmp_path):
         verify(folder)
 
 
+def test_a_link_that_became_a_text_is_told_from_damage(tmp_path):
+    """So a link arrives where git, or whatever unpacked the book, can make none."""
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(bytes(1000))
+    seal(tmp_path)
+    weights.write_text("../../mini-autoencoder/weights.bin")
+    with pytest.raises(ValueError, match=r"weights.bin must be a link .*core.symlinks=true"):
+        verify(tmp_path)
+
+
 def git(*arguments):
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True)
     if done.returncode:

@@ -2,9 +2,11 @@
 
     python tools/run_notebooks.py [-j N] [--out FOLDER [--set seed=1] [--second-run]] notebooks/*.md
     python tools/run_notebooks.py --prose notebooks/*.md
+    python tools/run_notebooks.py --out FOLDER --measure "one free core of a server" notebooks/*.md
 
 Without ``--out`` the notebook lands beside its text and is what the book, Colab and the tests read: commit both.
 With ``--prose`` nothing runs: edited prose, captions and alt texts are taken over where the code is what was run.
+With ``--measure`` processor time and memory of each run go into the chapter's front matter, which the page shows.
 """
 
 from __future__ import annotations
@@ -219,6 +221,43 @@ def take_over(text: Path) -> bool:
     return True
 
 
+def measured(text: Path, out: Path | None, parameters: dict) -> tuple[Path, float, float]:
+    """Run a chapter as :func:`run` does, in a process that runs no other: what did its kernel take?
+
+    Returns
+    -------
+    path : pathlib.Path
+        The notebook.
+    seconds : float
+        Processor time, which other work on the machine hardly changes: the wall time on a free core.
+    gigabytes : float
+        The most memory.
+    """
+    import resource  # POSIX only
+
+    path, _ = run(text, out, parameters)
+    took = resource.getrusage(resource.RUSAGE_CHILDREN)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return path, took.ru_utime + took.ru_stime, took.ru_maxrss * unit / 1e9
+
+
+def note_cost(text: Path, seconds: float, gigabytes: float, machine: str) -> None:
+    """Write what a run took into the front matter of a chapter, in place of what stood there.
+
+    Raises
+    ------
+    ValueError
+        If the front matter has no line ``  run: {...}`` under ``chapter``.
+    """
+    source = text.read_text(encoding="utf-8")
+    line = f'  run: {{seconds: {seconds:.0f}, gigabytes: {gigabytes:.1f}, machine: "{machine}"}}'
+    front, end, rest = source.partition("\n---\n")
+    noted, n = re.subn(r"^  run: \{.*\}$", lambda _: line, front, flags=re.M)
+    if n != 1:
+        raise ValueError(f"{text.name} must have one line '  run: {{...}}' in its front matter, got {n}")
+    text.write_text(noted + end + rest, encoding="utf-8")
+
+
 def second_run(text: Path) -> dict:
     """Return the other parameters (seed, smaller budget) that the chapter's front matter names for its second run."""
     parameters = jupytext.read(text).metadata.get("second_run")
@@ -234,6 +273,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write here instead of beside the text")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="needs --out")
     parser.add_argument("--second-run", action="store_true", help="the parameters of the front matter; needs --out")
+    parser.add_argument("--measure", metavar="MACHINE", help="note time and memory, on this machine; needs --out")
     parser.add_argument("--prose", action="store_true", help="run nothing; take edited prose and captions over")
     parser.add_argument("text", nargs="+", type=Path)
     args = parser.parse_args()
@@ -253,8 +293,17 @@ def main() -> int:
         parser.error(str(error))
     if (args.set or args.second_run) and not args.out:
         parser.error("a chapter run with other parameters is not the stored one: say where to, with --out FOLDER")
+    if args.measure and (not args.out or args.set or args.second_run or args.j > 1):
+        parser.error("--measure times chapters as they are, one after the other: it goes with --out alone")
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
+    if args.measure:
+        for text in args.text:  # a fresh process for each: what its kernels took is its own
+            with surroundings(), concurrent.futures.ProcessPoolExecutor(1) as pool:
+                path, seconds, gigabytes = pool.submit(measured, text, args.out, {}).result()
+            note_cost(text, seconds, gigabytes, args.measure)
+            print(f"{seconds:6.1f} s, {gigabytes:.1f} GB  {path}", flush=True)
+        return 0
     with surroundings(), concurrent.futures.ProcessPoolExecutor(args.j) as pool:
         jobs = [
             pool.submit(run, text, args.out, (second_run(text) if args.second_run else {}) | given[text])

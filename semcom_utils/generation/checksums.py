@@ -68,6 +68,12 @@ def verify(folder: Path) -> None:
         if name not in found:
             raise ValueError(f"{folder.name}/{name} must be there, {NAME} lists it; {mend}")
         if found[name] != digest:
+            if (folder / name).stat().st_size < 200 and (folder / name).read_bytes().startswith(b"../"):
+                raise ValueError(
+                    f"{folder.name}/{name} must be a link to another checkpoint's file, and what fetched or unpacked "
+                    "the book only wrote down where it leads: clone where git can make links (git clone -c "
+                    "core.symlinks=true; on Windows, in WSL), or copy that file here"
+                )
             if hashlib.sha256((folder / name).read_bytes().replace(b"\r\n", b"\n")).hexdigest() == digest:
                 raise ValueError(
                     f"{folder.name}/{name} is whole but for its line ends, which something made Windows' (CRLF): clone "

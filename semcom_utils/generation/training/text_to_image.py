@@ -97,7 +97,7 @@ class TextToImageRecipe(Recipe[Denoiser]):
         "It understands the words of the toy world's grammar only, up to three things on one ground. Colours that a"
         " kind never had in training come out worse than known ones, and patterns are often blurred."
     )
-    stands_on = "mini-autoencoder, whose weights stay as they are (a copy is in this folder, not counted above)"
+    stands_on = "mini-autoencoder, whose weights stay as they are (linked from this folder, not counted above)"
     made = "Pictures are made in 20 steps with guidance 3."
     samples = (
         "pictures made from captions of `combinations`, of one thing (two rows, the same captions with other "
