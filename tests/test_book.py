@@ -2,7 +2,6 @@
 
 import gzip
 import importlib
-import os
 import pkgutil
 import re
 import sys
@@ -17,8 +16,6 @@ import semcom_utils
 from notebook_checks import code_cells, has_figure, stored
 from semcom_utils.ledger import load_ledger
 from site_checks import (
-    BrowserMissing,
-    browser,
     figure_count,
     link_problems,
     page_problems,
@@ -31,23 +28,7 @@ SITE = ROOT / "_build" / "html"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 FILES = re.findall(r"'(?:file|root)': '([^']+)'", str(TOC))
 CHAPTERS = [file for file in FILES if file.startswith("notebooks/")]
-
-
-@pytest.fixture(scope="module")
-def chrome():
-    try:
-        with browser() as driver:
-            yield driver
-    except BrowserMissing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(missing))
-
-
-@pytest.fixture(scope="module")
-def address():
-    with served(SITE) as url:
-        yield url
+PARTS = 6
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -104,12 +85,14 @@ def test_links_lead_somewhere():
     assert not link_problems(SITE)
 
 
-def test_every_page_in_a_browser(chrome, address):
-    """One test for all pages: a browser is slow to start."""
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_page_in_a_browser(chrome, address, part):
+    """In parts, for several workers; one test a page would start a browser each."""
+    opened = pages_to_open(SITE)
+    assert len(opened) >= len(FILES)
     found = {str(page.relative_to(SITE)): page_problems(chrome, address + page.relative_to(SITE).as_posix(), SITE)
-             for page in pages_to_open(SITE)}  # fmt: skip
-    assert len(found) >= len(FILES)
-    assert not {page: problems for page, problems in found.items() if problems}
+             for page in opened[part::PARTS]}  # fmt: skip
+    assert found and not {page: problems for page, problems in found.items() if problems}
 
 
 FAULTY = """<!DOCTYPE html><html lang="en" data-theme="light"><head><title>A page</title>
@@ -209,6 +192,16 @@ def test_search_leads_to_sections_and_shows_words(chrome, address, from_a_file):
     assert chrome.current_url == first
     chrome.get(f"{start}search.html?q=qwertzuiop")
     assert "No sections" in chrome.find_element("css selector", "#search-results [role=status]").text
+    assert not [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+@pytest.mark.parametrize("asked", ["semcom_utils", "text-to-image", "3.5 dB"])
+def test_search_takes_names_with_marks_in_them(chrome, address, asked):
+    chrome.get_log("browser")
+    chrome.get(f"{address}search.html?q={asked}")
+    assert chrome.find_elements("css selector", "#search-results [role=status]"), "the search has stopped"
+    if asked != "3.5 dB":
+        assert len(chrome.find_elements("css selector", "#search-results li")) > 3
     assert not [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
 
 

@@ -1,20 +1,18 @@
 """Figures that a reader moves: their numbers are Python's, and they work with and without a server and a script."""
 
 import json
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import interactive
 from semcom_utils.control.allocation import optimal_allocation, smallest_latency_budget
 from semcom_utils.effectiveness.age import QUEUES, mean_age
 from semcom_utils.papers.isgc.scenario import IsgcConstants, allocation_problem, sample_states
 from semcom_utils.papers.semaigc_root import scenario as root
+from semcom_utils.papers.semaigc_root.workload import moving_figure
 from semcom_utils.physical.limits import capacity_awgn, finite_blocklength_rate
-from site_checks import BrowserMissing, browser
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
@@ -24,17 +22,6 @@ HOMES = {
     "best-split": "notebooks/14_semaigc_root",
     "age": "notebooks/13b_information_effectiveness",
 }
-
-
-@pytest.fixture(scope="module")
-def chrome():
-    try:
-        with browser() as driver:
-            yield driver
-    except BrowserMissing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +68,7 @@ def test_rates_are_those_of_the_library(js):
 
 
 def test_splits_are_those_of_the_library(js):
-    data, constants = interactive.DATA["best-split"](), root.RootConstants()
+    data, constants = moving_figure(), root.RootConstants()
     states = root.sample_states(60, np.random.default_rng(2))
     success = root.interpolated_success(*(data["success"][k] for k in ("splits", "snrs_db", "table")))
     for table, p in ((data["success"], success), (None, None)):
@@ -131,9 +118,15 @@ def test_figure_moves_when_opened_from_a_file(chrome, name):
         slider.send_keys("\ue014" * 4)  # arrow to the right
         now = chrome.execute_script(seen)
         assert now != before, slider.accessible_name
+        assert "NaN" not in now[1] and "Infinity" not in now[1], now[1]
         told += now[0] != before[0] and now[1] != before[1]
         before = now
     assert told >= len(sliders) / 2
+    for key in ("\ue011", "\ue010"):  # to the least of all, and to the greatest
+        for slider in sliders:
+            slider.send_keys(key)
+        said = chrome.execute_script(seen)[1]
+        assert not re.search("NaN|Infinity|undefined", said), said
 
 
 def test_without_scripts_the_still_is_named():

@@ -4,6 +4,7 @@ import re
 import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from docutils.core import publish_doctree
 from PIL import Image
 
 import site_pages
-from book_pdf import pages_in_order, whole
+from book_pdf import WHOLE, pages_in_order, printed, whole
 from site_checks import pages
 from site_pages import description, finished, sections, size_of, source_to_edit
 
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 BASE, REPOSITORY = CONFIG["html"]["baseurl"], CONFIG["repository"]["url"]
-FILES = re.findall(r"'(?:file|root)': '([^']+)'", str(yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))))
+FILES = pages_in_order()
 
 
 @pytest.fixture(scope="module")
@@ -142,13 +143,13 @@ def test_the_search_has_its_scripts_on_its_own_page_alone():
 
 def test_words_of_the_search_are_those_of_each_section():
     page = """<h1>Not of the article</h1><article class="bd-article">
-    <section id="top"><h1>Top<a class="headerlink">#</a></h1>
+    <section id="top"><h1><span class="section-number">1. </span>Top<a class="headerlink">#</a></h1>
     <p>Some <em>words</em> here.<br>More.</p><pre>code()</pre><p>With <span class="math">\\(x\\)</span>.</p>
     <section id="below"><h2>Below</h2><ul><li>one</li><li>two</li></ul></section><p>Top again.</p></section>
     <dl class="py function"><dt class="sig" id="a.b.f"><span>a.b.f(x)</span></dt><dd><p>Does f.</p></dd></dl>
     <article class="ledger-card" id="claim-a-b"><p><strong>a-b</strong> holds</p></article></article><p>Foot.</p>"""
     assert sections(page) == [
-        ["top", "Top", "Some words here. More. With . Top again."],
+        ["top", "1. Top", "Some words here. More. With . Top again."],
         ["below", "Below", "one two"],
         ["a.b.f", "a.b.f", "a.b.f(x) Does f."],
         ["claim-a-b", "a-b", "a-b holds"],
@@ -171,8 +172,29 @@ def test_the_whole_book_in_one_page_leads_to_places_in_it(tmp_path):
     assert sorted(names) == ["a-one", "a-one--top", "a-two", "a-two--top"]
 
 
-def test_the_pdf_has_every_page_of_the_contents():
-    assert pages_in_order() == ["book/index", *(file for file in FILES if file != "book/index")]
+def test_the_pdf_has_every_page_of_the_contents_and_its_links_lead_somewhere():
+    soup = BeautifulSoup(whole(SITE, FILES), "html.parser")
+    names = {tag["id"] for tag in soup.find_all(id=True)}
+    assert {file.replace("/", "-") for file in FILES} <= names
+    inside = [tag["href"][1:] for tag in soup.select('a[href^="#"]') if len(tag["href"]) > 1]
+    assert len(inside) > 500 and not [anchor for anchor in inside if unquote(anchor) not in names]
+
+
+def test_the_browser_prints_pages_in_one(chrome, address):
+    page = SITE / WHOLE
+    page.write_text(whole(SITE, ["book/index", "book/accessibility"]), encoding="utf-8")
+    try:
+        data = printed(chrome, address + WHOLE, 120)
+    finally:
+        page.unlink()
+    assert data.startswith(b"%PDF") and len(data) > 20_000
+
+
+def test_the_themes_pages_are_mended():
+    """What is changed in the theme's own HTML, by its outcome: a new release of it may look otherwise."""
+    text = (SITE / "book" / "index.html").read_text(encoding="utf-8")
+    assert text.count('name="viewport"') == 1 and "fab fa-" not in text
+    assert '<summary aria-label="Pages of ' in text and 'role="complementary" aria-label="The book"' in text
 
 
 def test_sizes_are_those_of_the_file(tmp_path):
@@ -242,7 +264,7 @@ def test_large_noise_is_packed_with_loss_that_nobody_sees(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     pixels = np.asarray(Image.fromarray(noise).resize((600, 600), Image.Resampling.BICUBIC))
     Image.fromarray(pixels).save(tmp_path / "b.png")
-    name = site_pages.packed(tmp_path / "b.png", tmp_path / "_images")
+    name = site_pages.packed(tmp_path / "b.png", tmp_path / "_images", "b.png")
     assert (tmp_path / "_images" / name).stat().st_size < (tmp_path / "b.png").stat().st_size / 4
     with Image.open(tmp_path / "_images" / name) as packed:
         off = np.abs(np.asarray(packed.convert("RGB")).astype(int) - pixels)

@@ -21,7 +21,7 @@ EXAMPLES = ("me", "you", "user", "username", "name", "example", "jovyan")
 #: The account and the host this runs on, if their names are no common words.
 OURS = [name for name in (getpass.getuser(), socket.gethostname()) if len(name) > 3 and name not in ("root", *EXAMPLES)]
 #: Other people's files, kept as they published them.
-PUBLISHED = ("_static/mathjax", "tools/onnxruntime_web")
+PUBLISHED = ("_static/mathjax",)
 _EDGE = r"/(?<![\w.~/-]/)"  # a path that begins here; the slash comes first, for a literal is looked for fastest
 PATTERNS = {
     "a path of a machine": _EDGE + r"(?:ho" + r"me|Us" + r"ers)/(?!(?:" + "|".join(EXAMPLES) + r")\b)[\w.-]+",

@@ -121,7 +121,7 @@ def reading(cells: list[dict]) -> tuple[int, int]:
             continue
         prose = re.sub(r"^```+\{(?:exercise|solution).*?^```+$", "", _source(cell), flags=re.M | re.S)
         formulas += len(re.findall(r"^\$\$", prose, re.M)) // 2
-        prose = re.sub(r"^\$\$.*?^\$\$.*?$|^```+\S*$|^\|[-| :]+\|$|^\(.*\)=$", "", prose, flags=re.M | re.S)
+        prose = re.sub(r"^\$\$.*?^\$\$.*?$|^```+\S*$|^\|[-| :]+\|$|^\([^)\n]*\)=$", "", prose, flags=re.M | re.S)
         prose = re.sub(r"\$[^$]+\$|\{[\w:]+\}`[^`]+`|`[^`]+`", " x ", prose)
         words += len(re.findall(r"\w[\w'’-]*", prose))
     return words, formulas

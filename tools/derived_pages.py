@@ -27,7 +27,7 @@ from pybtex.database import parse_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's package, whatever is installed
 
-from chapter_page import PAGE_FIELDS  # noqa: E402
+from chapter_page import PAGE_FIELDS, front_matter  # noqa: E402
 from semcom_utils.ledger import VERDICTS, LedgerError, Paper, errata, findings, load_ledger, scoreboard  # noqa: E402
 from semcom_utils.paths import BOOK, NOTEBOOKS, RESULTS, ROOT, papers  # noqa: E402
 from semcom_utils.prose import speak_utf8
@@ -87,9 +87,8 @@ def chapter(text: Path) -> Chapter:
     SystemExit
         If the front matter lacks ``chapter: {paper: ...}``, names an unknown paper or field, or there is no title.
     """
-    source = text.read_text(encoding="utf-8")
-    front = re.match(r"---\n(.*?\n)---\n", source, re.S)
-    about = yaml.safe_load(front[1]).get("chapter") if front else None
+    front, body = front_matter(text)
+    about = front.get("chapter")
     if not isinstance(about, dict) or about.get("paper") not in papers():
         got = about.get("paper") if isinstance(about, dict) else about
         raise SystemExit(
@@ -98,7 +97,7 @@ def chapter(text: Path) -> Chapter:
         )
     if unknown := sorted(set(about) - set(FIELDS)):
         raise SystemExit(f"{text.name}: chapter may have the fields {', '.join(FIELDS)}, got {', '.join(unknown)}")
-    title = re.search(r"^# (.+)$", source[front.end() :], re.M)
+    title = re.search(r"^# (.+)$", body, re.M)
     if title is None:
         raise SystemExit(f"{text.name}: a chapter must have a title, a line that begins with '# '")
     part = about.get("part") or (FOUNDATIONS if about["paper"] == "foundations" else THE_PAPERS)
@@ -180,7 +179,7 @@ def index_found() -> str:
     """The index's first lines: how far the book has come, a sentence a paper, and the figure of the verdicts."""
     ledger, found, every = load_ledger(), findings(), chapters()
     claims = [claim for entries in ledger.values() for claim in entries]
-    tried = sum(claim.verdict != "not attempted" for claim in claims)
+    tried = sum(claim.verdict not in ("not attempted", "not testable here") for claim in claims)
     lines = [
         f"This book takes {len(claims)} claims from {len(ledger)} papers and gives {tried} of them a verdict so far, "
         "by runs that anybody can repeat and by derivations. {numref}`fig-verdicts` counts the verdicts; what was "

@@ -34,11 +34,13 @@ from semcom_utils.paths import MODELS, RESULTS, ROOT  # noqa: E402
 HERE = Path(__file__).resolve().parent
 RUNTIME = HERE / "onnxruntime_web"
 SITE, KEPT = ROOT / "_build" / "html" / "_static" / "lab", ROOT / "_build" / "lab"
-#: What the page and the book compute with: the settings of the chapter on split denoising.
-STEPS, GUIDANCE = 20, 3.0
+#: What the page and the book compute with: the setting of the chapter on split denoising.
+GUIDANCE = 3.0
 OPSET = 18
 #: The study that says how alike two seeds' pictures of a caption are.
 STUDY = "semaigc_root/pictures"
+#: Modules that `known` takes from.
+KNOWN_FROM = ("generation/judging", "generation/words", "toyworld/grammar", "toyworld/scene")
 #: Numbers of a network that are not worth a cast.
 FEW = 256
 
@@ -163,7 +165,10 @@ def halve(model: Any) -> None:
 
 
 def best_step(bits: int) -> float:
-    """Step of the even quantiser of a standard normal number that errs least (Max, 1960, table II), to four digits."""
+    """Step of the even quantiser of a standard normal number that errs least (Max, 1960, table II), to four digits.
+
+    The chapter's study has these steps as constants; a tool knows no paper, and a test holds both together.
+    """
     import numpy as np
     from scipy.optimize import minimize_scalar
 
@@ -203,7 +208,6 @@ def known() -> dict[str, Any]:
     first, *_, last = pipe.tokenizer("a", padding=False).input_ids
     unet, seen = pipe.unet.config, detector.processor
     return {
-        "steps": STEPS,
         "guidance": GUIDANCE,
         "shape": [unet.in_channels, unet.sample_size, unet.sample_size],
         "alpha_bar": pipe.scheduler.alphas_cumprod.double().tolist(),
@@ -236,10 +240,11 @@ def known() -> dict[str, Any]:
 
 
 def fingerprint() -> str:
-    """Changes when a checkpoint, the runtime or this file does."""
+    """Changes when a checkpoint, the runtime, what the page must know or this file does."""
     sums = [(MODELS / f"mini-{name}" / "SHA256SUMS").read_bytes() for name in ("text-to-image", "detector")]
     ours = [Path(__file__).read_bytes(), (RESULTS / f"{STUDY}.json").read_bytes()]
     ours += [path.read_bytes() for path in sorted(RUNTIME.iterdir()) if path.is_file()]
+    ours += [(ROOT / "semcom_utils" / f"{module}.py").read_bytes() for module in KNOWN_FROM]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in (*sums, *ours))).hexdigest()
 
 
@@ -259,8 +264,7 @@ def runtime() -> dict[str, bytes]:
     found = {}
     for line in (RUNTIME / "SHA256SUMS").read_text("utf-8").splitlines():
         digest, _, name = line.partition("  ")
-        archive = RUNTIME / f"{name}.xz"
-        data = lzma.decompress(archive.read_bytes()) if archive.is_file() else (RUNTIME / name).read_bytes()
+        data = lzma.decompress((RUNTIME / f"{name}.xz").read_bytes())
         if hashlib.sha256(data).hexdigest() != digest:
             raise SystemExit(f"{RUNTIME.name}/{name} is not the file that SHA256SUMS lists: git checkout -- {RUNTIME}")
         found[name] = data

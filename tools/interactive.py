@@ -3,19 +3,20 @@
     :::{interactive} isgc-triangle
     :title: The band between three hops
     :still: fig-isgc-simplex
+    :data: semcom_utils.papers.isgc.scenario.moving_figure
+
     What to try, in a sentence or two.
     :::
 
-Its formulas and its drawing are scripts of the book (``book/_static/figures``), its numbers come from `semcom_utils`
-by :data:`DATA` and travel in the page, so that it works without a server. Without JavaScript the reader is sent to the
-still figure. Pages without such a figure load nothing.
+Its formulas and its drawing are scripts of the book (``book/_static/figures``). Numbers that it needs come from the
+function that the option ``data`` names in full, and travel in the page, so that it works without a server. Without
+JavaScript the reader is sent to the still figure. Pages without such a figure load nothing.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict
 from typing import ClassVar
 
 from docutils import nodes
@@ -27,36 +28,14 @@ SCRIPTS = ("figures/models.js", "figures/figures.js")
 STYLE = "figures/figures.css"
 
 
-def _isgc() -> dict:
-    from semcom_utils.papers.isgc.scenario import IsgcConstants
-
-    constants = IsgcConstants()
-    return {"data": constants.data, "bandwidth": constants.bandwidth}
+#: What ``figures.js`` can draw.
+FIGURES = ("isgc-triangle", "short-blocks", "best-split", "age")
 
 
-def _split() -> dict:
-    from semcom_utils.papers.semaigc_root.scenario import STATE, RootConstants
-    from semcom_utils.studies import load_result
-
-    constants = RootConstants()
-    low, high = (dict(zip(STATE, ends, strict=True)) for ends in (constants.low, constants.high))
-    success = load_result("semaigc_root/pictures")["summary"]["success"]
-    return {
-        "constants": asdict(constants),
-        "density": (low["W_i"] + high["W_i"]) / 2,
-        "low": low,
-        "high": high,
-        "success": {name: success[name] for name in ("splits", "snrs_db", "table")},
-    }
-
-
-#: Name of a figure -> what it is given; None where the sliders say all.
-DATA: dict[str, Callable[[], dict | None]] = {
-    "isgc-triangle": _isgc,
-    "short-blocks": lambda: None,
-    "best-split": _split,
-    "age": lambda: None,
-}
+def data_of(path: str) -> dict:
+    """What the function of that full name returns: the chapter that names it knows its paper, this tool knows none."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)()
 
 
 class interactive(nodes.General, nodes.Element):
@@ -68,16 +47,16 @@ class Interactive(SphinxDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec: ClassVar[dict] = {"title": directives.unchanged_required, "still": directives.unchanged_required}
+    option_spec: ClassVar[dict] = dict.fromkeys(("title", "still", "data"), directives.unchanged_required)
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
-        if name not in DATA:
-            raise self.error(f"interactive must be one of {', '.join(DATA)}, got {name}")
-        for option in self.option_spec:
+        if name not in FIGURES:
+            raise self.error(f"interactive must be one of {', '.join(FIGURES)}, got {name}")
+        for option in ("title", "still"):
             if option not in self.options:
                 raise self.error(f"interactive {name} needs the option {option}")
-        place = interactive(name=name, title=self.options["title"])
+        place = interactive(name=name, title=self.options["title"], data=self.options.get("data", ""))
         still = pending_xref(
             "",
             nodes.inline(text="the figure"),
@@ -97,12 +76,11 @@ class Interactive(SphinxDirective):
 
 
 def visit_html(translator, node: interactive) -> None:
-    data = DATA[node["name"]]()
     title = translator.attval(node["title"])
     says = f'data-figure="{node["name"]}" data-title="{title}" role="group" aria-label="{title}"'
     translator.body.append(f'<div class="interactive" {says}>\n')
-    if data is not None:  # "</script>" in a text would end it
-        text = json.dumps(data).replace("</", "<\\/")
+    if node["data"]:  # "</script>" in a text would end it
+        text = json.dumps(data_of(node["data"])).replace("</", "<\\/")
         translator.body.append(f'<script type="application/json">{text}</script>\n')
 
 

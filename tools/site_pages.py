@@ -150,7 +150,7 @@ def size_of(picture: Path) -> tuple[int, int] | None:
     return None
 
 
-def packed(picture: Path, folder: Path) -> str | None:
+def packed(picture: Path, folder: Path, name: str) -> str | None:
     """Write a PNG as lossless WebP, half as large and every pixel the same, unless it is there already.
 
     A large one of which a lossy form takes less than half, noise or a photograph, is written so, at a quality at which
@@ -160,6 +160,8 @@ def packed(picture: Path, folder: Path) -> str | None:
     ----------
     picture, folder : Path
         The PNG, and where the WebP goes.
+    name : str
+        What the site calls the PNG: two sources may have one name.
 
     Returns
     -------
@@ -168,7 +170,7 @@ def packed(picture: Path, folder: Path) -> str | None:
     """
     from PIL import Image
 
-    target = folder / f"{picture.stem}.webp"
+    target = folder / f"{Path(name).stem}.webp"
     if not target.is_file() or target.stat().st_mtime < picture.stat().st_mtime:
         folder.mkdir(parents=True, exist_ok=True)
         with Image.open(picture) as opened:
@@ -193,8 +195,9 @@ def _sized(tag: re.Match, files: dict[str, str], folder: Path | None) -> str:
         extra += (
             f' height="{round(height * int(given[1]) / width)}"' if given else f' width="{width}" height="{height}"'
         )
-    if size and folder is not None and file.endswith(".png") and (name := packed(Path(file), folder)):
-        text = text.replace(f"_images/{source[1]}", f"_images/{name}", 1)
+    if size and folder is not None and file.endswith(".png"):
+        if name := packed(Path(file), folder, unquote(source[1])):
+            text = text.replace(f"_images/{source[1]}", f"_images/{name}", 1)
     return f"<img{extra}{text[4:]}"
 
 
@@ -294,7 +297,8 @@ def describe(app, pagename, templatename, context, doctree):
     }
     for picture in doctree.findall(nodes.image) if doctree is not None else ():
         if picture["uri"].endswith(".png"):
-            tags |= {"og:image": f"{base}_images/{Path(picture['uri']).name}", "og:image:alt": picture.get("alt", "")}
+            name = app.builder.images.get(picture["uri"], Path(picture["uri"]).name)
+            tags |= {"og:image": f"{base}_images/{name}", "og:image:alt": picture.get("alt", "")}
             break
     lines = [f'<meta name="description" content="{text}" />']
     for key, value in tags.items():
@@ -366,7 +370,7 @@ class Sections(HTMLParser):
     def handle_data(self, data):
         if not self.inside or not self.open or any(skipped for *_, skipped in self.tags):
             return
-        self.open[-1][1 if self.heading and not self.open[-1][1].count(".") else 2] += data
+        self.open[-1][1 if self.heading else 2] += data
 
 
 #: What the search knows of a documented function or class, in characters: its first lines.
@@ -405,6 +409,7 @@ NOT_FOUND = """<!DOCTYPE html>
 <meta charset="utf-8" />
 <meta name="viewport" content="width=device-width, initial-scale=1" />
 <meta name="robots" content="noindex" />
+<meta name="color-scheme" content="light dark" />
 <meta name="description" content="There is no such page in {title}." />
 <title>No such page: {title}</title>
 <style>

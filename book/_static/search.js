@@ -11,7 +11,7 @@
 
   // A word finds the words that begin like it, without its ending: "denoise" finds "denoising".
   const stem = (word) => (word.length > 4 ? word.replace(/(ing|ied|ies|ed|es|s|e)$/, "") : word);
-  const pattern = (word) => new RegExp(`(?<![\\p{L}\\p{N}])${stem(word).replace(/[^\p{L}\p{N}]/gu, "\\$&")}`, "giu");
+  const pattern = (word) => new RegExp(`(?<![\\p{L}\\p{N}])${stem(word).replace(/\./g, "\\.")}`, "giu");
   const times = (text, one) => (text.match(one) || []).length;
 
   const find = (query) => {

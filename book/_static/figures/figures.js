@@ -178,8 +178,9 @@
       const equal = [W / 3, W / 3, W / 3], even = equal.reduce((s, w, i) => s + a[i] * w, 0);
       const tooSlow = m.transmissionTime(b, equal) > v.tau;
       const shares = optimum.map((w, i) => `${hops[i]} ${nice(w)} MHz`).join(", ");
+      const part = earns ? `earns ${nice((100 * even) / earns)}% of that` : "earns nothing, either";
       return `Optimum (star): ${shares}; it earns ${nice(earns)} a second and takes ` +
-        `${nice(m.transmissionTime(b, optimum))} s. An equal split earns ${nice((100 * even) / earns)}% of that` +
+        `${nice(m.transmissionTime(b, optimum))} s. An equal split ${part}` +
         `${tooSlow ? ", and is too slow" : ""}.`;
     }
     figure(place, {
@@ -257,7 +258,7 @@
       mark(best, "★");
       if (quickest !== best) mark(quickest, "△");
       kinds.forEach(([kind, colour], i) => legend(svg, [[kind, colour]], 56 + 100 * i, 12));
-      svg.append(element("svg:text", { x: 466, y: 16, "text-anchor": "end" }, "△ quickest, ★ best"));
+      svg.append(element("svg:text", { x: 466, y: 38, "text-anchor": "end" }, "△ quickest, ★ best"));
       return `Quickest is ${quickest} steps at the edge, ${nice(seconds[quickest])} s. With the measured share of right ` +
         `pictures, and wrong ones drawn again, ${best} steps satisfy most: ${nice(values[best], 2)} of 1, after ` +
         `${nice(seconds[best])} s a try.`;

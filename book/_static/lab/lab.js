@@ -5,12 +5,7 @@ import { near, plain, tokenise, unknownWords } from "./words.js";
 const SAME_PICTURE = 0.85; // SSIM from which the page calls two pictures the same
 const STORE = "semcom-lab-score";
 const by = (id) => document.getElementById(`lab-${id}`);
-const RECEIVER_WORDS = {
-  matched: "later timestep",
-  resume: "resume, as if there were no noise",
-  corrected: "equation (8), corrected",
-  printed: "equation (8), as printed",
-};
+const receiverWords = (name) => by("receiver").querySelector(`[value=${name}]`).text;
 
 // ---- The worker, as promises -------------------------------------------------------------------------------------
 
@@ -189,7 +184,7 @@ function show(asked, result) {
   rows.push(row("Time from click to picture", `${result.seconds.toFixed(1)} s, ${result.evaluations} denoising steps`));
   by("table").replaceChildren(...rows);
   by("result").hidden = false;
-  const how = !pictures.arrived || result.sentAt === null ? "" : ` The receiver: ${RECEIVER_WORDS[asked.receiver]}.`;
+  const how = !pictures.arrived || result.sentAt === null ? "" : ` The receiver: ${receiverWords(asked.receiver)}.`;
   let words =
     `Drawn in ${result.seconds.toFixed(1)} seconds.${how} ${judged("receiver").replace("The judge finds", "On the receiver's picture the judge finds")} ` +
     `SSIM to the sender's picture ${ssim.toFixed(2)}, for ${total} channel uses` + (came ? `: ${OUTCOMES[came]}.` : ".");

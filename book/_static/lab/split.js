@@ -3,8 +3,6 @@
 //
 // A latent is a Float32Array. `epsilon(z, t)` is the denoiser: it promises the noise that it sees in a state.
 
-export const RECEIVERS = ["matched", "resume", "corrected", "printed"];
-
 /** Python's round: a half goes to the even neighbour. */
 function round(x) {
   const low = Math.floor(x), over = x - low;

@@ -6,6 +6,8 @@ be checked against them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -93,13 +95,13 @@ def city(rng: np.random.Generator, held_out: float = 0.1) -> tuple[list[str], li
 
 
 @checked
-def indexed(*lists: list[Triple]) -> tuple[list[np.ndarray], list[str], list[str]]:
+def indexed(*lists: Sequence[tuple[str, str, str]]) -> tuple[list[np.ndarray], list[str], list[str]]:
     """Triples as indices.
 
     Parameters
     ----------
-    *lists : list of Triple
-        One or more, which share their names.
+    *lists : sequence of tuple of str
+        Triples (head, relation, tail); one or more lists, which share their names.
 
     Returns
     -------

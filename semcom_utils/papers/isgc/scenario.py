@@ -40,6 +40,7 @@ __all__ = [
     "bandwidth_from_action",
     "computation_times",
     "latency_budget",
+    "moving_figure",
     "observe",
     "paper_states",
     "reward",
@@ -236,6 +237,18 @@ def sample_states(n: int, rng: np.random.Generator, constants: IsgcConstants | N
 
 def _states(states: ArrayLike) -> np.ndarray:
     return finite_array("states", states, last=len(STATE))
+
+
+def moving_figure() -> dict:
+    """What the chapter's triangle, which a reader moves, takes from here.
+
+    Returns
+    -------
+    dict
+        ``data`` of the three hops (Msut, Mbit, Mbit) and ``bandwidth`` (MHz).
+    """
+    constants = IsgcConstants()
+    return {"data": constants.data, "bandwidth": constants.bandwidth}
 
 
 @checked

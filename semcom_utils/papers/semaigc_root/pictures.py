@@ -196,7 +196,7 @@ def _shown(name: str, pictures: torch.Tensor) -> None:
         )
 
 
-@checked(shapes={"pictures": "batch+ 3 64 64", "clean": "batch 3 64 64"})
+@checked(shapes={"pictures": "batch+ 3 rows+ columns+", "clean": "batch 3 rows columns"})
 def tell(pictures: torch.Tensor, clean: torch.Tensor, captions: list[str], labels: list[list[str]]) -> dict:
     """How good pictures are: each metric of ``METRICS``.
 
@@ -205,7 +205,7 @@ def tell(pictures: torch.Tensor, clean: torch.Tensor, captions: list[str], label
     Parameters
     ----------
     pictures : torch.Tensor
-        ``[batch, 3, 64, 64]`` in [0, 1].
+        ``[batch, 3, rows, columns]`` in [0, 1].
     clean : torch.Tensor
         Those of the same noise without a channel, of the same shape.
     captions : list of str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -53,6 +54,7 @@ __all__ = [
     "held_out",
     "learning_run",
     "measured_success",
+    "moving_figure",
     "noise_schedule",
     "rank_correlations",
     "success_models",
@@ -79,6 +81,26 @@ def measured_success() -> Callable[[ArrayLike, ArrayLike], np.ndarray]:
     """
     table = load_result("semaigc_root/pictures")["summary"]["success"]
     return interpolated_success(table["splits"], table["snrs_db"], table["table"])
+
+
+def moving_figure() -> dict:
+    """What the chapter's figure of the best split, which a reader moves, takes from here.
+
+    Returns
+    -------
+    dict
+        ``constants``, the middle ``density``, the ends ``low`` and ``high`` of each component of a state, and the
+        measured ``success`` (``splits``, ``snrs_db``, ``table``).
+    """
+    low, high = (dict(zip(STATE, ends, strict=True)) for ends in (CONSTANTS.low, CONSTANTS.high))
+    success = load_result("semaigc_root/pictures")["summary"]["success"]
+    return {
+        "constants": asdict(CONSTANTS),
+        "density": (low["W_i"] + high["W_i"]) / 2,
+        "low": low,
+        "high": high,
+        "success": {name: success[name] for name in ("splits", "snrs_db", "table")},
+    }
 
 
 def success_models() -> dict:
