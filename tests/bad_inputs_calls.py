@@ -11,8 +11,10 @@ import torch
 
 from semcom_utils import toyworld
 from semcom_utils.control.branching import BranchingNetwork
-from semcom_utils.control.d3qn import DuelingNetwork
+from semcom_utils.control.d3qn import D3qnSettings, DuelingNetwork
+from semcom_utils.control.diffusion_policy import DiffusionPolicy, MlpPolicy, Training, TwinCritic
 from semcom_utils.control.joint_choice import JointChoiceEnv
+from semcom_utils.control.library_agents import BatchVecEnv, library_agent
 from semcom_utils.control.replay import Replay
 from semcom_utils.generation import families, load
 from semcom_utils.generation.gaussian import GaussianMixture, GaussianModel
@@ -38,16 +40,14 @@ TRAINER += ("text_to_image", "timed", "tokens", "witt")
 #: Modules and functions that are not called here, and why; what is below them is left out, too.
 EXEMPT = {
     "checks": "what others are checked by; tests/test_tools.py tries them",
-    "control.diffusion_policy": "changes with ISGC's comparison at equal effort; its own tests try it",
-    "control.library_agents": "changes with ISGC's comparison at equal effort; the library checks, too",
+    "control.diffusion_policy.BatchEnv": "a protocol: tried by what follows it",
+    "control.library_agents.BatchVecEnv.env_method": "refuses every call, as it says",
+    "control.library_agents.BatchVecEnv.set_attr": "refuses every call, as it says",
     **{
         f"generation.training.{part}": "the trainer's own part, which nobody but its command calls"
         for part in (*TRAINER, "controlnet.ControlMaps", "controlnet.ControlNetRecipe")
     },
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
-    "papers.isgc.learning": "changes with the comparison at equal effort; tests/test_isgc.py tries it",
-    "papers.isgc.scenario.bandwidth_from_action": "gets a second map with it; tests/test_isgc.py tries it",
-    "papers.isgc.scenario.BatchIsgcEnv.execute": "the inner half of step, which is tried",
     "papers.semaigc_root.pixels.denoised": "runs networks for seconds; tests/test_semaigc_root_studies.py tries it",
     "prose.glue": "hands any object on to the notebook",
     "studies.runner.run_study": "starts a study; tests/test_studies.py tries what it refuses",
@@ -161,6 +161,18 @@ class Env:
                 return np.zeros(2, np.float32), 1.0, self.left == 0, False, {}
 
         return Two()
+
+
+class Copies:
+    """What steps two copies of next to nothing at once."""
+
+    n, observation_size, action_size = 2, 3, 1
+
+    def reset(self):
+        return np.zeros((2, 3), np.float32)
+
+    def step(self, action):
+        return self.reset(), np.zeros(2), np.ones(2, bool), np.ones(2, bool)
 
 
 QUALITY = [[[0.1, 0.9], [0.2, 0.8]], [[0.3, 0.7], [0.2, 0.6]]]
@@ -277,6 +289,20 @@ def network():
     return DuelingNetwork(2, 2, 4)
 
 
+def policy():
+    return DiffusionPolicy(3, 1, steps=2, width=4)
+
+
+def critic():
+    return TwinCritic(3, 1, width=4)
+
+
+@cache
+def ppo():
+    return library_agent("ppo", Copies(), 0, width=4, n_steps=2, batch_size=4, n_epochs=1)
+
+
+SMALL_DQN = D3qnSettings(hidden=4, batch=2, warm_up=2, replay=4)
 CALLS = {
     **bad_inputs_papers.CALLS,
     "control.association.message_rates": of(matching=[[1.0, 0.5]], snr_db=[[10.0, 5.0]], bits_per_message=8.0),
@@ -297,6 +323,33 @@ CALLS = {
     },
     "control.d3qn.greedy": lambda: {"network": network()},
     "control.d3qn.train_d3qn": lambda: {"env": Env(), "episodes": 1, "seed": 0},
+    **{
+        f"control.diffusion_policy.{name}": of(observation_size=3, action_size=1, width=4)
+        for name in ("DiffusionPolicy", "MlpPolicy", "TwinCritic")
+    },
+    "control.diffusion_policy.DiffusionPolicy.forward": lambda: {
+        "observation": torch.zeros(2, 3),
+        "generator": generator(),
+    },
+    "control.diffusion_policy.MlpPolicy.forward": of(observation=torch.zeros(2, 3)),
+    "control.diffusion_policy.TwinCritic.forward": of(observation=torch.zeros(2, 3), action=torch.zeros(2, 1)),
+    "control.diffusion_policy.act": lambda: {"policy": policy(), "observation": np.zeros((2, 3))},
+    "control.diffusion_policy.batch_env": of(name="value", value=Copies()),
+    "control.diffusion_policy.initialised": of(build=torch.nn.Identity, seed=0),
+    "control.diffusion_policy.train": lambda: {
+        "policy": policy(),
+        "critic": critic(),
+        "env": Copies(),
+        "settings": Training(updates=1, batch_size=2),
+    },
+    "control.diffusion_policy.vp_schedule": of(steps=3),
+    "control.library_agents.BatchVecEnv": of(batch=Copies()),
+    "control.library_agents.BatchVecEnv.env_is_wrapped": of(wrapper_class=object),
+    "control.library_agents.BatchVecEnv.get_attr": of(attr_name="n"),
+    "control.library_agents.BatchVecEnv.step_async": of(actions=np.zeros((2, 1))),
+    "control.library_agents.library_agent": of(name="ppo", env=Copies(), seed=0, width=4),
+    "control.library_agents.library_dqn": lambda: {"env": Env(), "seed": 0, "settings": SMALL_DQN},
+    "control.library_agents.train_library_agent": lambda: {"agent": ppo(), "steps": 1},
     "control.joint_choice.JointChoiceEnv": of(quality=QUALITY),
     "control.joint_choice.JointChoiceEnv.choice": of(action=np.array([0, 1])),
     "control.joint_choice.JointChoiceEnv.step": of(action=np.array([0, 1])),
@@ -393,7 +446,6 @@ CALLS = {
     },
     "ledger.claims.load_claims": of(paper="isgc"),
     "ledger.claims.parse_yaml": of(text="a: 1"),
-    "ledger.findings.findings": of(file=ROOT / "data" / "findings.yml"),
     "ledger.errata.errata_numbers": of(paper="isgc"),
     "ledger.errata.errata_prose": of(paper="isgc"),
     "ledger.errata.fill": of(template=folder() / "config.json", numbers={"a": 1.0}),
@@ -537,7 +589,11 @@ INSTANCES = {
     **bad_inputs_papers.INSTANCES,
     "control.branching.BranchingNetwork": branching,
     "control.d3qn.DuelingNetwork": network,
+    "control.diffusion_policy.DiffusionPolicy": policy,
+    "control.diffusion_policy.MlpPolicy": lambda: MlpPolicy(3, 1, width=4),
+    "control.diffusion_policy.TwinCritic": critic,
     "control.joint_choice.JointChoiceEnv": joint_env,
+    "control.library_agents.BatchVecEnv": lambda: BatchVecEnv(Copies()),
     "control.replay.Replay": filled,
     "generation.families.Adversarial": family("gan"),
     "generation.families.Autoregressive": family("autoregressive"),

@@ -290,9 +290,18 @@ SENDING = {
     "semcom_for_aigc.transceiver.validate": of(contents=SCENE.image[None], captions=[SCENE.caption], named=NAMED),
 }
 CALLS = {
+    **{f"isgc.{module}.search_space": of(method="ppo") for module in ("equal_effort", "learning")},
+    "isgc.learning.evaluate": lambda: {
+        "decide": lambda o: np.zeros((len(o), 3)),
+        "env": scenario.BatchIsgcEnv(1, np.random.default_rng(0)),
+        "states": STATES,
+    },
+    "isgc.learning.held_out_states": of(n=2),
     "isgc.scenario.BatchIsgcEnv": of(n=2, rng=np.random.default_rng(0)),
+    "isgc.scenario.BatchIsgcEnv.execute": of(states=STATES, action=np.zeros((2, 3))),
     "isgc.scenario.BatchIsgcEnv.step": of(action=np.zeros((2, 3))),
     "isgc.scenario.IsgcEnv.step": of(action=np.zeros(3)),
+    "isgc.scenario.bandwidth_from_action": of(action=np.zeros((2, 3)), bandwidth=10.0),
     "isgc.scenario.observe": of(states=STATES),
     **{f"isgc.scenario.{name}": of(states=STATES) for name in ("allocation_problem", "computation_times")},
     **{f"isgc.scenario.{name}": of(states=STATES) for name in ("latency_budget", "spectral_rates")},

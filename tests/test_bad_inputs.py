@@ -30,7 +30,7 @@ import semcom_utils
 from semcom_utils.ledger import LedgerError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-LEAST = 30_000
+LEAST = 35_000
 
 
 class Door(NamedTuple):

@@ -131,6 +131,49 @@ def test_training_repeats_from_its_seeds():
     assert torch.equal(once(), once())
 
 
+def trained(episode_length=1, **settings):
+    """Parameters of policy and critic before and after thirty updates of a tiny learner."""
+    policy = initialised(lambda: DiffusionPolicy(10, 3, steps=2, width=8, prediction_type="sample"), 0)
+    critic = initialised(lambda: TwinCritic(10, 3, width=8, layers=3), 1)
+
+    def flat(network):
+        return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+    before = flat(policy), flat(critic)
+    env = BatchIsgcEnv(8, np.random.default_rng(3), episode_length=episode_length, action_map="softmax")
+    train(policy, critic, env, Training(updates=30, batch_size=16, **settings), gen(5))
+    return before, (flat(policy), flat(critic))
+
+
+def test_critics_have_as_many_layers_as_asked():
+    linear = [m for m in TwinCritic(10, 3, width=8, layers=3).q1 if isinstance(m, torch.nn.Linear)]
+    assert [m.out_features for m in linear] == [8, 8, 8, 1]
+
+
+def test_a_waiting_actor_stays_as_it_is_while_the_critics_learn():
+    (policy, critic), (policy_then, critic_then) = trained(actor_wait=30)
+    assert torch.equal(policy, policy_then) and not torch.equal(critic, critic_then)
+    (policy, _), (policy_then, _) = trained(actor_wait=29)
+    assert not torch.equal(policy, policy_then)
+
+
+def test_a_delayed_actor_moves_less():
+    def moved(**settings):
+        (policy, _), (policy_then, _) = trained(decay=False, **settings)
+        return (policy_then - policy).abs().mean()
+
+    assert moved(actor_every=10) < 0.6 * moved()
+
+
+def test_smoothing_of_the_target_needs_a_next_step():
+    def critic_after(**settings):
+        return trained(**settings)[1][1]
+
+    assert torch.equal(critic_after(), critic_after(target_noise=0.2))  # an episode is one step: y = r
+    longer = [critic_after(episode_length=2, target_noise=noise) for noise in (0.0, 0.2)]
+    assert not torch.equal(*longer)
+
+
 @pytest.mark.parametrize(
     ("name", "call"),
     [
@@ -138,7 +181,11 @@ def test_training_repeats_from_its_seeds():
         ("clip", lambda: DiffusionPolicy(10, 3, clip="soft")),
         ("prediction_type", lambda: DiffusionPolicy(10, 3, prediction_type="noise")),
         ("beta_max", lambda: vp_schedule(3, 1.0, 0.5)),
+        ("layers", lambda: TwinCritic(10, 3, layers=0)),
         ("updates", lambda: Training(updates=0)),
+        ("actor_every", lambda: Training(actor_every=0)),
+        ("actor_wait", lambda: Training(actor_wait=-1)),
+        ("target_noise", lambda: Training(target_noise=-0.1)),
         ("discount", lambda: Training(discount=1.5)),
         ("noise", lambda: Training(noise=-0.1)),
         ("actor_rate", lambda: Training(actor_rate=float("nan"))),

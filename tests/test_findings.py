@@ -84,15 +84,18 @@ def test_without_a_result_the_next_sentence_is_taken(tmp_path, ledger):
     assert findings(written(tmp_path, text), stored(tmp_path, share=1.0)) == {"isgc": "It earns 100%."}
 
 
-def test_isgc_compares_learners_only_by_the_study_that_gave_all_the_same_effort(tmp_path):
-    folder, file = results_but(tmp_path, "isgc", "equal_penalty.json")
+@pytest.mark.parametrize("study, there", [("by_hand", "equal_layer"), ("equal_layer", "by_hand")])
+def test_isgc_compares_learners_only_by_the_two_studies_that_its_verdicts_rest_on(tmp_path, study, there):
+    folder, file = results_but(tmp_path, "isgc", f"{study}.json")
     assert "PPO" not in findings(results_dir=folder)["isgc"]
     shares = {
         name: {"share": {"estimate": share}} for name, share in (("diffusion", 0.31), ("ppo", 0.42), ("equal", 0.1))
     }
     file.write_text(json.dumps({"summary": shares}), encoding="utf-8")
     sentence = findings(results_dir=folder)["isgc"]
-    assert "31%" in sentence and "PPO 42%" in sentence
+    assert "31." in sentence and "42." in sentence
+    other = json.loads((folder / "isgc" / f"{there}.json").read_text(encoding="utf-8"))["summary"]
+    assert f"{other['ppo']['share']['estimate']:.3%}"[:4] in sentence
 
 
 @pytest.mark.parametrize(

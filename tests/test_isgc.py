@@ -97,6 +97,17 @@ def test_actions_give_out_the_whole_band():
     np.testing.assert_allclose(bandwidth_from_action([0.3, 0.3, 0.3], 9.0), [3, 3, 3])
 
 
+def test_softmax_gives_out_the_whole_band_and_reaches_as_far_as_the_box():
+    x = np.random.default_rng(0).uniform(-2, 2, (1000, 3))
+    w = bandwidth_from_action(x, 10.0, "softmax")
+    np.testing.assert_allclose(w.sum(-1), 10.0)
+    one, other = bandwidth_from_action([1.0, -1.0, -1.0], 1.0, "softmax"), bandwidth_from_action([1.0, -1.0, -1.0], 1.0)
+    np.testing.assert_allclose(one, np.exp([3, -3, -3]) / np.exp([3, -3, -3]).sum())
+    assert one.max() > 0.99 < other.max()
+    env = BatchIsgcEnv(2, np.random.default_rng(0), action_map="softmax")
+    np.testing.assert_allclose(env.execute(env.states, np.array([[1.0, -1.0, -1.0]] * 2)), 10 * np.array([one, one]))
+
+
 def test_environments_pass_gymnasiums_check():
     for arguments in ({}, {"feasibility": "layer", "episode_length": 3, "observation": "raw"}):
         with pytest.warns(UserWarning, match="infinity"):  # a gain has no floor in dB
@@ -149,6 +160,8 @@ def test_share_of_the_optimum_itself_is_one():
         ("allocation", lambda: utility(STATE_1, [-1.0, 5.0, 6.0])),
         ("allocation", lambda: utility(STATE_1, [5.0, 5.0])),
         ("action", lambda: bandwidth_from_action([0.1, np.nan, 0.2], 10.0)),
+        ("action_map", lambda: bandwidth_from_action([0.1, 0.1, 0.2], 10.0, "sphere")),
+        ("action_map", lambda: BatchIsgcEnv(2, np.random.default_rng(0), action_map="sphere")),
         ("action", lambda: BatchIsgcEnv(2, np.random.default_rng(0)).step(np.zeros((3, 3)))),
         ("n", lambda: sample_states(0, np.random.default_rng(0))),
         ("rng", lambda: sample_states(3, 42)),

@@ -9,16 +9,17 @@ derives every line.
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from semcom_utils.checks import finite_array, one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer, real_number, shown
 from semcom_utils.control.replay import Replay
 
 __all__ = [
@@ -28,12 +29,14 @@ __all__ = [
     "Training",
     "TwinCritic",
     "act",
+    "batch_env",
     "initialised",
     "train",
     "vp_schedule",
 ]
 
 
+@checked
 def vp_schedule(steps: int, beta_min: float = 0.1, beta_max: float = 10.0) -> tuple[Tensor, Tensor]:
     r"""Variance-preserving schedule for few steps: :math:`\beta_t` and :math:`\bar\alpha_t`, each of shape ``[steps]``.
 
@@ -78,10 +81,17 @@ def vp_schedule(steps: int, beta_min: float = 0.1, beta_max: float = 10.0) -> tu
     return beta.float(), torch.cumprod(1 - beta, 0).float()
 
 
-def _mlp(inputs: int, outputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs)
-    )
+def _mlp(inputs: int, outputs: int, width: int, layers: int = 2) -> nn.Sequential:
+    sizes = [inputs, *[positive_integer("width", width)] * positive_integer("layers", layers)]
+    hidden = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.SiLU())]
+    return nn.Sequential(*hidden, nn.Linear(sizes[-1], outputs))
+
+
+def _rows(name: str, x: Tensor, size: int, layer: Any) -> Tensor:
+    """Rows of ``size`` numbers in the kind of numbers that the network, of which this is a layer, computes with."""
+    if x.ndim != 2 or x.shape[1] != size:
+        raise ValueError(f"{name} must be of shape [n, {size}], got {list(x.shape)}")
+    return x.to(layer.weight.dtype)
 
 
 class DiffusionPolicy(nn.Module):
@@ -106,7 +116,7 @@ class DiffusionPolicy(nn.Module):
     Raises
     ------
     ValueError
-        If ``steps``, ``prediction_type`` or ``clip`` is none of the above.
+        If a number is no positive whole one, or ``prediction_type`` or ``clip`` none of the above.
 
     References
     ----------
@@ -117,6 +127,7 @@ class DiffusionPolicy(nn.Module):
     beta: Tensor
     alpha_bar: Tensor
 
+    @checked
     def __init__(
         self,
         observation_size: int,
@@ -132,10 +143,12 @@ class DiffusionPolicy(nn.Module):
         self.clip = one_of("clip", clip, ("hard", "straight-through"))
         self.register_buffer("beta", beta)
         self.register_buffer("alpha_bar", alpha_bar)
-        self.steps, self.action_size = steps, action_size
+        self.observation_size = positive_integer("observation_size", observation_size)
+        self.steps, self.action_size = steps, positive_integer("action_size", action_size)
         self.time = nn.Embedding(steps, 16)
         self.denoiser = _mlp(action_size + observation_size + 16, action_size, width)
 
+    @checked
     def forward(self, observation: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Actions for observations, drawn through all reverse steps.
 
@@ -154,10 +167,9 @@ class DiffusionPolicy(nn.Module):
         Raises
         ------
         ValueError
-            If ``generator`` is no ``torch.Generator``.
+            If ``observation`` is of another shape, or ``generator`` no ``torch.Generator``.
         """
-        if generator is not None:
-            torch_generator("generator", generator)
+        observation = _rows("observation", observation, self.observation_size, self.time)
         x = torch.randn((len(observation), self.action_size), generator=generator, device=observation.device)
         for t in reversed(range(self.steps)):  # t = T-1 ... 0 stands for the paper's T ... 1
             step = self.time.weight[t].expand(len(x), -1)
@@ -188,12 +200,21 @@ class MlpPolicy(nn.Module):
         Numbers of an observation and of an action.
     width : int
         Width of the two hidden layers.
+
+    Raises
+    ------
+    ValueError
+        If an argument is no positive whole number.
     """
 
+    @checked
     def __init__(self, observation_size: int, action_size: int, width: int = 128) -> None:
         super().__init__()
+        self.observation_size = positive_integer("observation_size", observation_size)
+        self.action_size = positive_integer("action_size", action_size)
         self.network = _mlp(observation_size, action_size, width)
 
+    @checked
     def forward(self, observation: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Actions for observations.
 
@@ -208,8 +229,13 @@ class MlpPolicy(nn.Module):
         -------
         torch.Tensor, ``[n, action_size]``
             In [-1, 1].
+
+        Raises
+        ------
+        ValueError
+            If ``observation`` is of another shape, or ``generator`` no ``torch.Generator``.
         """
-        return torch.tanh(self.network(observation))
+        return torch.tanh(self.network(_rows("observation", observation, self.observation_size, self.network[0])))
 
 
 class TwinCritic(nn.Module):
@@ -220,18 +246,29 @@ class TwinCritic(nn.Module):
     observation_size, action_size : int
         Numbers of an observation and of an action.
     width : int
-        Width of each network's two hidden layers.
+        Width of each network's hidden layers.
+    layers : int
+        How many hidden layers each network has.
+
+    Raises
+    ------
+    ValueError
+        If an argument is no positive whole number.
 
     References
     ----------
     S. Fujimoto, H. van Hoof, D. Meger, "Addressing function approximation error in actor-critic methods", 2018.
     """
 
-    def __init__(self, observation_size: int, action_size: int, width: int = 128) -> None:
+    @checked
+    def __init__(self, observation_size: int, action_size: int, width: int = 128, layers: int = 2) -> None:
         super().__init__()
-        self.q1 = _mlp(observation_size + action_size, 1, width)
-        self.q2 = _mlp(observation_size + action_size, 1, width)
+        self.observation_size = positive_integer("observation_size", observation_size)
+        self.action_size = positive_integer("action_size", action_size)
+        self.q1 = _mlp(observation_size + action_size, 1, width, layers)
+        self.q2 = _mlp(observation_size + action_size, 1, width, layers)
 
+    @checked
     def forward(self, observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Both estimates.
 
@@ -246,11 +283,21 @@ class TwinCritic(nn.Module):
         -------
         tuple of torch.Tensor, ``[n]`` each
             Discounted sums of rewards.
+
+        Raises
+        ------
+        ValueError
+            If an argument is of another shape.
         """
-        x = torch.cat([observation, action], -1)
+        seen = _rows("observation", observation, self.observation_size, self.q1[0])
+        done = _rows("action", action, self.action_size, self.q1[0])
+        if len(seen) != len(done):
+            raise ValueError(f"action must be one for each of {len(seen)} observations, got {len(done)}")
+        x = torch.cat([seen, done], -1)
         return self.q1(x).squeeze(-1), self.q2(x).squeeze(-1)
 
 
+@runtime_checkable
 class BatchEnv(Protocol):
     """What :func:`train` asks of an environment: ``n`` independent copies, stepped at once.
 
@@ -292,6 +339,37 @@ class BatchEnv(Protocol):
         ...
 
 
+@checked
+def batch_env(name: str, value: object) -> BatchEnv:
+    """Return ``value`` if it has what :class:`BatchEnv` asks for.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : object
+        What was passed.
+
+    Returns
+    -------
+    BatchEnv
+        The same object.
+
+    Raises
+    ------
+    ValueError
+        If it lacks a method or a number, or is a class of such objects.
+    """
+    if isinstance(value, type) or not isinstance(value, BatchEnv):
+        raise ValueError(
+            f"{name} must be a BatchEnv (n, observation_size, action_size, reset, step), got {shown(value)}"
+        )
+    for size in ("n", "observation_size", "action_size"):
+        positive_integer(f"{name}: its {size}", getattr(value, size))
+    return value
+
+
+@checked
 @dataclass(frozen=True)
 class Training:
     """Settings of :func:`train`.
@@ -314,6 +392,13 @@ class Training:
         Weight of the new parameters in each update of the target networks.
     warm_up : int
         First environment steps of every copy, with uniformly random actions.
+    actor_wait : int
+        Updates that only the critics get before the actor's first: what they say of actions is noise at the start.
+    actor_every : int
+        The actor, and the networks that follow slowly, learn in every so many updates (TD3's delay).
+    target_noise : float
+        Deviation of the noise on the target policy's action in the critics' targets, cut off at 2.5 of itself (TD3's
+        smoothing). Where an episode is a single step there is no such action, and it changes nothing.
     capacity : int
         Transitions that the replay holds.
 
@@ -332,19 +417,25 @@ class Training:
     discount: float = 0.95
     polyak: float = 0.005
     warm_up: int = 20
+    actor_wait: int = 0
+    actor_every: int = 1
+    target_noise: float = 0.0
     capacity: int = 1_000_000
 
     def __post_init__(self) -> None:
-        for name in ("updates", "batch_size", "capacity"):
+        for name in ("updates", "batch_size", "actor_every", "capacity"):
             positive_integer(name, getattr(self, name))
-        positive_integer("warm_up", self.warm_up, low=0)
+        for name in ("warm_up", "actor_wait"):
+            positive_integer(name, getattr(self, name), low=0)
         for name in ("actor_rate", "critic_rate"):
             real_number(name, getattr(self, name), low=0, low_open=True)
-        real_number("noise", self.noise, low=0)
+        for name in ("noise", "target_noise"):
+            real_number(name, getattr(self, name), low=0)
         real_number("discount", self.discount, low=0, high=1)
         real_number("polyak", self.polyak, low=0, high=1, low_open=True)
 
 
+@checked
 def initialised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """A network whose initial weights come from ``seed``.
 
@@ -355,18 +446,25 @@ def initialised(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     build : callable
         Makes the network, without arguments.
     seed : int
-        Of the weights.
+        Of the weights, at least 0.
 
     Returns
     -------
     torch.nn.Module
         What ``build`` made.
+
+    Raises
+    ------
+    ValueError
+        If ``build`` is nothing to call, or ``seed`` no such number.
     """
+    positive_integer("seed", seed, low=0)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build()
 
 
+@checked
 def act(policy: nn.Module, observation: ArrayLike, generator: torch.Generator) -> np.ndarray:
     """Actions of a policy, without a gradient.
 
@@ -387,17 +485,20 @@ def act(policy: nn.Module, observation: ArrayLike, generator: torch.Generator) -
     Raises
     ------
     ValueError
-        If ``observation`` has another number of axes, or ``generator`` is no ``torch.Generator``.
+        If ``observation`` has another number of axes or numbers that single precision does not hold, ``policy`` is no
+        network, or ``generator`` no ``torch.Generator``.
     """
-    torch_generator("generator", generator)
     seen = torch.from_numpy(finite_array("observation", observation)).float()
     if seen.ndim not in (1, 2):
         raise ValueError(f"observation must be of shape [n, observation_size], got shape {tuple(seen.shape)}")
+    if not torch.isfinite(seen).all():
+        raise ValueError("observation must hold numbers of single precision, got some beyond it")
     with torch.no_grad():
         chosen = policy(seen if seen.ndim == 2 else seen[None], generator).double().numpy()
     return chosen if seen.ndim == 2 else chosen[0]
 
 
+@checked
 def train(
     policy: nn.Module,
     critic: nn.Module,
@@ -431,19 +532,29 @@ def train(
     Raises
     ------
     ValueError
-        If ``generator`` is no ``torch.Generator``.
+        If an argument is not what it should be, or a network's sizes are not the environment's.
     """
-    torch_generator("generator", generator)
+    batch_env("env", env)
+    for name, network in (("policy", policy), ("critic", critic)):
+        for size in ("observation_size", "action_size"):
+            asked = getattr(env, size)
+            if (has := getattr(network, size, asked)) != asked:  # another kind of network may not tell
+                raise ValueError(f"{name} must have the {size} of env, {asked}, got {has}")
     target_policy, target_critic = copy.deepcopy(policy), copy.deepcopy(critic)
-    for parameter in (*target_policy.parameters(), *target_critic.parameters()):
-        parameter.requires_grad_(False)
-    actor_steps = torch.optim.Adam(policy.parameters(), settings.actor_rate)
-    critic_steps = torch.optim.Adam(critic.parameters(), settings.critic_rate)
+    actor: list[Tensor] = list(policy.parameters())
+    leaders: list[Tensor] = [*actor, *critic.parameters()]
+    followers: list[Tensor] = [
+        *target_policy.requires_grad_(False).parameters(),
+        *target_critic.requires_grad_(False).parameters(),
+    ]
+    actor_steps = torch.optim.Adam(actor, settings.actor_rate, foreach=True)
+    critic_steps = torch.optim.Adam(critic.parameters(), settings.critic_rate, foreach=True)
     schedules = [
         torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.updates, 0.01 * optimiser.defaults["lr"])
         for optimiser in (actor_steps, critic_steps)
         if settings.decay
     ]
+    actor_steps.step()  # nothing has a gradient yet: it only tells the schedule, which may step first, that all is well
     o = torch.from_numpy(env.reset())
     replay = Replay(min(settings.capacity, settings.updates * env.n), o.shape[-1], env.action_size)
     for update in range(settings.updates):
@@ -463,27 +574,29 @@ def train(
         with torch.no_grad():
             y = b_r
             if not b_done.all():
-                y = b_r + settings.discount * (1 - b_done) * torch.min(
-                    *target_critic(b_next, target_policy(b_next, generator))
-                )
+                x_next = target_policy(b_next, generator)
+                if settings.target_noise:
+                    jitter = torch.randn(x_next.shape, generator=generator).clamp(-2.5, 2.5)
+                    x_next = (x_next + settings.target_noise * jitter).clamp(-1, 1)
+                y = b_r + settings.discount * (1 - b_done) * torch.min(*target_critic(b_next, x_next))
         q1, q2 = critic(b_o, b_x)
         critic_loss = ((q1 - y) ** 2).mean() + ((q2 - y) ** 2).mean()
         critic_steps.zero_grad(set_to_none=True)
         critic_loss.backward()
         critic_steps.step()
 
-        # actor: uphill on the cautious critic, through all reverse steps
-        actor_loss = -torch.min(*critic(b_o, policy(b_o, generator))).mean()
-        actor_steps.zero_grad(set_to_none=True)
-        actor_loss.backward()
-        actor_steps.step()
+        if update >= settings.actor_wait and update % settings.actor_every == 0:
+            # actor: uphill on the cautious critic, through all reverse steps; the critics' weights need no gradient
+            actor_loss = -torch.min(*critic(b_o, policy(b_o, generator))).mean()
+            actor_steps.zero_grad(set_to_none=True)
+            actor_loss.backward(inputs=actor)
+            actor_steps.step()
+        if update % settings.actor_every == 0:
+            with torch.no_grad():
+                torch._foreach_lerp_(followers, leaders, settings.polyak)
 
         for schedule in schedules:
             schedule.step()
-        with torch.no_grad():
-            for network, target in ((policy, target_policy), (critic, target_critic)):
-                for new, old in zip(network.parameters(), target.parameters(), strict=True):
-                    old.lerp_(new, settings.polyak)
         if observer is not None:
             observer((update + 1) * env.n, target_policy)
     return target_policy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gymnasium
@@ -14,9 +14,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import checked, one_of, positive_integer, real_number
 from semcom_utils.control.d3qn import D3qnSettings
-from semcom_utils.control.diffusion_policy import BatchEnv
+from semcom_utils.control.diffusion_policy import BatchEnv, batch_env
 
 __all__ = ["BatchVecEnv", "library_agent", "library_dqn", "train_library_agent"]
 
@@ -30,10 +30,16 @@ class BatchVecEnv(VecEnv):
     ----------
     batch : BatchEnv
         What is stepped.
+
+    Raises
+    ------
+    ValueError
+        If ``batch`` is no such environment.
     """
 
+    @checked
     def __init__(self, batch: BatchEnv) -> None:
-        self.batch = batch
+        self.batch = batch_env("batch", batch)
         seen = spaces.Box(-np.inf, np.inf, (batch.observation_size,), np.float32)
         super().__init__(batch.n, seen, spaces.Box(-1.0, 1.0, (batch.action_size,), np.float32))
 
@@ -47,6 +53,7 @@ class BatchVecEnv(VecEnv):
         """
         return self.batch.reset()
 
+    @checked
     def step_async(self, actions: np.ndarray) -> None:
         """Say what to do next.
 
@@ -54,7 +61,14 @@ class BatchVecEnv(VecEnv):
         ----------
         actions : numpy.ndarray, ``[n, action_size]``
             In [-1, 1].
+
+        Raises
+        ------
+        ValueError
+            If ``actions`` are of another shape, or not all numbers.
         """
+        if actions.shape != (self.num_envs, self.batch.action_size):
+            raise ValueError(f"actions must be of shape {(self.num_envs, self.batch.action_size)}, got {actions.shape}")
         self._actions = actions
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict]]:
@@ -73,7 +87,21 @@ class BatchVecEnv(VecEnv):
     def close(self) -> None:
         """Nothing is open."""
 
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+    def _copies(self, indices: int | Iterable[int] | None) -> int:
+        """How many copies are meant."""
+        if indices is None:
+            return self.num_envs
+        if not isinstance(indices, Iterable) or getattr(indices, "shape", None) == ():
+            chosen: list[Any] = [indices]
+        else:
+            chosen = list(indices)
+        for index in chosen:
+            if positive_integer("indices", index, low=0) >= self.num_envs:
+                raise ValueError(f"indices must be below {self.num_envs}, got {index}")
+        return len(chosen)
+
+    @checked
+    def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
         """An attribute of the batch, once for each copy.
 
         Parameters
@@ -87,8 +115,13 @@ class BatchVecEnv(VecEnv):
         -------
         list
             Equal values.
+
+        Raises
+        ------
+        ValueError
+            If ``attr_name`` is no text, or ``indices`` are none of the copies'.
         """
-        return [getattr(self.batch, attr_name, None)] * len(list(self._get_indices(indices)))
+        return [getattr(self.batch, attr_name, None)] * self._copies(indices)
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
         """Refused.
@@ -125,7 +158,8 @@ class BatchVecEnv(VecEnv):
         """
         raise NotImplementedError("a batch has no single environments to call")
 
-    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
+    @checked
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: int | Iterable[int] | None = None) -> list[bool]:
         """Tell that no copy is wrapped.
 
         Parameters
@@ -139,8 +173,13 @@ class BatchVecEnv(VecEnv):
         -------
         list of bool
             All False.
+
+        Raises
+        ------
+        ValueError
+            If ``wrapper_class`` is no class, or ``indices`` are none of the copies'.
         """
-        return [False] * len(list(self._get_indices(indices)))
+        return [False] * self._copies(indices)
 
 
 class _Observer(BaseCallback):
@@ -153,8 +192,27 @@ class _Observer(BaseCallback):
         return True
 
 
+def _seed(seed: int) -> int:
+    """A seed that all generators which the library sets can take."""
+    if positive_integer("seed", seed, low=0) >= 2**32:
+        raise ValueError(f"seed must be below 2**32, got {seed}")
+    return seed
+
+
+@checked
 def library_agent(
-    name: str, env: BatchEnv, seed: int, *, width: int = 128, rate: float = 3e-4, decay: bool = True, **arguments: Any
+    name: str,
+    env: BatchEnv,
+    seed: int,
+    *,
+    width: int = 128,
+    layers: int = 2,
+    critic_width: int | None = None,
+    critic_layers: int | None = None,
+    log_deviation: float | None = None,
+    rate: float = 3e-4,
+    decay: bool = True,
+    **arguments: Any,
 ) -> BaseAlgorithm:
     """An untrained agent of Stable-Baselines3 for ``env``.
 
@@ -165,11 +223,16 @@ def library_agent(
     env : BatchEnv
         What it will act in.
     seed : int
-        Of its weights and its noise.
-    width : int
-        Width of the two hidden layers of every network, as in our own agents.
+        Of its weights and its noise, from 0 to 2**32 - 1.
+    width, layers : int
+        Width and number of the hidden layers of the actor.
+    critic_width, critic_layers : int, optional
+        The same of the critics; by default the actor's.
+    log_deviation : float, optional
+        Natural logarithm of the deviation that PPO's Gaussian begins with, from -20 to 20; by default the library's
+        (0).
     rate : float
-        Learning rate.
+        Learning rate, above 0.
     decay : bool
         Whether the rate falls linearly to 1% of its start.
     **arguments
@@ -183,28 +246,39 @@ def library_agent(
     Raises
     ------
     ValueError
-        If ``name`` or ``width`` is none of the above.
+        If ``name`` is none of the above, ``env`` no such environment, or a number is out of its range.
 
     References
     ----------
     J. Schulman et al., "Proximal policy optimization algorithms", 2017; T. Haarnoja et al., "Soft actor-critic:
     off-policy maximum entropy deep reinforcement learning with a stochastic actor", 2018.
     """
+    batch_env("env", env)
+    real_number("rate", rate, low=0, low_open=True)
     agent = {"ppo": PPO, "sac": SAC}[one_of("name", name, ("ppo", "sac"))]
-    positive_integer("width", width)
+    hidden = {
+        "pi": [positive_integer("width", width)] * positive_integer("layers", layers),
+        "qf" if name == "sac" else "vf": [
+            positive_integer("critic_width", width if critic_width is None else critic_width)
+        ]
+        * positive_integer("critic_layers", layers if critic_layers is None else critic_layers),
+    }
     schedule = (lambda left: rate * max(left, 0.01)) if decay else rate
-    networks = {"net_arch": [width, width], "activation_fn": torch.nn.SiLU}
+    networks: dict[str, Any] = {"net_arch": hidden, "activation_fn": torch.nn.SiLU}
+    if log_deviation is not None:
+        networks["log_std_init"] = real_number("log_deviation", log_deviation, low=-20, high=20)
     return agent(
         "MlpPolicy",
         BatchVecEnv(env),
         learning_rate=schedule,
-        seed=seed,
+        seed=_seed(seed),
         device="cpu",
         policy_kwargs=networks,
         **arguments,
     )
 
 
+@checked
 def library_dqn(env: gymnasium.Env, seed: int, settings: D3qnSettings) -> DQN:
     """An untrained DQN of Stable-Baselines3 with the sizes and schedules of :func:`~semcom_utils.control.train_d3qn`.
 
@@ -213,7 +287,7 @@ def library_dqn(env: gymnasium.Env, seed: int, settings: D3qnSettings) -> DQN:
     env : gymnasium.Env
         With discrete actions.
     seed : int
-        Of its weights and its noise.
+        Of its weights and its noise, from 0 to 2**32 - 1.
     settings : D3qnSettings
         What ours would learn with; the learning rate falls as there, on the same share of the run as ε.
 
@@ -225,13 +299,13 @@ def library_dqn(env: gymnasium.Env, seed: int, settings: D3qnSettings) -> DQN:
     Raises
     ------
     ValueError
-        If ``env`` has no discrete actions or ``seed`` is no such number.
+        If ``env`` has no discrete actions, ``seed`` is no such number, or ``settings`` are of another class.
 
     References
     ----------
     V. Mnih et al., "Human-level control through deep reinforcement learning", 2015.
     """
-    positive_integer("seed", seed, low=0)
+    _seed(seed)
     if not isinstance(env.action_space, spaces.Discrete):
         raise ValueError(f"env must have discrete actions, got {env.action_space}")
     start, end, share = settings.explore
@@ -259,6 +333,7 @@ def library_dqn(env: gymnasium.Env, seed: int, settings: D3qnSettings) -> DQN:
     )
 
 
+@checked
 def train_library_agent(
     agent: BaseAlgorithm,
     steps: int,
@@ -283,6 +358,6 @@ def train_library_agent(
     Raises
     ------
     ValueError
-        If ``steps`` is no positive whole number.
+        If ``agent`` is none of the library's, ``steps`` no positive whole number, or ``observer`` nothing to call.
     """
     return agent.learn(positive_integer("steps", steps), callback=_Observer(observer) if observer else None)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from scipy import stats
 
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer
 from semcom_utils.control.allocation import optimal_allocation, smallest_latency_budget
 from semcom_utils.control.diffusion_policy import (
     DiffusionPolicy,
@@ -38,15 +39,18 @@ from semcom_utils.papers.isgc.scenario import (
 from semcom_utils.statistics import iqm_interval
 from semcom_utils.studies import Study, load_result
 
-__all__ = ["HELD_OUT", "STUDIES", "evaluate", "held_out_states", "run", "search_space"]
+__all__ = ["HELD_OUT", "STUDIES", "TUNING", "evaluate", "held_out_states", "run", "search_space"]
 
 #: Seed of the held-out states; the agents' seeds start at 0 and are spawned, so none can meet it.
 HELD_OUT = 20261122
+#: Seed of the states that settings are chosen by: no final figure is measured on them.
+TUNING = 20261126
 LEARNERS = ("diffusion", "mlp", "ppo", "sac")
 SEEDS = range(10)
 
 
-def held_out_states(constants: IsgcConstants | None = None, n: int = 4096) -> np.ndarray:
+@checked
+def held_out_states(constants: IsgcConstants | None = None, n: int = 4096, seed: int = HELD_OUT) -> np.ndarray:
     """The states that every method is judged on.
 
     Parameters
@@ -55,15 +59,24 @@ def held_out_states(constants: IsgcConstants | None = None, n: int = 4096) -> np
         By default those of :class:`IsgcConstants`.
     n : int
         How many; fewer are not the first of more.
+    seed : int
+        ``TUNING`` for the states that settings are chosen by.
 
     Returns
     -------
     numpy.ndarray
         ``[n, 10]``.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is no positive whole number, or ``seed`` none of at least 0.
     """
-    return sample_states(n, np.random.default_rng(HELD_OUT), constants)
+    positive_integer("seed", seed, low=0)
+    return sample_states(n, np.random.default_rng(seed), constants)
 
 
+@checked
 def evaluate(decide: Callable[[np.ndarray], np.ndarray], env: BatchIsgcEnv, states: np.ndarray) -> dict:
     """Judge a policy on states.
 
@@ -80,8 +93,19 @@ def evaluate(decide: Callable[[np.ndarray], np.ndarray], env: BatchIsgcEnv, stat
     -------
     dict
         As of :func:`share_of_optimum`.
+
+    Raises
+    ------
+    ValueError
+        If ``states`` are not finite rows of 10, one of which has a feasible allocation, ``decide`` gives anything but
+        an action for each, or ``env`` is no such environment.
     """
+    finite_array("states", states, last=10)
+    if states.ndim != 2:
+        raise ValueError(f"states must be [n, 10], got {states.shape}")
     action = decide(observe(states, env.constants, env.observation))
+    if np.shape(action) != (len(states), 3):
+        raise ValueError(f"decide must give actions {(len(states), 3)}, got {np.shape(action)}")
     return share_of_optimum(states, env.execute(states, action), env.constants)
 
 
@@ -98,7 +122,8 @@ def _agent(task: dict, env: BatchIsgcEnv, seed: int, observer):
     """Train the task's agent; returns the function that decides with it, and its spread over its own noise."""
     settings = dict(task["settings"])
     width = settings.pop("width", 128)
-    settings.pop("copies")
+    for name in ("copies", "action_map"):  # the environment's
+        settings.pop(name, None)
     noise = torch.Generator().manual_seed(seed + 1)
     if task["method"] in ("ppo", "sac"):
         from semcom_utils.control.library_agents import library_agent, train_library_agent  # Stable-Baselines3: slow
@@ -111,7 +136,8 @@ def _agent(task: dict, env: BatchIsgcEnv, seed: int, observer):
         trained = train_library_agent(agent, task["steps"], lambda n, a: observer(n, agent_decides(a)))
         return agent_decides(trained), None
     policy = _new_policy(task["method"], width, seed, settings)
-    critic = initialised(lambda: TwinCritic(10, 3, width), seed + 2)
+    critic_width, critic_layers = settings.pop("critic_width", width), settings.pop("critic_layers", 2)
+    critic = initialised(lambda: TwinCritic(10, 3, critic_width, critic_layers), seed + 2)
 
     def decide_with(policy):
         return lambda o: act(policy, o, torch.Generator().manual_seed(HELD_OUT))
@@ -128,8 +154,8 @@ def run(task: dict) -> dict:
     ----------
     task : dict
         ``method``, ``feasibility``, ``steps`` (environment steps), ``settings`` (of the learner, with the environment's
-        ``copies``), ``seed``; optionally ``points`` (of the training curve), ``constants``, ``observation``,
-        ``reward_form`` and ``episode_length``.
+        ``copies`` and ``action_map``), ``seed``; optionally ``points`` (of the training curve), ``states`` (the seed of
+        those that judge), ``constants``, ``observation``, ``reward_form`` and ``episode_length``.
 
     Returns
     -------
@@ -147,9 +173,10 @@ def run(task: dict) -> dict:
         np.random.default_rng(states_seed),
         constants,
         feasibility=task["feasibility"],
+        action_map=task["settings"].get("action_map", "box"),
         **{name: task[name] for name in ("observation", "reward_form", "episode_length") if name in task},
     )
-    states = held_out_states(constants)
+    states = held_out_states(constants, seed=task.get("states", HELD_OUT))
     marks = list(np.linspace(0, task["steps"], task.get("points", 5) + 1)[1:])
     curve = []
 
@@ -162,7 +189,14 @@ def run(task: dict) -> dict:
     decide, spread = _agent(task, env, int(agent_seed.generate_state(1)[0] // 2), observer)
     record = {"curve": curve, "final": evaluate(decide, env, states), "action_spread": spread}
     if task["feasibility"] == "penalty":
-        layer = BatchIsgcEnv(1, np.random.default_rng(0), constants, feasibility="layer", observation=env.observation)
+        layer = BatchIsgcEnv(
+            1,
+            np.random.default_rng(0),
+            constants,
+            feasibility="layer",
+            observation=env.observation,
+            action_map=env.action_map,
+        )
         record["with_layer"] = evaluate(decide, layer, states)
     record["paper_actions"] = decide(observe(paper_states(), constants, env.observation)).tolist()
     return record
@@ -174,6 +208,7 @@ TUNING_DRAWS = 6
 TUNING_STEPS = 200_000
 
 
+@checked
 def search_space(method: str, rng: np.random.Generator) -> dict:
     """One random draw of a learner's settings; spaces of comparable size, agreed before any run.
 
@@ -188,7 +223,13 @@ def search_space(method: str, rng: np.random.Generator) -> dict:
     -------
     dict
         For :func:`run`, ``copies`` of the environment included.
+
+    Raises
+    ------
+    ValueError
+        If ``method`` is unknown or ``rng`` no generator.
     """
+    one_of("method", method, LEARNERS)
 
     def pick(*choices):
         return choices[rng.integers(len(choices))]
@@ -320,7 +361,7 @@ def _spread(policy, env: BatchIsgcEnv, draws: int = 16, n: int = 256) -> float:
     states = held_out_states(env.constants, n)
     o = observe(states, env.constants, env.observation)
     generator = torch.Generator().manual_seed(HELD_OUT + 1)
-    w = [bandwidth_from_action(act(policy, o, generator), 1.0) for _ in range(draws)]
+    w = [bandwidth_from_action(act(policy, o, generator), 1.0, env.action_map) for _ in range(draws)]
     return float(np.std(w, axis=0).mean())
 
 
@@ -333,16 +374,20 @@ def _paired(ours: list[dict], others: list[dict], value) -> dict:
 def _paper_state_table(methods: dict[str, list[dict]]) -> dict:
     """Fig. 5: every learner in all four states (corrected order), utility of the executed allocation."""
     states, table = paper_states(), {}
-    env = BatchIsgcEnv(1, np.random.default_rng(0), feasibility="layer")
+    envs = {
+        form: BatchIsgcEnv(1, np.random.default_rng(0), feasibility="layer", action_map=form)
+        for form in ("box", "softmax")
+    }
     problem = allocation_problem(states)
     solvable = smallest_latency_budget(problem["latency_loads"], problem["bandwidth"]) <= problem["latency_budget"]
     for i, name in enumerate(PAPER_STATES):
 
         def earned(record, i=i):
+            env = envs[record["task"]["settings"].get("action_map", "box")]
             return float(utility(states[i], env.execute(states[i], np.array(record["paper_actions"][i]))))
 
         row: dict[str, Any] = {m: iqm_interval([earned(r) for r in rs]) for m, rs in methods.items()}
-        row["equal"] = float(utility(states[i], env.execute(states[i], np.zeros(3))))
+        row["equal"] = float(utility(states[i], envs["box"].execute(states[i], np.zeros(3))))
         row["feasible"] = bool(solvable[i])
         if solvable[i]:
             row["optimum"] = float(optimal_allocation(**{k: v[i] for k, v in problem.items()})[1])

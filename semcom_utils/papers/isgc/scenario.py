@@ -376,12 +376,17 @@ def allocation_problem(states: ArrayLike, constants: IsgcConstants | None = None
 
 
 def _allocation(allocation: ArrayLike, states: ArrayLike) -> np.ndarray:
-    w, given = finite_array("allocation", allocation, last=3, low=0), np.shape(states)[:-1]
+    w = finite_array("allocation", allocation, last=3, low=0)
+    _goes_with("allocation", w, np.asarray(states))
+    return w
+
+
+def _goes_with(name: str, w: np.ndarray, states: np.ndarray) -> None:
+    given = states.shape[:-1]
     try:
         np.broadcast_shapes(w.shape[:-1], given)
     except ValueError:
-        raise ValueError(f"allocation must be [..., 3] for states [..., 10] with {given}, got {w.shape}") from None
-    return w
+        raise ValueError(f"{name} must be [..., 3] for states [..., 10] with {given}, got {w.shape}") from None
 
 
 @checked
@@ -412,20 +417,24 @@ def utility(states: ArrayLike, allocation: ArrayLike, constants: IsgcConstants |
     return (np.asarray(k.price) * spectral_rates(states, k) * w).sum(-1)
 
 
-def bandwidth_from_action(action: ArrayLike, bandwidth: float) -> np.ndarray:
+@checked
+def bandwidth_from_action(action: ArrayLike, bandwidth: float, action_map: str = "box") -> np.ndarray:
     r"""Allocation of an action :math:`x \in [-1, 1]^3`.
 
     .. math:: W_i = W u_i / \textstyle\sum_j u_j, \qquad u_i = (x_i + 1)/2 + 0.002
+        \quad\text{or}\quad u_i = e^{3 x_i}
 
     All of the band is always given out, as the utility only grows in it. The 0.002 keeps a hop at about 0.1% of the
-    band at least. Values outside [-1, 1] are clipped, as every agent here does with its actions.
+    band at least, the softmax at 0.12%. Values outside [-1, 1] are clipped, as every agent here does with its actions.
 
     Parameters
     ----------
     action : array_like
         ``[..., 3]``.
     bandwidth : float
-        W, in MHz.
+        W, in MHz, above 0.
+    action_map : {"box", "softmax"}
+        The left or the right formula.
 
     Returns
     -------
@@ -435,15 +444,17 @@ def bandwidth_from_action(action: ArrayLike, bandwidth: float) -> np.ndarray:
     Raises
     ------
     ValueError
-        If ``action`` is not finite with a last axis of 3.
+        If ``action`` is not finite with a last axis of 3, ``bandwidth`` not above 0, or ``action_map`` unknown.
 
     Examples
     --------
     >>> bandwidth_from_action([1.0, 1.0, 1.0], 9.0)
     array([3., 3., 3.])
     """
+    real_number("bandwidth", bandwidth, low=0, low_open=True)
     x = np.clip(finite_array("action", action, last=3), -1.0, 1.0)
-    u = (x + 1) / 2 + 0.002
+    box = one_of("action_map", action_map, ("box", "softmax")) == "box"
+    u = (x + 1) / 2 + 0.002 if box else np.exp(3 * x)
     return bandwidth * u / u.sum(-1, keepdims=True)
 
 
@@ -675,6 +686,8 @@ class BatchIsgcEnv:
         See :func:`reward`.
     episode_length : int
         Steps of an episode.
+    action_map : {"box", "softmax"}
+        See :func:`bandwidth_from_action`.
 
     Raises
     ------
@@ -693,6 +706,7 @@ class BatchIsgcEnv:
         observation: str = "decibel",
         reward_form: str = "share",
         episode_length: int = 1,
+        action_map: str = "box",
     ) -> None:
         self.n = positive_integer("n", n)
         self.observation_size, self.action_size = len(STATE), 3
@@ -702,6 +716,7 @@ class BatchIsgcEnv:
         self.observation = one_of("observation", observation, ("decibel", "raw"))
         self.reward_form = one_of("reward_form", reward_form, ("share", "utility"))
         self.episode_length = positive_integer("episode_length", episode_length)
+        self.action_map = one_of("action_map", action_map, ("box", "softmax"))
         self.reset()
 
     def reset(self) -> np.ndarray:
@@ -735,9 +750,11 @@ class BatchIsgcEnv:
         Raises
         ------
         ValueError
-            If an argument is not of its kind.
+            If ``states`` are not finite with a last axis of 10, or ``action`` with one of 3, or their shapes do not go
+            together.
         """
-        w = bandwidth_from_action(action, self.constants.bandwidth)
+        w = bandwidth_from_action(action, self.constants.bandwidth, self.action_map)
+        _goes_with("action", w, _states(states))
         if self.feasibility == "layer":
             p = allocation_problem(states, self.constants)
             w = pull_back(w, p["latency_loads"], p["bandwidth"], p["latency_budget"])
