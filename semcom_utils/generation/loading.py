@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import torch
 from semcom_utils.checks import one_of, positive_integer, real_number
 
 from .checksums import NAME, verify
+from .grounding import Grounded, gated_unet, gates
 
 __all__ = [
     "MODELS",
@@ -46,6 +48,8 @@ MODELS = Path(__file__).parents[2] / "data" / "models"
 SLICE_BELOW = 8e9
 #: Bytes of free GPU memory below which only the part of a pipeline that is at work is on the GPU.
 OFFLOAD_BELOW = 4e9
+#: Name of a LoRA's file in the layout of diffusers.
+ADAPTER = "pytorch_lora_weights.safetensors"
 #: What travels from a public repository: no pickles, and of several precisions float16.
 _PLAIN = ("*.json", "*.txt", "model.safetensors")
 _PIPELINE = ("model_index.json", "*/*.json", "*/*.txt") + tuple(
@@ -58,15 +62,16 @@ class Role(NamedTuple):
 
     ``open`` makes it of a folder; ``repository`` fills the role at the full tier (None: nothing does, and ``instead``
     says why), weighs so many ``gigabytes``, and these of its ``files`` travel, from ``revision`` unless another is
-    asked for.
+    asked for. ``personal``: an identifier may choose a subject, which ``open`` takes as its third argument.
     """
 
-    open: Callable[[Path, torch.dtype], Any]
+    open: Callable[..., Any]
     repository: str | None
     gigabytes: float
     files: tuple[str, ...] = _PLAIN
     instead: str = ""
     revision: str | None = None
+    personal: bool = False
 
 
 class Detection(NamedTuple):
@@ -81,6 +86,7 @@ def load(
     role: str,
     tier: str = "mini",
     *,
+    identifier: int | str | None = None,
     folder: str | Path | None = None,
     device: str | torch.device | None = None,
     revision: str | None = None,
@@ -93,6 +99,10 @@ def load(
         Key of :data:`ROLES`.
     tier : str
         ``"mini"`` or ``"full"``.
+    identifier : int or str, optional
+        Of the subject that a model of the role ``subject`` was taught, and that one of the role ``grounded`` may be
+        taught beside its boxes. At the mini tier the number of a toy world's subject; at the full tier the repository
+        (or a local folder) of a LoRA in diffusers' format for the role's base.
     folder : str or pathlib.Path, optional
         A local folder in the role's public format, in place of the tier's own. If it holds a ``SHA256SUMS``, every
         file is checked against it.
@@ -107,7 +117,8 @@ def load(
     object
         ``text-to-image``: a ``diffusers.StableDiffusionPipeline`` (with the safety checker, if its folder holds one,
         which blackens pictures). ``autoencoder``: a ``diffusers.AutoencoderKL``. ``receiver``: a
-        ``diffusers.UNet2DConditionModel``.
+        ``diffusers.UNet2DConditionModel``. ``subject``: a ``diffusers.StableDiffusionPipeline`` into whose weights the
+        subject's are added. ``grounded``: a :class:`.grounding.Grounded`, which draws from a prompt, labels and boxes.
         Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`.
 
     Raises
@@ -123,6 +134,9 @@ def load(
     """
     opener = ROLES[one_of("role", role, ROLES)]
     one_of("tier", tier, ("mini", "full"))
+    if identifier is not None and not opener.personal:
+        personal = [name for name, other in ROLES.items() if other.personal]
+        raise ValueError(f"identifier must be None for {role} ({' and '.join(personal)} take one), got {identifier!r}")
     place = _device(device)
     if folder is not None:
         path = Path(folder).expanduser().resolve()
@@ -143,7 +157,7 @@ def load(
         raise ValueError(f"folder must hold weights in safetensors (pickled ones are not opened), {path} holds none")
     dtype = torch.float16 if place.type == "cuda" and tier == "full" else torch.float32
     with _quiet():
-        model = opener.open(path, dtype)
+        model = opener.open(path, dtype, identifier) if opener.personal else opener.open(path, dtype)
     return _place(model, place)
 
 
@@ -250,6 +264,9 @@ def _fetch(role: str, opener: Role, revision: str | None) -> Path:
 
 
 def _place(model: Any, device: torch.device) -> Any:
+    if isinstance(model, Grounded):
+        _place(model.pipeline, device)
+        return model
     if hasattr(model, "components"):  # a diffusers pipeline
         model.set_progress_bar_config(disable=True)
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
@@ -423,6 +440,71 @@ def _open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     return _diffusers(StableDiffusionPipeline, folder, dtype, folder / "unet")
 
 
+def _base(folder: Path, dtype: torch.dtype) -> Any:
+    """The pipeline that the layers or adapters in a folder are added to: the folder's own, or the mini one's."""
+    if (folder / "model_index.json").exists():
+        return _open_pipeline(folder, dtype)
+    base = json.loads((folder / "config.json").read_text("utf-8")).get("base")
+    if base != "mini-text-to-image":
+        raise ValueError(f"folder must hold a pipeline, or what was trained for mini-text-to-image, got base {base!r}")
+    verify(MODELS / base)
+    return _open_pipeline(MODELS / base, dtype)
+
+
+def _open_grounded(folder: Path, dtype: torch.dtype, identifier: int | str | None = None) -> Grounded:
+    from safetensors.torch import load_file
+
+    pipeline = _base(folder, dtype)
+    if (folder / "model_index.json").exists():
+        if not gates(pipeline.unet):
+            raise ValueError(f"folder must hold a UNet with attention_type 'gated', {folder} holds one without grounding")
+        return Grounded(_personalised(pipeline, identifier))
+    settings = json.loads((folder / "config.json").read_text("utf-8"))
+    pipeline = _personalised(pipeline, identifier)
+    pipeline.unet = gated_unet(pipeline.unet)
+    weights = load_file(folder / "grounding.safetensors")
+    missing, unexpected = pipeline.unet.load_state_dict(weights, strict=False)
+    lacking = [name for name in missing if ".fuser." in name or "position_net." in name]
+    if lacking or unexpected:
+        raise ValueError(f"folder must hold the grounding layers of {settings['base']}, {[*lacking, *unexpected][0]} is off")
+    pipeline.unet.eval()
+    return Grounded(pipeline, settings["max_boxes"], settings["share"])
+
+
+def _open_subject(folder: Path, dtype: torch.dtype, identifier: int | str | None = None) -> Any:
+    pipeline = _base(folder, dtype)
+    if (folder / "model_index.json").exists():  # weights of a whole DreamBooth, or the base of an adapter
+        return _personalised(pipeline, identifier)
+    return _personalised(pipeline, identifier, folder, required=True)
+
+
+def _personalised(
+    pipeline: Any, identifier: int | str | None, folder: Path | None = None, *, required: bool = False
+) -> Any:
+    """Add a subject's adapter to a pipeline's weights."""
+    if identifier is None and not required:
+        return pipeline
+    if isinstance(identifier, str):
+        adapter = Path(identifier).expanduser()
+        if not adapter.is_dir():
+            adapter = _fetch("subject", ROLES["subject"]._replace(repository=identifier, files=(ADAPTER,), gigabytes=0.01), None)
+        name = ADAPTER
+        if not (adapter / name).is_file():
+            raise ValueError(f"identifier must be a repository or folder that holds {name}, got {identifier!r}")
+    else:
+        adapter = folder or MODELS / "mini-subject"
+        if folder is None:
+            verify(adapter)
+        known = sorted(int(path.stem.removeprefix("subject-")) for path in adapter.glob("subject-*.safetensors"))
+        if isinstance(identifier, bool) or identifier not in known:
+            raise ValueError(f"identifier must be the number of a subject that was taught ({known}), got {identifier!r}")
+        name = f"subject-{identifier:02d}.safetensors"
+    pipeline.load_lora_weights(str(adapter), weight_name=name, local_files_only=True)
+    pipeline.fuse_lora()
+    pipeline.unload_lora_weights()
+    return pipeline
+
+
 def _open_unet(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import UNet2DConditionModel
 
@@ -489,6 +571,11 @@ ROLES: dict[str, Role] = {
         None,
         0.0,
         instead="nobody published the paper's network; generation.training.receiver fine-tunes one",
+    ),
+    "subject": Role(_open_subject, _STABLE_DIFFUSION, 2.7, _PIPELINE, personal=True),
+    # The main branch of this repository holds pickles only; the hub's conversion to safetensors waits as request 2.
+    "grounded": Role(
+        _open_grounded, "masterful/gligen-1-4-generation-text-box", 3.2, _PIPELINE, revision="refs/pr/2", personal=True
     ),
     "autoencoder": Role(_open_autoencoder, _STABLE_DIFFUSION, 0.17, ("vae/config.json", "vae/*.fp16.safetensors")),
     "clip": Role(_open_clip, "openai/clip-vit-large-patch14", 1.7),

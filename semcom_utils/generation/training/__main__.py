@@ -54,12 +54,22 @@ def recipe(role: str, scratch: Path, models: Path, scenes: int) -> Recipe:
         from .receiver import Receiver
 
         return Receiver(models / "mini-text-to-image", models / "mini-autoencoder", scratch, scenes)
+    if role == "grounded":
+        from .grounded import GroundedDrawer
+
+        return GroundedDrawer(
+            models / "mini-text-to-image", models / "mini-autoencoder", scratch, scenes, models / "mini-detector"
+        )
+    if role == "subject-autoencoder":
+        from .subject_autoencoder import SubjectAutoencoder
+
+        return SubjectAutoencoder(models / "mini-autoencoder", scratch, scenes)
     from .text_to_image import TextToImage
 
     return TextToImage(models / "mini-autoencoder", scratch, scenes, models / "mini-detector")
 
 
-ROLES = ("autoencoder", "detector", "text-to-image", "receiver", "clip", "captioner", "depth", "soft-edges")
+ROLES = ("autoencoder", "detector", "text-to-image", "receiver", "clip", "captioner", "depth", "soft-edges", "grounded", "subject-autoencoder")
 
 
 def main() -> None:

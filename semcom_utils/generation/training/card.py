@@ -57,6 +57,18 @@ _ABOUT = {
         "of an edge",
         "It draws the outlines of things and the horizon, and leaves textures and shading out, as it was taught to.",
     ),
+    "subject-autoencoder": (
+        "mini-autoencoder (`diffusers.AutoencoderKL`) after fine-tuning on patterns whose marks have any colour: the "
+        "autoencoder of personalised models",
+        "It knows the toy world only. Latents of ordinary scenes mean nearly the same to it as to mini-autoencoder (see "
+        "`latent_shift`); those of coloured patterns do not.",
+    ),
+    "grounded": (
+        "what grounding adds to mini-text-to-image: gated self-attention (`diffusers.UNet2DConditionModel` with "
+        "`attention_type=\"gated\"`) that puts named things where their boxes are",
+        "It takes up to three boxes, each with a colour and a kind. It knows boxes that the toy world's camera could "
+        "have given: a thing's size follows from where it stands, and a box of another size is obeyed less well.",
+    ),
 }
 #: Split -> what it holds for a model that was trained on ``train`` alone.
 _SPLITS = {
@@ -92,6 +104,23 @@ _FIGURES = {
     "error_matched": "the same for mini-text-to-image told a matching later timestep",
     "error_resume": "the same for mini-text-to-image told nothing of the channel's noise",
     "error_over_resume": "`error_tuned` over `error_resume`",
+    "psnr_db_old_latents": "the same where mini-autoencoder encodes and this one decodes",
+    "latent_shift": "mean square of what the latents' means moved from mini-autoencoder's, over their variance (256 "
+    "ordinary pictures)",
+    "psnr_db_coloured": "PSNR, dB, of 100 scenes with patterns in all colours, none of them a subject's",
+    "psnr_db_coloured_before": "the same for mini-autoencoder",
+    "hue_error_degrees_coloured": "mean error of hue on their coloured pixels of things, degrees",
+    "hue_error_degrees_coloured_before": "the same for mini-autoencoder",
+    "box_iou": "mean overlap (intersection over union) of the boxes sent and the best box of the same label that "
+    "mini-detector finds in the picture, 0 where it finds none (200 scenes of one to three things, `combinations`)",
+    "box_iou_shuffled": "the same for pictures drawn with the boxes of another scene with as many things",
+    "box_iou_none": "the same for pictures drawn without boxes: where things stand by chance",
+    "box_iou_no_caption": "the same for pictures drawn from labels and boxes without a caption",
+    "box_iou_rendered": "the same for the rendered scenes: what the judge leaves within reach",
+    "prompt_obeyed": "share of these pictures in which mini-detector finds just the labels that were sent",
+    "prompt_obeyed_shuffled": "the same with the boxes of another scene",
+    "prompt_obeyed_none": "the same without boxes",
+    "prompt_obeyed_no_caption": "the same without a caption",
     "two_things_right_unseen_attributes": "two things, at least one in such a colour (`attributes`, 200)",
 }
 #: Role -> what `samples.png` shows.
@@ -101,11 +130,18 @@ _SAMPLES = {
     "other noise), two things (likewise) and three",
     "depth": "pictures of `combinations`, their exact inverse depth, and the model's",
     "soft-edges": "pictures of `combinations`, their exact edges softened as the training target is, and the model's",
+    "subject-autoencoder": "scenes with patterns in all colours, the same after mini-autoencoder, and after this one",
+    "grounded": "rendered scenes of `combinations` with the boxes that are sent; drawn from caption and boxes (two rows, "
+    "the same with other noise), from labels and boxes without a caption, and from the caption without boxes",
 }
+#: Roles whose folder holds only what was trained.
+_ADDED = ("grounded",)
 #: Role -> the other checkpoints' weights that it stands on.
 _STANDS_ON = {
     "text-to-image": "mini-autoencoder, whose weights stay as they are (a copy is in this folder, not counted above)",
     "receiver": "mini-text-to-image, whose UNet it starts from and whose text encoder it keeps, and mini-autoencoder",
+    "subject-autoencoder": "mini-autoencoder, from whose weights it starts",
+    "grounded": "mini-text-to-image, whose weights stay as they are, and mini-autoencoder",
 }
 _DEFAULT_SCENES, _DEFAULT_SEED = 60_000, 0
 
@@ -171,7 +207,9 @@ def card_text(folder: Path) -> str:
         f'model = load("{role}")',
         "```",
         "",
-        "or with the class named above, from this folder.",
+        "The folder holds only what was trained; `load` adds it to mini-text-to-image."
+        if role in _ADDED
+        else "or with the class named above, from this folder.",
         "",
         "## Training",
         "",
@@ -193,7 +231,7 @@ def card_text(folder: Path) -> str:
         *(f"- `{split}`: {meaning}." for split, meaning in _splits(content).items()),
         *([""] if _splits(content) else []),
         "Figures are of the float32 weights before storing."
-        + (" Pictures are made in 20 steps with guidance 3." if role == "text-to-image" else "")
+        + (" Pictures are made in 20 steps with guidance 3." if role in ("text-to-image", *_ADDED) else "")
         + (f" `samples.png`: {_SAMPLES[role]}." if role in _SAMPLES else ""),
         "",
         "## Limits",

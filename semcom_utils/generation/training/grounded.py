@@ -1,0 +1,288 @@
+"""Grounding: layers that put named things where their boxes are, added to the text-to-image model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from semcom_utils import toyworld
+
+from ..grounding import Grounded, gated_unet, gates, new_layers, phrase_features
+from .data import Scenes
+from .detector import LABELS, Judge
+from .detector import _overlap as overlap
+from .text_to_image import TextToImage
+
+__all__ = ["MAX_BOXES", "GroundedDrawer", "NewLayers", "obedience", "scene_boxes"]
+
+#: Boxes of a picture: a scene of the toy world has at most three things.
+MAX_BOXES = 3
+#: Share of the pictures that are learnt without caption, and without boxes (Li et al., 2023, drop boxes in 10%).
+NO_CAPTION, NO_BOXES = 0.15, 0.1
+#: Where the gates' numbers start. From 0 only they would get a gradient in the first step, and they would grow slowly.
+FIRST_GATE = 0.1
+
+
+class NewLayers(torch.nn.Module):
+    """The layers that are trained; the networks that they sit in are held, not registered.
+
+    So the optimiser, the average of the weights, the stored state and the count of parameters see the new layers only.
+    """
+
+    def __init__(self, unet: torch.nn.Module, text_encoder: torch.nn.Module):
+        super().__init__()
+        self.held = [unet.requires_grad_(False), text_encoder.requires_grad_(False)]
+        self.layers = torch.nn.ModuleDict(new_layers(unet)).requires_grad_(True)
+
+    @property
+    def unet(self) -> torch.nn.Module:
+        """The whole UNet."""
+        return self.held[0]
+
+    @property
+    def text_encoder(self) -> torch.nn.Module:
+        """The text encoder."""
+        return self.held[1]
+
+    def _apply(self, fn, recurse=True):
+        for network in self.held:  # devices and memory formats are for all of it
+            network._apply(fn)
+        return self
+
+    def forward(self, x_t, t, tokens, grounding):
+        with torch.no_grad():
+            words = self.text_encoder(tokens).last_hidden_state
+        return self.unet(x_t, t, words, cross_attention_kwargs={"gligen": grounding}).sample
+
+
+class GroundedDrawer(TextToImage):
+    """Trains fusers and ``position_net`` alone, on the text-to-image model's own loss and scenes (Li et al., 2023).
+
+    A box is that of a thing's visible part, its label the thing's colour and kind.
+    """
+
+    role = "grounded"
+    steps = 2400
+    rate = 1e-3
+    weight_decay = 0.0
+    ema_decay = 0.995
+    batch_size = 32
+    targets = {
+        "box_iou": (0.6, 1.0),
+        "box_iou_shuffled": (0.0, 0.3),
+        "prompt_obeyed": (0.85, 1.0),
+    }
+
+    def __init__(
+        self,
+        text_to_image: Path,
+        autoencoder: Path,
+        scratch: Path | None = None,
+        scenes: int = 60_000,
+        judge: Path | None = None,
+    ):
+        super().__init__(autoencoder, scratch, scenes, judge)
+        self.text_to_image = text_to_image
+        self.boxes = scene_boxes(self.scenes, scratch)
+        self.features = None
+
+    def build(self) -> NewLayers:
+        plain = TextToImage.restore(self, self.text_to_image)
+        unet = gated_unet(plain.unet)
+        with torch.no_grad():
+            for gate in gates(unet):
+                gate.alpha_attn.fill_(FIRST_GATE)
+                gate.alpha_dense.fill_(FIRST_GATE)
+        return NewLayers(unet, plain.text_encoder)
+
+    def grounding(
+        self, model: NewLayers, chosen: np.ndarray, keep: np.ndarray, device: torch.device
+    ) -> dict[str, torch.Tensor]:
+        """What the UNet is told of the boxes of training scenes; nothing where ``keep`` is False."""
+        if self.features is None:
+            self.features = phrase_features(self.pipeline(model), LABELS).float().cpu()
+        boxes = torch.from_numpy(self.boxes[chosen]).float()
+        masks = (~boxes.isnan().any(-1)).float() * torch.from_numpy(keep).float()[:, None]
+        numbers = torch.zeros(len(chosen), MAX_BOXES, dtype=torch.long)
+        for row, index in enumerate(chosen):
+            for place, thing in enumerate(self.scenes.description(index).things):
+                numbers[row, place] = LABELS.index(thing.label)
+        parts = {"boxes": boxes.nan_to_num(), "positive_embeddings": self.features[numbers], "masks": masks}
+        return {name: part.to(device) for name, part in parts.items()}
+
+    def loss(self, model, progress, rng, device):
+        chosen = rng.integers(len(self.scenes), size=self.batch_size)
+        captions = [
+            "" if rng.random() < NO_CAPTION else toyworld.paraphrase(self.scenes.description(index), rng)
+            for index in chosen
+        ]
+        grounding = self.grounding(model, chosen, rng.random(len(chosen)) >= NO_BOXES, device)
+        mean, std = (torch.from_numpy(array[chosen]).float() * self.scale for array in (self.mean, self.std))
+        z_0 = (mean + std * torch.randn(mean.shape)).to(device)
+        alpha_bar = self.alpha_bar.to(device)
+        t = torch.from_numpy(rng.integers(len(alpha_bar), size=len(chosen))).to(device)
+        signal, noise = (root[:, None, None, None] for root in (alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()))
+        epsilon = torch.randn(z_0.shape).to(device)
+        v = signal * epsilon - noise * z_0
+        v_hat = model(signal * z_0 + noise * epsilon, t, self.tokens(captions).to(device), grounding)
+        return (v_hat - v).square().mean()
+
+    def drawer(self, model: NewLayers, device: torch.device | str = "cpu") -> Grounded:
+        """The trained layers at work."""
+        return Grounded(self.pipeline(model).to(device), MAX_BOXES)
+
+    def evaluate(self, model, device):
+        """Are the boxes obeyed, and the words? On scenes that say what was never said together in training."""
+        if self.judge is None or not self.judge.exists():
+            return {}
+        drawer, judge = self.drawer(model, device), Judge.load(self.judge)
+        scenes = held_out(200)
+        own = [scene.boxes / toyworld.SIZE for scene in scenes]
+        others = exchanged(scenes)
+        blank = [np.empty((0, 4))] * len(scenes)
+        figures = {}
+        for name, boxes in (("", own), ("_shuffled", others), ("_none", blank)):
+            found = judge(draw(drawer, scenes, boxes))
+            figures |= {f"{what}{name}": value for what, value in obedience(found, scenes).items()}
+        silent = judge(draw(drawer, scenes, own, captions=False))
+        figures |= {f"{what}_no_caption": value for what, value in obedience(silent, scenes).items()}
+        rendered = judge(np.stack([scene.image for scene in scenes]))
+        figures["box_iou_rendered"] = obedience(rendered, scenes)["box_iou"]
+        return figures
+
+    def pictures(self, model, device):
+        """Rows: rendered; drawn from caption and boxes, twice; from the boxes alone; from the caption alone."""
+        drawer, scenes = self.drawer(model, device), held_out(10)
+        own, blank = [scene.boxes / toyworld.SIZE for scene in scenes], [np.empty((0, 4))] * 10
+        rows = [
+            draw(drawer, scenes, own),
+            draw(drawer, scenes, own, seed=1),
+            draw(drawer, scenes, own, captions=False),
+            draw(drawer, scenes, blank),
+        ]
+        rows = [np.stack([scene.image for scene in scenes]), *rows]
+        return np.stack([outlined(row, scenes) for row in rows])
+
+    def save(self, model, folder):
+        from safetensors.torch import save_file
+
+        weights = {
+            f"{name.replace('/', '.')}.{part}": value.detach().half().contiguous().cpu()
+            for name, layer in model.layers.items()
+            for part, value in layer.state_dict().items()
+        }
+        save_file(weights, folder / "grounding.safetensors", metadata={"format": "pt"})
+        settings = {"attention_type": "gated", "base": "mini-text-to-image", "max_boxes": MAX_BOXES, "share": 1.0}
+        (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+
+    def restore(self, folder):
+        from safetensors.torch import load_file
+
+        model = self.build()
+        wanted = {f"{name.replace('/', '.')}.{part}" for name, layer in model.layers.items() for part in
+                  layer.state_dict()}
+        weights = {name: value.float() for name, value in load_file(folder / "grounding.safetensors").items()}
+        if wanted != weights.keys():
+            raise ValueError(f"folder must hold the weights of the new layers, {folder} differs in "
+                             f"{sorted(wanted ^ weights.keys())[:3]}")
+        model.unet.load_state_dict(weights, strict=False)
+        return model
+
+
+def scene_boxes(scenes: Scenes, scratch: Path | None) -> np.ndarray:
+    """Boxes of scenes' visible parts, as shares of the picture, float32 [scenes, 3, 4]; NaN where no thing is seen."""
+    kept = None if scratch is None else Path(scratch) / f"boxes-{scenes.split}-{len(scenes)}.npy"
+    if kept is not None and kept.exists():
+        return np.load(kept)
+    boxes = np.full((len(scenes), MAX_BOXES, 4), np.nan, np.float32)
+    for index in tqdm(range(len(scenes)), desc="boxes", mininterval=5):
+        found = toyworld.render(scenes.description(index)).boxes
+        boxes[index, : len(found)] = found / toyworld.SIZE
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.save(kept, boxes)
+    return boxes
+
+
+def held_out(count: int, first: int = 10_000) -> list[toyworld.Scene]:
+    """Scenes of one, two and three things in turn, of ``combinations``, every thing in sight."""
+    return [
+        toyworld.scene(seed, "combinations", things=1 + seed % 3, textured=0.0, inside=0.0)
+        for seed in range(first, first + count)
+    ]
+
+
+def exchanged(scenes: list[toyworld.Scene]) -> list[np.ndarray]:
+    """For each scene, the boxes of another with as many things, in [0, 1]."""
+    others = [None] * len(scenes)
+    for count in {len(scene.boxes) for scene in scenes}:
+        rows = [row for row, scene in enumerate(scenes) if len(scene.boxes) == count]
+        for row, other in zip(rows, [*rows[1:], rows[0]], strict=True):
+            others[row] = scenes[other].boxes[::-1] / toyworld.SIZE
+    return others
+
+
+def draw(
+    drawer: Grounded, scenes: list[toyworld.Scene], boxes: list[np.ndarray], *, captions: bool = True, seed: int = 0,
+    **options: Any,
+) -> np.ndarray:
+    """Draw scenes from their captions and labels with these boxes; pictures [scenes, 3, 64, 64] in [0, 1]."""
+    pictures = []
+    for start in range(0, len(scenes), 100):
+        part = slice(start, start + 100)
+        labels = [scene.labels[: len(box)] for scene, box in zip(scenes[part], boxes[part], strict=True)]
+        pictures.append(
+            drawer(
+                [scene.caption if captions else None for scene in scenes[part]],
+                labels,
+                boxes[part],
+                generator=torch.Generator().manual_seed(seed + start),
+                height=toyworld.SIZE,
+                width=toyworld.SIZE,
+                **options,
+            ).numpy()
+        )
+    return np.concatenate(pictures)
+
+
+def obedience(found: list, scenes: list[toyworld.Scene]) -> dict[str, float]:
+    """How well what a judge found in pictures fits the boxes and the labels of scenes.
+
+    Parameters
+    ----------
+    found : list of list of tuple
+        (label, score, box in pixels) for each picture, from a :class:`.detector.Judge`.
+    scenes : list of toyworld.Scene
+
+    Returns
+    -------
+    dict
+        ``box_iou``: mean over all things of the intersection over union of the thing's box with the best box of the
+        same label, 0 where none is found. ``prompt_obeyed``: share of pictures with just the scene's labels.
+    """
+    shared = [
+        max((overlap(box, np.asarray(there)) for name, _, there in claims if name == label), default=0.0)
+        for claims, scene in zip(found, scenes, strict=True)
+        for label, box in zip(scene.labels, scene.boxes, strict=True)
+    ]
+    right = [
+        sorted(name for name, _, _ in claims) == sorted(scene.labels)
+        for claims, scene in zip(found, scenes, strict=True)
+    ]
+    return {"box_iou": float(np.mean(shared)), "prompt_obeyed": float(np.mean(right))}
+
+
+def outlined(pictures: np.ndarray, scenes: list[toyworld.Scene]) -> np.ndarray:
+    """The pictures with the scenes' boxes drawn in black."""
+    pictures = pictures.copy()
+    for picture, scene in zip(pictures, scenes, strict=True):
+        for box in scene.boxes:
+            left, top, right, bottom = np.clip(np.round(box).astype(int), 0, toyworld.SIZE - 1)
+            picture[:, [top, bottom], left : right + 1] = 0
+            picture[:, top : bottom + 1, [left, right]] = 0
+    return pictures
