@@ -51,7 +51,7 @@ def text_config(tokenizer):
     )
 
 
-def stable_diffusion(folder, *, safety_checker: bool, variant: str | None = None):
+def stable_diffusion(folder, *, safety_checker: bool, variant: str | None = None, attention_type: str = "default"):
     """A tiny random pipeline in the layout of Stable Diffusion v1: 4 latent channels, autoencoder factor 8."""
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
@@ -90,6 +90,7 @@ def stable_diffusion(folder, *, safety_checker: bool, variant: str | None = None
             up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
             cross_attention_dim=16,
             attention_head_dim=2,
+            attention_type=attention_type,
         ),
         text_encoder=CLIPTextModel(text_config(tokenizer)),
         tokenizer=tokenizer,
@@ -108,8 +109,16 @@ def tiny(role, folder):
     torch.manual_seed(0)
     tower = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     vision = {**tower, "image_size": 32, "patch_size": 8}
-    if role in ("text-to-image", "autoencoder"):
+    if role in ("text-to-image", "autoencoder", "subject", "subject-autoencoder"):  # a DreamBooth is a pipeline, too
         stable_diffusion(folder, safety_checker=False)
+    elif role == "grounded":
+        stable_diffusion(folder, safety_checker=False, attention_type="gated")
+    elif role == "identity":
+        tr.ResNetForImageClassification(
+            tr.ResNetConfig(
+                embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], layer_type="basic", id2label={0: "0", 1: "1"}
+            )
+        ).save_pretrained(folder)
     elif role == "receiver":
         stable_diffusion(folder, safety_checker=False)
         for path in (folder / "unet").iterdir():
@@ -209,16 +218,20 @@ def halve(folder):
 
 def parameters(model):
     """Of whatever `load` returned."""
+    model = getattr(model, "pipeline", model)
     models = model.components.values() if hasattr(model, "components") else [getattr(model, "model", model)]
     return [p for part in models if isinstance(part, torch.nn.Module) for p in part.parameters()]
 
 
 def use(role, model, images):
     """What a chapter does with a role, at either tier."""
-    if role == "text-to-image":
+    if role == "grounded":
+        g = torch.Generator().manual_seed(1)
+        return model("a red ball on grass", ["red ball"], [[0.2, 0.3, 0.6, 0.9]], generator=g, steps=2).numpy()
+    if role in ("text-to-image", "subject"):
         g = torch.Generator().manual_seed(1)
         return np.asarray(model("a red ball on grass", num_inference_steps=2, generator=g).images[0])
-    if role == "autoencoder":
+    if role in ("autoencoder", "subject-autoencoder"):
         with torch.no_grad():
             return model.decode(model.encode(images * 2 - 1).latent_dist.mean).sample.numpy()
     if role == "receiver":
@@ -514,10 +527,12 @@ def cache(tmp_path, monkeypatch):
     return fill
 
 
-@pytest.mark.parametrize("role", ["text-to-image", "autoencoder", "clip", "depth"])
+@pytest.mark.parametrize("role", ["text-to-image", "autoencoder", "clip", "depth", "grounded"])
 def test_what_is_cached_needs_no_network(role, cache, tmp_path):
     if role in ("text-to-image", "autoencoder"):
         stable_diffusion(tmp_path / "public", safety_checker=True, variant="fp16")
+    elif role == "grounded":
+        stable_diffusion(tmp_path / "public", safety_checker=True, variant="fp16", attention_type="gated")
     else:
         tiny(role, tmp_path / "public")
     cache(role, tmp_path / "public")

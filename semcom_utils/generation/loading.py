@@ -25,6 +25,7 @@ from semcom_utils.checks import one_of, positive_integer, real_number
 
 from .checksums import NAME, verify
 from .grounding import Grounded, gated_unet, gates
+from .identity import Identity
 
 __all__ = [
     "MODELS",
@@ -116,10 +117,12 @@ def load(
     -------
     object
         ``text-to-image``: a ``diffusers.StableDiffusionPipeline`` (with the safety checker, if its folder holds one,
-        which blackens pictures). ``autoencoder``: a ``diffusers.AutoencoderKL``. ``receiver``: a
+        which blackens pictures). ``autoencoder``, ``subject-autoencoder``:
+        a ``diffusers.AutoencoderKL``. ``receiver``: a
         ``diffusers.UNet2DConditionModel``. ``subject``: a ``diffusers.StableDiffusionPipeline`` into whose weights the
         subject's are added. ``grounded``: a :class:`.grounding.Grounded`, which draws from a prompt, labels and boxes.
-        Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`.
+        Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`,
+        :class:`.identity.Identity`.
 
     Raises
     ------
@@ -457,7 +460,7 @@ def _open_grounded(folder: Path, dtype: torch.dtype, identifier: int | str | Non
     pipeline = _base(folder, dtype)
     if (folder / "model_index.json").exists():
         if not gates(pipeline.unet):
-            raise ValueError(f"folder must hold a UNet with attention_type 'gated', {folder} holds one without grounding")
+            raise ValueError(f"folder must hold a UNet with attention_type 'gated', {folder} holds a plain one")
         return Grounded(_personalised(pipeline, identifier))
     settings = json.loads((folder / "config.json").read_text("utf-8"))
     pipeline = _personalised(pipeline, identifier)
@@ -466,7 +469,8 @@ def _open_grounded(folder: Path, dtype: torch.dtype, identifier: int | str | Non
     missing, unexpected = pipeline.unet.load_state_dict(weights, strict=False)
     lacking = [name for name in missing if ".fuser." in name or "position_net." in name]
     if lacking or unexpected:
-        raise ValueError(f"folder must hold the grounding layers of {settings['base']}, {[*lacking, *unexpected][0]} is off")
+        off = [*lacking, *unexpected][0]
+        raise ValueError(f"folder must hold the grounding layers of {settings['base']}, {off} is missing or none of them")
     pipeline.unet.eval()
     return Grounded(pipeline, settings["max_boxes"], settings["share"])
 
@@ -487,7 +491,8 @@ def _personalised(
     if isinstance(identifier, str):
         adapter = Path(identifier).expanduser()
         if not adapter.is_dir():
-            adapter = _fetch("subject", ROLES["subject"]._replace(repository=identifier, files=(ADAPTER,), gigabytes=0.01), None)
+            entry = ROLES["subject"]._replace(repository=identifier, files=(ADAPTER,), gigabytes=0.01)
+            adapter = _fetch("subject", entry, None)
         name = ADAPTER
         if not (adapter / name).is_file():
             raise ValueError(f"identifier must be a repository or folder that holds {name}, got {identifier!r}")
@@ -497,8 +502,11 @@ def _personalised(
             verify(adapter)
         known = sorted(int(path.stem.removeprefix("subject-")) for path in adapter.glob("subject-*.safetensors"))
         if isinstance(identifier, bool) or identifier not in known:
-            raise ValueError(f"identifier must be the number of a subject that was taught ({known}), got {identifier!r}")
+            raise ValueError(f"identifier must be the number of a subject that was taught, {known}, got {identifier!r}")
         name = f"subject-{identifier:02d}.safetensors"
+        settings = json.loads((adapter / "config.json").read_text("utf-8"))
+        verify(MODELS / settings["autoencoder"])
+        pipeline.vae = _open_subject_autoencoder(MODELS / settings["autoencoder"], pipeline.unet.dtype)
     pipeline.load_lora_weights(str(adapter), weight_name=name, local_files_only=True)
     pipeline.fuse_lora()
     pipeline.unload_lora_weights()
@@ -516,6 +524,21 @@ def _open_autoencoder(folder: Path, dtype: torch.dtype) -> Any:
 
     inner = folder / "vae" if (folder / "vae").is_dir() else folder  # a pipeline's folder holds one, too
     return _diffusers(AutoencoderKL, inner, dtype, inner)
+
+
+def _open_subject_autoencoder(folder: Path, dtype: torch.dtype) -> Any:
+    from safetensors.torch import load_file
+
+    if not (folder / "decoder.safetensors").exists():
+        return _open_autoencoder(folder, dtype)
+    verify(MODELS / "mini-autoencoder")
+    model = _open_autoencoder(MODELS / "mini-autoencoder", dtype)
+    weights = load_file(folder / "decoder.safetensors")
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    off = [*unexpected, *(name for name in missing if name.startswith(("decoder.", "post_quant_conv.")))]
+    if off:
+        raise ValueError(f"folder must hold the decoder of mini-autoencoder, {off[0]} is off")
+    return model
 
 
 def _open_clip(folder: Path, dtype: torch.dtype) -> Clip:
@@ -552,6 +575,12 @@ def _open_depth(folder: Path, dtype: torch.dtype) -> Depth:
     return Depth(_transformer(DPTForDepthEstimation, folder, dtype), DPTImageProcessorPil.from_pretrained(folder))
 
 
+def _open_identity(folder: Path, dtype: torch.dtype) -> Identity:
+    from transformers import ResNetForImageClassification
+
+    return Identity(_transformer(ResNetForImageClassification, folder, dtype))
+
+
 def _open_soft_edges(folder: Path, dtype: torch.dtype) -> SoftEdges:
     from diffusers import UNet2DModel
 
@@ -578,11 +607,23 @@ ROLES: dict[str, Role] = {
         _open_grounded, "masterful/gligen-1-4-generation-text-box", 3.2, _PIPELINE, revision="refs/pr/2", personal=True
     ),
     "autoencoder": Role(_open_autoencoder, _STABLE_DIFFUSION, 0.17, ("vae/config.json", "vae/*.fp16.safetensors")),
+    "subject-autoencoder": Role(
+        _open_subject_autoencoder,
+        None,
+        0.0,
+        instead="the full tier's own autoencoder draws every subject",
+    ),
     "clip": Role(_open_clip, "openai/clip-vit-large-patch14", 1.7),
     "detector": Role(_open_detector, "hustvl/yolos-tiny", 0.03),
     "captioner": Role(_open_captioner, "Salesforce/blip-image-captioning-base", 1.0),
     # The main branch of this repository holds a pickle only; the hub's conversion to safetensors waits as request 5.
     "depth": Role(_open_depth, "Intel/dpt-hybrid-midas", 0.5, revision="refs/pr/5"),
+    "identity": Role(
+        _open_identity,
+        None,
+        0.0,
+        instead="it knows the toy world's subjects; for others compare CLIP's vectors of pictures",
+    ),
     "soft-edges": Role(
         _open_soft_edges,
         None,

@@ -64,12 +64,36 @@ def recipe(role: str, scratch: Path, models: Path, scenes: int) -> Recipe:
         from .subject_autoencoder import SubjectAutoencoder
 
         return SubjectAutoencoder(models / "mini-autoencoder", scratch, scenes)
+    if role == "identity":
+        from .identity import Identity
+
+        return Identity(scratch)
+    if role == "subject":
+        from .subject import Subject
+
+        return Subject(
+            models / "mini-text-to-image", models / "mini-autoencoder", models / "mini-subject-autoencoder", scratch,
+            models / "mini-identity",
+        )
     from .text_to_image import TextToImage
 
     return TextToImage(models / "mini-autoencoder", scratch, scenes, models / "mini-detector")
 
 
-ROLES = ("autoencoder", "detector", "text-to-image", "receiver", "clip", "captioner", "depth", "soft-edges", "grounded", "subject-autoencoder")
+ROLES = (
+    "autoencoder",
+    "detector",
+    "text-to-image",
+    "receiver",
+    "clip",
+    "captioner",
+    "depth",
+    "soft-edges",
+    "grounded",
+    "subject-autoencoder",
+    "identity",
+    "subject",
+)
 
 
 def main() -> None:

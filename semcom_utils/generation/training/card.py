@@ -58,10 +58,21 @@ _ABOUT = {
         "It draws the outlines of things and the horizon, and leaves textures and shading out, as it was taught to.",
     ),
     "subject-autoencoder": (
-        "mini-autoencoder (`diffusers.AutoencoderKL`) after fine-tuning on patterns whose marks have any colour: the "
-        "autoencoder of personalised models",
-        "It knows the toy world only. Latents of ordinary scenes mean nearly the same to it as to mini-autoencoder (see "
-        "`latent_shift`); those of coloured patterns do not.",
+        "the decoder of mini-autoencoder (`diffusers.AutoencoderKL`) after fine-tuning on patterns whose marks have "
+        "any colour: what personalised models draw with",
+        "It knows the toy world only. Its encoder is mini-autoencoder's.",
+    ),
+    "identity": (
+        "a classifier (`transformers.ResNetForImageClassification`) of the toy world's thirty subjects: which of them "
+        "does a picture, or a box of it, show?",
+        "It is the judge of personalised models and has seen rendered views only. It always names one of the thirty: "
+        "what is none of them is not told apart.",
+    ),
+    "subject": (
+        "thirty low-rank adapters (LoRA, in diffusers' format) of the UNet of mini-text-to-image, one for each of the "
+        "toy world's subjects: after `sks`, the word that means nothing to the others, the model draws that subject",
+        "One adapter knows one subject. It was taught that subject alone on a ground; the pattern comes out less sharp "
+        "than rendered.",
     ),
     "grounded": (
         "what grounding adds to mini-text-to-image: gated self-attention (`diffusers.UNet2DConditionModel` with "
@@ -75,6 +86,11 @@ _SPLITS = {
     "train": "scenes drawn as those of training, with other seeds",
     "combinations": "scenes of which a caption says things together that were never said together in training",
     "attributes": "scenes in which a thing has a colour that its kind never had in training",
+}
+#: Role whose data is no split -> what it is.
+_DATA = {
+    "identity": "views from number 1,000 on of each subject",
+    "subject": "the first six views of each subject, and pictures of its kind that mini-text-to-image made",
 }
 _SEEN = "scenes of a split that was learned from, with other seeds"
 #: Figure -> what it is; a name that ends in a split is looked up without it.
@@ -104,13 +120,15 @@ _FIGURES = {
     "error_matched": "the same for mini-text-to-image told a matching later timestep",
     "error_resume": "the same for mini-text-to-image told nothing of the channel's noise",
     "error_over_resume": "`error_tuned` over `error_resume`",
-    "psnr_db_old_latents": "the same where mini-autoencoder encodes and this one decodes",
-    "latent_shift": "mean square of what the latents' means moved from mini-autoencoder's, over their variance (256 "
-    "ordinary pictures)",
     "psnr_db_coloured": "PSNR, dB, of 100 scenes with patterns in all colours, none of them a subject's",
     "psnr_db_coloured_before": "the same for mini-autoencoder",
     "hue_error_degrees_coloured": "mean error of hue on their coloured pixels of things, degrees",
     "hue_error_degrees_coloured_before": "the same for mini-autoencoder",
+    "identity_right": "share of pictures in which the right one of thirty subjects is likeliest",
+    "identity_right_in_box": "the same, told the subject's box",
+    "identity_right_without": "the same for pictures that the model without adapter makes of the same prompts",
+    "identity_right_caption": "the same for what it makes of captions that name colour and pattern",
+    "ground_right": "share of pictures with adapter on the ground that was asked for",
     "box_iou": "mean overlap (intersection over union) of the boxes sent and the best box of the same label that "
     "mini-detector finds in the picture, 0 where it finds none (200 scenes of one to three things, `combinations`)",
     "box_iou_shuffled": "the same for pictures drawn with the boxes of another scene with as many things",
@@ -131,17 +149,26 @@ _SAMPLES = {
     "depth": "pictures of `combinations`, their exact inverse depth, and the model's",
     "soft-edges": "pictures of `combinations`, their exact edges softened as the training target is, and the model's",
     "subject-autoencoder": "scenes with patterns in all colours, the same after mini-autoencoder, and after this one",
-    "grounded": "rendered scenes of `combinations` with the boxes that are sent; drawn from caption and boxes (two rows, "
-    "the same with other noise), from labels and boxes without a caption, and from the caption without boxes",
+    "subject": "for ten subjects (columns) a rendered view, pictures with its adapter on the four grounds, and one "
+    "without adapter",
+    "grounded": "rendered scenes of `combinations` with the boxes that are sent; drawn from caption and boxes (two "
+    "rows, the same with other noise), from labels and boxes without a caption, and from the caption without boxes",
 }
-#: Roles whose folder holds only what was trained.
-_ADDED = ("grounded",)
+#: Roles whose figures are of pictures that they draw.
+_DRAWING = ("text-to-image", "grounded", "subject")
+#: Role whose folder holds only what was trained -> what that is added to.
+_BASE = {
+    "grounded": "mini-text-to-image",
+    "subject": "mini-text-to-image",
+    "subject-autoencoder": "mini-autoencoder",
+}
 #: Role -> the other checkpoints' weights that it stands on.
 _STANDS_ON = {
     "text-to-image": "mini-autoencoder, whose weights stay as they are (a copy is in this folder, not counted above)",
     "receiver": "mini-text-to-image, whose UNet it starts from and whose text encoder it keeps, and mini-autoencoder",
     "subject-autoencoder": "mini-autoencoder, from whose weights it starts",
     "grounded": "mini-text-to-image, whose weights stay as they are, and mini-autoencoder",
+    "subject": "mini-text-to-image, whose weights stay as they are, and mini-subject-autoencoder; mini-identity judges",
 }
 _DEFAULT_SCENES, _DEFAULT_SEED = 60_000, 0
 
@@ -204,16 +231,16 @@ def card_text(folder: Path) -> str:
         "```python",
         "from semcom_utils.generation import load",
         "",
-        f'model = load("{role}")',
+        f'model = load("{role}"{", identifier=0" if role == "subject" else ""})',
         "```",
         "",
-        "The folder holds only what was trained; `load` adds it to mini-text-to-image."
-        if role in _ADDED
+        f"The folder holds only what was trained; `load` adds it to {_BASE[role]}."
+        if role in _BASE
         else "or with the class named above, from this folder.",
         "",
         "## Training",
         "",
-        f"Data: rendered scenes of `semcom_utils.toyworld`, {', '.join(seen)}. No other data. "
+        f"Data: rendered scenes of `semcom_utils.toyworld`, {_DATA.get(role, ', '.join(seen))}. No other data. "
         + (f"It stands on {_STANDS_ON[role]}." if role in _STANDS_ON else "It starts from random weights."),
         "",
         "Commands, each with what it took:",
@@ -231,7 +258,7 @@ def card_text(folder: Path) -> str:
         *(f"- `{split}`: {meaning}." for split, meaning in _splits(content).items()),
         *([""] if _splits(content) else []),
         "Figures are of the float32 weights before storing."
-        + (" Pictures are made in 20 steps with guidance 3." if role in ("text-to-image", *_ADDED) else "")
+        + (" Pictures are made in 20 steps with guidance 3." if role in _DRAWING else "")
         + (f" `samples.png`: {_SAMPLES[role]}." if role in _SAMPLES else ""),
         "",
         "## Limits",

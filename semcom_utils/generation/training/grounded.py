@@ -24,8 +24,13 @@ __all__ = ["MAX_BOXES", "GroundedDrawer", "NewLayers", "obedience", "scene_boxes
 MAX_BOXES = 3
 #: Share of the pictures that are learnt without caption, and without boxes (Li et al., 2023, drop boxes in 10%).
 NO_CAPTION, NO_BOXES = 0.15, 0.1
-#: Where the gates' numbers start. From 0 only they would get a gradient in the first step, and they would grow slowly.
-FIRST_GATE = 0.1
+#: Where the gates' numbers start; the layers behind them start with an output of zero. So the network starts as the
+#: plain one, and what the layers learn arrives undiminished. (From 0, gates alone get a gradient in the first step, and
+#: at the layers' rate they grow by a thousandth a step; users of the source's code report gates that stayed too small.)
+FIRST_GATE = 1.0
+#: The gates are on in this share of the sampling steps, the first ones, so they are trained on these timesteps only:
+#: where things stand is settled at high noise.
+SHARE, FIRST_TIME = 0.7, 300
 
 
 class NewLayers(torch.nn.Module):
@@ -67,11 +72,11 @@ class GroundedDrawer(TextToImage):
     """
 
     role = "grounded"
-    steps = 2400
+    steps = 3000
     rate = 1e-3
     weight_decay = 0.0
-    ema_decay = 0.995
-    batch_size = 32
+    ema_decay = 0.998
+    batch_size = 16
     targets = {
         "box_iou": (0.6, 1.0),
         "box_iou_shuffled": (0.0, 0.3),
@@ -98,6 +103,9 @@ class GroundedDrawer(TextToImage):
             for gate in gates(unet):
                 gate.alpha_attn.fill_(FIRST_GATE)
                 gate.alpha_dense.fill_(FIRST_GATE)
+                for last in (gate.attn.to_out[0], gate.ff.net[-1]):
+                    last.weight.zero_()
+                    last.bias.zero_()
         return NewLayers(unet, plain.text_encoder)
 
     def grounding(
@@ -125,7 +133,7 @@ class GroundedDrawer(TextToImage):
         mean, std = (torch.from_numpy(array[chosen]).float() * self.scale for array in (self.mean, self.std))
         z_0 = (mean + std * torch.randn(mean.shape)).to(device)
         alpha_bar = self.alpha_bar.to(device)
-        t = torch.from_numpy(rng.integers(len(alpha_bar), size=len(chosen))).to(device)
+        t = torch.from_numpy(rng.integers(FIRST_TIME, len(alpha_bar), size=len(chosen))).to(device)
         signal, noise = (root[:, None, None, None] for root in (alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()))
         epsilon = torch.randn(z_0.shape).to(device)
         v = signal * epsilon - noise * z_0
@@ -134,7 +142,7 @@ class GroundedDrawer(TextToImage):
 
     def drawer(self, model: NewLayers, device: torch.device | str = "cpu") -> Grounded:
         """The trained layers at work."""
-        return Grounded(self.pipeline(model).to(device), MAX_BOXES)
+        return Grounded(self.pipeline(model).to(device), MAX_BOXES, SHARE)
 
     def evaluate(self, model, device):
         """Are the boxes obeyed, and the words? On scenes that say what was never said together in training."""
@@ -177,7 +185,7 @@ class GroundedDrawer(TextToImage):
             for part, value in layer.state_dict().items()
         }
         save_file(weights, folder / "grounding.safetensors", metadata={"format": "pt"})
-        settings = {"attention_type": "gated", "base": "mini-text-to-image", "max_boxes": MAX_BOXES, "share": 1.0}
+        settings = {"attention_type": "gated", "base": "mini-text-to-image", "max_boxes": MAX_BOXES, "share": SHARE}
         (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
 
     def restore(self, folder):

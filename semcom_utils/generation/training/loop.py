@@ -109,7 +109,8 @@ def train(
     model : torch.nn.Module
         With the averaged weights, in evaluation mode.
     report : dict
-        ``steps``, ``minutes`` (all parts together), ``loss`` (mean of the last 100), ``seed``, ``processor_threads``.
+        ``steps``, ``minutes`` (all parts together), ``loss`` (mean of the last 100), ``seed``, ``threads``, and
+        ``parameters`` (those that were trained).
     """
     steps = positive_integer("steps", recipe.steps if steps is None else steps)
     real_number("minutes", minutes, low=0.0, low_open=True, allow_inf=True)
@@ -187,5 +188,5 @@ def train(
         "loss": float(np.mean(losses[-100:])),
         "seed": seed,
         "threads": torch.get_num_threads(),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
     }
