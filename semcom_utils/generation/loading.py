@@ -14,6 +14,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -444,12 +445,11 @@ def _open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
 
 
 def _base(folder: Path, dtype: torch.dtype) -> Any:
-    """The pipeline that the layers or adapters in a folder are added to: the folder's own, or the mini one's."""
-    if (folder / "model_index.json").exists():
-        return _open_pipeline(folder, dtype)
-    base = json.loads((folder / "config.json").read_text("utf-8")).get("base")
+    """The pipeline that what a folder holds is added to."""
+    config = folder / "config.json"
+    base = json.loads(config.read_text("utf-8")).get("base") if config.exists() else None
     if base != "mini-text-to-image":
-        raise ValueError(f"folder must hold a pipeline, or what was trained for mini-text-to-image, got base {base!r}")
+        raise ValueError(f"folder must hold a pipeline, or what was trained for mini-text-to-image, {folder} does not")
     verify(MODELS / base)
     return _open_pipeline(MODELS / base, dtype)
 
@@ -457,57 +457,61 @@ def _base(folder: Path, dtype: torch.dtype) -> Any:
 def _open_grounded(folder: Path, dtype: torch.dtype, identifier: int | str | None = None) -> Grounded:
     from safetensors.torch import load_file
 
-    pipeline = _base(folder, dtype)
     if (folder / "model_index.json").exists():
+        pipeline = _open_pipeline(folder, dtype)
         if not gates(pipeline.unet):
             raise ValueError(f"folder must hold a UNet with attention_type 'gated', {folder} holds a plain one")
-        return Grounded(_personalised(pipeline, identifier))
-    settings = json.loads((folder / "config.json").read_text("utf-8"))
-    pipeline = _personalised(pipeline, identifier)
+        return Grounded(pipeline if identifier is None else _with_public_adapter(pipeline, identifier))
+    pipeline = _base(folder, dtype)
+    if identifier is not None:
+        verify(MODELS / "mini-subject")
+        pipeline = _with_subject(pipeline, identifier, MODELS / "mini-subject")
     pipeline.unet = gated_unet(pipeline.unet)
-    weights = load_file(folder / "grounding.safetensors")
-    missing, unexpected = pipeline.unet.load_state_dict(weights, strict=False)
-    lacking = [name for name in missing if ".fuser." in name or "position_net." in name]
-    if lacking or unexpected:
-        off = [*lacking, *unexpected][0]
-        raise ValueError(f"folder must hold the grounding layers of {settings['base']}, {off} is missing or none of them")
+    missing, unexpected = pipeline.unet.load_state_dict(load_file(folder / "grounding.safetensors"), strict=False)
+    off = [*unexpected, *(name for name in missing if ".fuser." in name or "position_net." in name)]
+    if off:
+        raise ValueError(f"folder must hold the grounding layers of mini-text-to-image, {off[0]} is missing or no such")
     pipeline.unet.eval()
+    settings = json.loads((folder / "config.json").read_text("utf-8"))
     return Grounded(pipeline, settings["max_boxes"], settings["share"])
 
 
 def _open_subject(folder: Path, dtype: torch.dtype, identifier: int | str | None = None) -> Any:
-    pipeline = _base(folder, dtype)
-    if (folder / "model_index.json").exists():  # weights of a whole DreamBooth, or the base of an adapter
-        return _personalised(pipeline, identifier)
-    return _personalised(pipeline, identifier, folder, required=True)
+    if (folder / "model_index.json").exists():  # the weights of a whole DreamBooth, or the base of an adapter
+        pipeline = _open_pipeline(folder, dtype)
+        return pipeline if identifier is None else _with_public_adapter(pipeline, identifier)
+    return _with_subject(_base(folder, dtype), identifier, folder)
 
 
-def _personalised(
-    pipeline: Any, identifier: int | str | None, folder: Path | None = None, *, required: bool = False
-) -> Any:
-    """Add a subject's adapter to a pipeline's weights."""
-    if identifier is None and not required:
-        return pipeline
-    if isinstance(identifier, str):
-        adapter = Path(identifier).expanduser()
-        if not adapter.is_dir():
-            entry = ROLES["subject"]._replace(repository=identifier, files=(ADAPTER,), gigabytes=0.01)
-            adapter = _fetch("subject", entry, None)
-        name = ADAPTER
-        if not (adapter / name).is_file():
-            raise ValueError(f"identifier must be a repository or folder that holds {name}, got {identifier!r}")
-    else:
-        adapter = folder or MODELS / "mini-subject"
-        if folder is None:
-            verify(adapter)
-        known = sorted(int(path.stem.removeprefix("subject-")) for path in adapter.glob("subject-*.safetensors"))
-        if isinstance(identifier, bool) or identifier not in known:
-            raise ValueError(f"identifier must be the number of a subject that was taught, {known}, got {identifier!r}")
-        name = f"subject-{identifier:02d}.safetensors"
-        settings = json.loads((adapter / "config.json").read_text("utf-8"))
-        verify(MODELS / settings["autoencoder"])
-        pipeline.vae = _open_subject_autoencoder(MODELS / settings["autoencoder"], pipeline.unet.dtype)
-    pipeline.load_lora_weights(str(adapter), weight_name=name, local_files_only=True)
+def _with_subject(pipeline: Any, identifier: Any, folder: Path) -> Any:
+    """Add the adapter of a toy world's subject to a pipeline's weights, and the decoder that draws its pattern."""
+    known = sorted(int(path.stem.removeprefix("subject-")) for path in folder.glob("subject-*.safetensors"))
+    if isinstance(identifier, bool) or not isinstance(identifier, Integral) or identifier not in known:
+        raise ValueError(f"identifier must be the number of a subject that was taught, {known}, got {identifier!r}")
+    decoder = MODELS / json.loads((folder / "config.json").read_text("utf-8"))["autoencoder"]
+    verify(decoder)
+    pipeline.vae = _open_subject_autoencoder(decoder, pipeline.unet.dtype)
+    return _with_adapter(pipeline, folder, f"subject-{identifier:02d}.safetensors")
+
+
+def _with_public_adapter(pipeline: Any, identifier: Any) -> Any:
+    """Add a public adapter, of a repository or a local folder, to a pipeline's weights."""
+    if not isinstance(identifier, str):
+        raise ValueError(
+            f"identifier must be the repository or folder of a LoRA for the public model, got {identifier!r}; the "
+            "numbers are of subjects at the mini tier"
+        )
+    folder = Path(identifier).expanduser()
+    if not folder.is_dir():
+        entry = ROLES["subject"]._replace(repository=identifier, files=(ADAPTER,), gigabytes=0.01)
+        folder = _fetch("subject", entry, None)
+    if not (folder / ADAPTER).is_file():
+        raise ValueError(f"identifier must be a repository or folder that holds {ADAPTER}, got {identifier!r}")
+    return _with_adapter(pipeline, folder, ADAPTER)
+
+
+def _with_adapter(pipeline: Any, folder: Path, name: str) -> Any:
+    pipeline.load_lora_weights(str(folder), weight_name=name, local_files_only=True)
     pipeline.fuse_lora()
     pipeline.unload_lora_weights()
     return pipeline

@@ -30,7 +30,7 @@ NO_CAPTION, NO_BOXES = 0.15, 0.1
 FIRST_GATE = 1.0
 #: The gates are on in this share of the sampling steps, the first ones, so they are trained on these timesteps only:
 #: where things stand is settled at high noise.
-SHARE, FIRST_TIME = 0.7, 300
+SHARE, FIRST_TIME = 0.5, 500
 
 
 class NewLayers(torch.nn.Module):
@@ -73,7 +73,7 @@ class GroundedDrawer(TextToImage):
 
     role = "grounded"
     steps = 3000
-    rate = 1e-3
+    rate = 2e-3
     weight_decay = 0.0
     ema_decay = 0.998
     batch_size = 16

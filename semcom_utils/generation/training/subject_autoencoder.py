@@ -66,7 +66,7 @@ class SubjectAutoencoder(Autoencoder):
     """
 
     role = "subject-autoencoder"
-    steps = 500
+    steps = 300
     rate = 1e-3
     ema_decay = 0.99
     targets = {"psnr_db": (30.0, np.inf), "psnr_db_coloured": (27.0, np.inf)}
@@ -93,7 +93,7 @@ class SubjectAutoencoder(Autoencoder):
         return model
 
     def loss(self, model, progress, rng, device):
-        chosen = rng.integers(len(self.patterns), size=4 if progress > 2 / 3 else 16)
+        chosen = rng.integers(len(self.patterns), size=2 if progress > 2 / 3 else 8)
         mean, std = self.patterns_mean[chosen], self.patterns_std[chosen]
         x, z = _floats(self.patterns[chosen]), mean + std * torch.randn(mean.shape)
         if progress <= 2 / 3:  # a quarter of the picture, around a thing
@@ -103,7 +103,7 @@ class SubjectAutoencoder(Autoencoder):
             )
             x, z = torch.stack(x), torch.stack(z)
         loss = self._error(model, x.to(device), z.to(device))
-        chosen = np.sort(rng.integers(len(self.scenes), size=4))
+        chosen = np.sort(rng.integers(len(self.scenes), size=2))
         mean, std = (torch.from_numpy(part[chosen]).float() for part in (self.mean, self.std))
         x, z = _floats(self.scenes.images[chosen]), mean + std * torch.randn(mean.shape)
         return loss + self._error(model, x.to(device), z.to(device))
