@@ -113,6 +113,10 @@ def tiny(role, folder):
         stable_diffusion(folder, safety_checker=False)
     elif role == "grounded":
         stable_diffusion(folder, safety_checker=False, attention_type="gated")
+    elif role == "jscc":
+        from semcom_utils.generation.jscc import DeepJscc
+
+        DeepJscc(64, (8, 8, 8)).save(folder)
     elif role == "identity":
         tr.ResNetForImageClassification(
             tr.ResNetConfig(
@@ -225,6 +229,8 @@ def parameters(model):
 
 def use(role, model, images):
     """What a chapter does with a role, at either tier."""
+    if role == "jscc":
+        return model.send(torch.zeros(1, 3, 64, 64), 10.0, generator=torch.Generator().manual_seed(1)).numpy()
     if role == "grounded":
         g = torch.Generator().manual_seed(1)
         return model("a red ball on grass", ["red ball"], [[0.2, 0.3, 0.6, 0.9]], generator=g, steps=2).numpy()

@@ -27,6 +27,7 @@ from semcom_utils.checks import one_of, positive_integer, real_number
 from .checksums import NAME, verify
 from .grounding import Grounded, gated_unet, gates
 from .identity import Identity
+from .jscc import DeepJscc
 
 __all__ = [
     "MODELS",
@@ -123,7 +124,7 @@ def load(
         ``diffusers.UNet2DConditionModel``. ``subject``: a ``diffusers.StableDiffusionPipeline`` into whose weights the
         subject's are added. ``grounded``: a :class:`.grounding.Grounded`, which draws from a prompt, labels and boxes.
         Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`,
-        :class:`.identity.Identity`.
+        :class:`.identity.Identity`, :class:`.jscc.DeepJscc`.
 
     Raises
     ------
@@ -585,6 +586,10 @@ def _open_identity(folder: Path, dtype: torch.dtype) -> Identity:
     return Identity(_transformer(ResNetForImageClassification, folder, dtype))
 
 
+def _open_jscc(folder: Path, dtype: torch.dtype) -> DeepJscc:
+    return DeepJscc.load(folder).to(dtype).eval()
+
+
 def _open_soft_edges(folder: Path, dtype: torch.dtype) -> SoftEdges:
     from diffusers import UNet2DModel
 
@@ -627,6 +632,9 @@ ROLES: dict[str, Role] = {
         None,
         0.0,
         instead="it knows the toy world's subjects; for others compare CLIP's vectors of pictures",
+    ),
+    "jscc": Role(
+        _open_jscc, None, 0.0, instead="no public weights are in safetensors; generation.training.jscc trains one"
     ),
     "soft-edges": Role(
         _open_soft_edges,

@@ -64,6 +64,10 @@ def recipe(role: str, scratch: Path, models: Path, scenes: int) -> Recipe:
         from .subject_autoencoder import SubjectAutoencoder
 
         return SubjectAutoencoder(models / "mini-autoencoder", scratch, scenes)
+    if role == "jscc":
+        from .jscc import Jscc
+
+        return Jscc(scratch, scenes)
     if role == "identity":
         from .identity import Identity
 
@@ -93,6 +97,7 @@ ROLES = (
     "subject-autoencoder",
     "identity",
     "subject",
+    "jscc",
 )
 
 

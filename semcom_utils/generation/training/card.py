@@ -62,6 +62,12 @@ _ABOUT = {
         "any colour: what personalised models draw with",
         "It knows the toy world only. Its encoder is mini-autoencoder's.",
     ),
+    "jscc": (
+        "deep joint source-channel coding (`semcom_utils.generation.jscc.DeepJscc`): pictures of 64x64 pixels to 512 "
+        "complex channel symbols and back, told the SNR",
+        "It knows the toy world only, SNRs from -6 to 24 dB, and one bandwidth: 512 complex uses for 12,288 samples, "
+        "1/24. It is trained for the mean squared error, so at low SNR it blurs.",
+    ),
     "identity": (
         "a classifier (`transformers.ResNetForImageClassification`) of the toy world's thirty subjects: which of them "
         "does a picture, or a box of it, show?",
@@ -124,6 +130,16 @@ _FIGURES = {
     "psnr_db_coloured_before": "the same for mini-autoencoder",
     "hue_error_degrees_coloured": "mean error of hue on their coloured pixels of things, degrees",
     "hue_error_degrees_coloured_before": "the same for mini-autoencoder",
+    **{
+        f"psnr_db_{channel}_{snr}": f"PSNR, dB, over {what} at {snr} dB (128 pictures, `combinations`)"
+        for channel, what in (
+            ("awgn", "AWGN"),
+            ("rayleigh_block", "Rayleigh fading with one gain a picture, known to the receiver"),
+            ("rayleigh_fast", "Rayleigh fading with one gain a symbol, known to the receiver"),
+        )
+        for snr in (0, 10, 20)
+    },
+    "gain_of_10_db": "what 10 dB in place of 0 dB gains over AWGN, dB of PSNR",
     "identity_right": "share of pictures in which the right one of thirty subjects is likeliest",
     "identity_right_in_box": "the same, told the subject's box",
     "identity_right_without": "the same for pictures that the model without adapter makes of the same prompts",
@@ -149,6 +165,7 @@ _SAMPLES = {
     "depth": "pictures of `combinations`, their exact inverse depth, and the model's",
     "soft-edges": "pictures of `combinations`, their exact edges softened as the training target is, and the model's",
     "subject-autoencoder": "scenes with patterns in all colours, the same after mini-autoencoder, and after this one",
+    "jscc": "pictures of `combinations`, and the same after AWGN at 20, 10 and 0 dB",
     "subject": "for ten subjects (columns) a rendered view, pictures with its adapter on the four grounds, and one "
     "without adapter",
     "grounded": "rendered scenes of `combinations` with the boxes that are sent; drawn from caption and boxes (two "
