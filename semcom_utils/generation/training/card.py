@@ -93,6 +93,8 @@ _SPLITS = {
     "combinations": "scenes of which a caption says things together that were never said together in training",
     "attributes": "scenes in which a thing has a colour that its kind never had in training",
 }
+#: Role -> whose parameters are counted, where it is not the whole.
+_WHO = {"subject": "Each adapter"}
 #: Role whose data is no split -> what it is.
 _DATA = {
     "identity": "views from number 1,000 on of each subject",
@@ -241,7 +243,7 @@ def card_text(folder: Path) -> str:
         "",
         f"# mini-{role}",
         "",
-        f"This is {what}. It has {runs[-1]['parameters']:,} parameters. It is part of the mini tier of the book "
+        f"This is {what}. {_WHO.get(role, 'It')} has {runs[-1]['parameters']:,} parameters. It is part of the mini tier of the book "
         "*Generative Semantic Communication: five papers reproduced* (https://github.com/semcom-book/semcom-book). "
         "Load it, in the book's repository, with",
         "",

@@ -275,8 +275,8 @@ def ground_of(images: torch.Tensor) -> list[str]:
     """
     names = list(toyworld.GROUNDS)
     wanted = torch.tensor([[*ground, *sky] for ground, sky in toyworld.GROUNDS.values()])
-    # 0.93 and 0.95: mean brightness of the ground and of the sky there, which fade with distance.
-    wanted = wanted * torch.tensor([0.97] * 3 + [0.92] * 3)
+    # Mean brightness of the ground and of the sky there: both fade towards the horizon.
+    wanted = wanted * torch.tensor([0.98] * 3 + [0.92] * 3)
     low = torch.cat([images[:, :, -10:, :6], images[:, :, -10:, -6:]], dim=-1).mean((2, 3))
     high = torch.cat([images[:, :, :10, :6], images[:, :, :10, -6:]], dim=-1).mean((2, 3))
     return [names[k] for k in torch.cdist(torch.cat([low, high], dim=1), wanted).argmin(1)]
