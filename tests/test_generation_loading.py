@@ -655,11 +655,12 @@ def test_sums_of_no_folder(function, tmp_path):
 @pytest.mark.parametrize("role", MINI)
 def test_mini_checkpoints_are_sound(role, tmp_path):
     images = torch.from_numpy(np.stack([toyworld.scene(seed, "combinations").image for seed in range(2)]))
-    result = use(role, load(role, device="cpu"), images)
+    options = {"device": "cpu"} | ({"identifier": 0} if role == "subject" else {})
+    result = use(role, load(role, **options), images)
     assert len(result) > 0
     # The folder alone is enough: a copy elsewhere gives the same.
     copied = shutil.copytree(MODELS / f"mini-{role}", tmp_path / "copied")
-    again = use(role, load(role, "full", folder=copied, device="cpu"), images)
+    again = use(role, load(role, "full", folder=copied, **options), images)
     if isinstance(result, np.ndarray | torch.Tensor):
         np.testing.assert_array_equal(np.asarray(result), np.asarray(again))
     else:
@@ -667,7 +668,7 @@ def test_mini_checkpoints_are_sound(role, tmp_path):
 
 
 def test_mini_checkpoints_are_small_and_have_cards():
-    assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) <= 40e6
+    assert sum(path.stat().st_size for path in MODELS.rglob("*") if path.is_file()) <= 55e6
     for role in MINI:
         card = (MODELS / f"mini-{role}" / "README.md").read_text()
         assert "Held-out figures" in card and "Command" in card and "Limits" in card

@@ -244,8 +244,8 @@ def card_text(folder: Path) -> str:
         f"# mini-{role}",
         "",
         f"This is {what}. {_WHO.get(role, 'It')} has {runs[-1]['parameters']:,} parameters. It is part of the mini "
-        "tier of the book *Generative Semantic Communication: five papers reproduced* (https://github.com/semcom-book/semcom-book). "
-        "Load it, in the book's repository, with",
+        "tier of the book *Generative Semantic Communication: five papers reproduced* "
+        "(https://github.com/semcom-book/semcom-book). Load it, in the book's repository, with",
         "",
         "```python",
         "from semcom_utils.generation import load",
