@@ -19,7 +19,7 @@ from semcom_utils.checks import finite_array, positive_integer, real_number
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Grounded", "check_boxes", "gated_unet", "gates", "new_layers", "phrase_features", "without_gates"]
+__all__ = ["Grounded", "check_boxes", "gated_unet", "gates", "named", "new_layers", "phrase_features", "without_gates"]
 
 
 def check_boxes(labels: Sequence[str], boxes: Any, limit: int) -> tuple[list[str], np.ndarray]:
@@ -135,8 +135,18 @@ def without_gates(unet: torch.nn.Module) -> Iterator[None]:
             layer.enabled = enabled
 
 
+def named(label: str) -> str:
+    """The label with an article, unless it has one.
+
+    A text encoder knows "a red ball" from captions. At the mini tier the features of bare labels of one kind, which no
+    caption begins with, lie 0.1 to 0.3 apart (of a length of 9), those with an article 1.6 and more.
+    """
+    first, _, _ = label.partition(" ")
+    return label if first in ("a", "an", "the") else f"{'an' if label[0] in 'aeiou' else 'a'} {label}"
+
+
 def phrase_features(pipeline: Any, phrases: Sequence[str]) -> torch.Tensor:
-    """Text feature of each phrase: the text encoder's output where the end token stands.
+    """Text feature of each phrase (with its article): the text encoder's output where the end token stands.
 
     Parameters
     ----------
@@ -152,7 +162,7 @@ def phrase_features(pipeline: Any, phrases: Sequence[str]) -> torch.Tensor:
     import torch
 
     tokens = pipeline.tokenizer(
-        list(phrases),
+        [named(phrase) for phrase in phrases],
         padding="max_length",
         max_length=pipeline.tokenizer.model_max_length,
         truncation=True,
