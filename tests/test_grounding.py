@@ -25,8 +25,11 @@ from semcom_utils.generation.loading import MODELS
 from semcom_utils.generation.training.grounded import (
     MAX_BOXES,
     GroundedDrawer,
+    _readout,
+    coverage,
     exchanged,
     held_out,
+    mixtures,
     obedience,
     scene_boxes,
 )
@@ -304,6 +307,39 @@ def test_what_the_network_is_told_of_a_scene(recipe):
         np.testing.assert_allclose(told["boxes"][row, : len(seen)][seen], scene.boxes[seen] / 64, atol=1e-6)
     boxes = scene_boxes(recipe.scenes, None)
     assert boxes.shape == (12, 3, 4) and np.nanmin(boxes) >= 0 and np.nanmax(boxes) <= 1
+
+
+def test_coverage_of_cells():
+    boxes = torch.tensor([[[0.0, 0.0, 1.0, 1.0], [0.25, 0.5, 0.5, 1.0], [0.1, 0.1, 0.35, 0.2]]])
+    whole, quarter, small = coverage(boxes, 4)[0]
+    assert torch.equal(whole, torch.ones(4, 4))
+    expected = torch.zeros(4, 4)
+    expected[2:, 1] = 1
+    torch.testing.assert_close(quarter, expected)
+    assert float(small.sum() / 16) == pytest.approx(0.25 * 0.1, abs=1e-6)
+    torch.testing.assert_close(small[0, :2] * 0.25 * 0.25, torch.tensor([0.15 * 0.1, 0.1 * 0.1]))
+
+
+def test_help_with_where_to_look_is_nil_for_the_right_answer(recipe):
+    """... and its hooks are gone afterwards."""
+    model, chosen = recipe.build(), np.arange(4)
+    told = recipe.grounding(model, chosen, np.array([True, True, True, False]), torch.device("cpu"))
+    right = []
+    for side, width in ((8, 64), (4, 128)):
+        words = torch.zeros(4, side * side, 12)
+        for row in range(3):
+            for box, thing in zip(told["boxes"][row], recipe.scenes.description(row).things, strict=False):
+                covered = coverage(box[None, None], side).flatten()[:, None]
+                words[row, :, list(toyworld.COLOURS).index(thing.colour)] += covered[:, 0]
+                words[row, :, 6 + list(toyworld.KINDS).index(thing.kind)] += covered[:, 0]
+        right.append(torch.cat([words @ _readout(width).T, torch.zeros(4, MAX_BOXES, width)], dim=1))
+    assert float(recipe.told_apart(right, chosen, told)) < 1e-10
+    assert float(recipe.told_apart([torch.zeros_like(part) for part in right], chosen, told)) > 1e-3
+    with pytest.raises(KeyError), mixtures(model.unet) as seen:
+        recipe.loss(model, 0.9, np.random.default_rng(0), torch.device("cpu"))
+        assert len(seen) == 7
+        raise KeyError
+    assert not any(gate.attn.to_out[0]._forward_pre_hooks for gate in gates(model.unet))
 
 
 def test_obedience_of_known_pictures():
