@@ -35,7 +35,7 @@ $(READY): constraints.txt pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "== Installing PyTorch, then everything else (a few minutes the first time)"
 	$(PIP) torch
-	$(PIP) --editable '.[book,test,sweeps,ray,dask]'
+	$(PIP) --editable '.[book,test,sweeps,ray,dask,subjects]'
 	touch $@
 
 $(DERIVED): # one that is missing is as good as a changed source

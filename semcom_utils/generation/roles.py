@@ -54,6 +54,8 @@ class Role:
     base : str, optional
         Role whose folder, of the same tier, is opened along with the role's own: ``open`` takes it as a third argument.
         A folder that holds a whole pipeline (a ``model_index.json``) needs none.
+    personal : bool
+        Whether an identifier may choose a subject, which ``open`` takes as the keyword ``identifier``.
     """
 
     open: str | Callable[..., Any]
@@ -66,6 +68,7 @@ class Role:
     reads: tuple[str, ...] = ()
     mini: str | None = None
     base: str | None = None
+    personal: bool = False
 
     def opener(self) -> Callable[..., Any]:
         """The function that opens the role's folders.
@@ -144,6 +147,45 @@ ROLES: dict[str, Role] = {
         )
         for kind, public in _CONTROLS.items()
     },
+    # The main branch of this repository holds pickles only; the hub's conversion to safetensors waits as request 2.
+    "grounded": Role(
+        "loading:_open_grounded",
+        "masterful/gligen-1-4-generation-text-box",
+        3.2,
+        PIPELINE,
+        revision="refs/pr/2",
+        recipe="grounded:GroundedRecipe",
+        reads=("autoencoder", "detector", "text-to-image"),
+        base="text-to-image",
+        personal=True,
+    ),
+    "subject-autoencoder": Role(
+        "loading:_open_subject_autoencoder",
+        instead="the full tier's own autoencoder draws every subject",
+        recipe="subject_autoencoder:SubjectAutoencoderRecipe",
+        reads=("autoencoder",),
+        base="autoencoder",
+    ),
+    "identity": Role(
+        "loading:_open_identity",
+        instead="it knows the toy world's subjects; for others compare CLIP's vectors of pictures",
+        recipe="identity:IdentityRecipe",
+    ),
+    "subject": Role(
+        "loading:_open_subject",
+        _STABLE_DIFFUSION,
+        2.7,
+        PIPELINE,
+        recipe="subject:SubjectRecipe",
+        reads=("autoencoder", "text-to-image", "subject-autoencoder", "identity"),
+        base="text-to-image",
+        personal=True,
+    ),
+    "jscc": Role(
+        "loading:_open_jscc",
+        instead="no public weights are in safetensors; generation.training.jscc trains one",
+        recipe="jscc:JsccRecipe",
+    ),
 }
 
 
