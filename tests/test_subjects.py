@@ -45,6 +45,7 @@ def recipe(models):
     return made
 
 
+@pytest.mark.slow
 def test_only_the_chosen_subjects_adapter_learns(recipe):
     torch.manual_seed(0)
     model = recipe.build()
@@ -123,7 +124,7 @@ def test_a_public_adapter_changes_the_public_model(tmp_path):
 
 
 def test_only_personal_roles_take_an_identifier():
-    with pytest.raises(ValueError, match="identifier must be None for clip .subject and grounded take one."):
+    with pytest.raises(ValueError, match="identifier must be None for clip .grounded and subject take one."):
         load("clip", identifier=3, device="cpu")
 
 
