@@ -10,6 +10,9 @@ import numpy as np
 
 from semcom_utils.studies import Study
 
+#: Whether tasks may run in the test's own process; a worker's copy of this module says False.
+AT_HOME = False
+
 
 def node() -> str:
     """Which node of a Ray cluster, or which process, this is."""
@@ -20,9 +23,11 @@ def node() -> str:
 
 def run(task: dict) -> dict:
     """A sum whose last digit depends on the order of its terms; logs where it ran; may kill its worker once."""
+    if os.getpid() == task["driver"] and not AT_HOME:
+        raise AssertionError("a task of a cluster ran in the driver")
     with open(task["log"], "a", encoding="utf-8") as log:
         log.write(f"{task['seed']} {node()}\n")
-    if task["seed"] == task.get("kills"):
+    if task["seed"] == task.get("kills") and not AT_HOME:
         grave = Path(task["log"] + ".grave")
         if not grave.exists():
             grave.touch()
@@ -35,7 +40,7 @@ def run(task: dict) -> dict:
 def study(log: Path, n: int = 6, **task: object) -> Study:
     """``n`` seeds of it."""
     return Study(
-        lambda: [{"seed": s, "log": str(log), **task} for s in range(n)],
+        lambda: [{"seed": s, "log": str(log), "driver": os.getpid(), **task} for s in range(n)],
         run,
         lambda records: {"traces": [r["trace"] for r in records], "total": float(np.sum([r["mean"] for r in records]))},
         name="cluster",

@@ -637,6 +637,240 @@ AS_PRINTED = Perturbation(
     {f"{ROOT}.expected_satisfaction": _no_difference},
 )
 
+# --- SemCom for AIGC: quality over the factor ------------------------------------------------------------------------
+
+QUALITY = "semcom_for_aigc/quality"
+MAPPED = "semcom_utils.papers.semcom_for_aigc.quality"
+
+
+def _straight(records: list[dict]) -> None:
+    """Every metric falls along a line."""
+    for record in records:
+        line = [1 - f / 20 for f in record["task"]["factors"]]
+        for metric in ("mse", "psnr", "ssim", "vi"):
+            record[metric] = [[*line, 0.1] for _ in record[metric]]
+
+
+def _cliff(records: list[dict]) -> None:
+    """Every metric is 1 for the full map and 0.3 for all others, a little more for smaller ones."""
+    for record in records:
+        steps = [1.0 if f == 1 else 0.3 + f / 1000 for f in record["task"]["factors"]]
+        for metric in ("mse", "psnr", "ssim", "vi"):
+            record[metric] = [[*steps, 0.1] for _ in record[metric]]
+
+
+def _rises(records: list[dict]) -> None:
+    for record in records:
+        record["ssim"] = [[*sorted(row[:-1]), row[-1]] for row in record["ssim"]]
+
+
+def _prompt_drops_at(first: dict[str, int]) -> Callable[[list[dict]], None]:
+    """The prompt is obeyed up to a factor of its own for each extractor, and not at all from there on."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            at = first.get(record["task"]["extractor"], 16)
+            record["prompt_other"] = [[0.1 + record["task"]["scene"] % 7 / 1000] * len(row) for row in record["prompt"]]
+            obeyed = [0.9 if f < at else 0.2 for f in record["task"]["factors"]]
+            record["prompt"] = [[*obeyed, 0.9] for _ in record["prompt"]]
+
+    return change
+
+
+def _pose_is_dear(records: list[dict]) -> None:
+    for record in _of(records, extractor="pose", robot=True):
+        record["bits"] = [1000 * bits for bits in record["bits"]]
+
+
+def _poses_are_cheap_and_tell(records: list[dict]) -> None:
+    """A pose's map takes a bit, and says where everything is, with figures or without."""
+    for record in _of(records, extractor="pose"):
+        record["bits"] = [1 for _ in record["bits"]]
+        for name in ("pose", "segmentation"):
+            record[name] = [[1.0] * (len(row) - 1) + [0.0] for row in record[name]]
+
+
+STRAIGHT = Perturbation(
+    QUALITY,
+    "responses along a line; the control's factors in order",
+    _straight,
+    {f"{MAPPED}._shuffled": lambda: lambda x: x},
+)
+CLIFF = Perturbation(QUALITY, "nothing but the full map serves", _cliff)
+RISES = Perturbation(QUALITY, "similarity in rising order", _rises)
+PRINTED_FACTORS = Perturbation(
+    QUALITY, "the prompt is left at 10 with a pose, at 5 with depth", _prompt_drops_at({"pose": 10, "depth": 5})
+)
+ONE_FACTOR = Perturbation(
+    QUALITY,
+    "the prompt is left at 2 by all",
+    _prompt_drops_at(dict.fromkeys(("pose", "depth", "learned-depth", "segmentation", "soft-edges", "canny"), 2)),
+)
+DEAR_POSE = Perturbation(QUALITY, "poses at a thousand times the bits", _pose_is_dear)
+CHEAP_POSE = Perturbation(QUALITY, "poses of one bit that say where everything is", _poses_are_cheap_and_tell)
+
+
+# --- SemCom for AIGC: the system ------------------------------------------------------------------------------------
+
+VALIDATION = "semcom_utils.papers.semcom_for_aigc.validation"
+
+
+def _all_pass(records: list[dict]) -> None:
+    """Every content is as good as the picture: the caption alone suffices, and validation has nothing to find."""
+    for record in records:
+        for row in record["tried"]:
+            row[4], row[5] = 1, 1000
+
+
+def _conveyed_for_nothing(records: list[dict]) -> None:
+    for record in records:
+        for row in record["tried"]:
+            row[8] = 0
+
+
+def _accepts_at_random() -> Callable[..., list[dict]]:
+    """The validated sender's criterion replaced by a coin."""
+    from semcom_utils.papers.semcom_for_aigc.validation import fixed_and_validated
+
+    return lambda records, accepted=None, fixed=None: fixed_and_validated(records, 0.5, fixed)
+
+
+def _receivers_exchanged(name: str) -> Callable[[list[dict]], None]:
+    """A receiver's contents and those made of another scene's prompt change places."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            told = record["told"]
+            told[name], told["other-prompt"] = told["other-prompt"], told[name]
+
+    return change
+
+
+def _lengths_reversed(records: list[dict]) -> None:
+    for record in records:
+        record["truthful"].reverse()
+
+
+def _spread_falls(records: list[dict]) -> None:
+    """Each phrase of a truthful prompt takes as much off the spread; empty words take nothing."""
+    for record in records:
+        for name, step in (("truthful", 100), ("empty", 0)):
+            for place, cell in enumerate(record[name]):
+                cell["spread"] = 1000 - step * place
+
+
+ALL_PASS = Perturbation("semcom_for_aigc/entropy", "every content passes validation", _all_pass)
+CONVEYED = Perturbation("semcom_for_aigc/entropy", "contents come back for nothing", _conveyed_for_nothing)
+COIN = Perturbation(
+    "semcom_for_aigc/entropy",
+    "the sender accepts at random",
+    methods={f"{VALIDATION}.fixed_and_validated": _accepts_at_random},
+)
+LONG_HEADERS = Perturbation(
+    "semcom_for_aigc/entropy", "fixed messages have long headers", methods={f"{VALIDATION}.AGREED_BITS": lambda: -1000}
+)
+STRANGER = Perturbation(
+    "semcom_for_aigc/security", "the eavesdropper's prompt is another scene's", _receivers_exchanged("prompt-alone")
+)
+NOTHING_HELD = Perturbation(
+    "semcom_for_aigc/security", "who holds everything has another prompt", _receivers_exchanged("everything")
+)
+REVERSED = Perturbation("semcom_for_aigc/precision", "the lengths of prompts in reverse", _lengths_reversed)
+FALLING = Perturbation("semcom_for_aigc/precision", "the spread falls by the phrase", _spread_falls)
+
+
+# --- SemCom for AIGC: fine-tuning parameters -------------------------------------------------------------------------
+
+
+def _seeds_of(records: list[dict]) -> dict[int, dict[str, dict]]:
+    found: dict[int, dict[str, dict]] = {}
+    for record in records:
+        found.setdefault(record["task"]["seed"], {})[record["task"]["learner"]] = record
+    return found
+
+
+def _adapters_are_random(records: list[dict]) -> None:
+    """Low-rank parameters are the control's, paint as the model does, and are thirty times as many."""
+    for rows in _seeds_of(records).values():
+        for row in rows.values():
+            if "random" in row:
+                row["loss"], row["style"], row["parameters"] = row["random"], "0" * len(row["style"]), 30 * 10**6
+
+
+def _adapters_are_full(records: list[dict]) -> None:
+    """Low-rank parameters, and random ones, do what the full fine-tuning does; a hundredth as many."""
+    for rows in _seeds_of(records).values():
+        for row in rows.values():
+            if "random" in row:
+                row["loss"] = row["random"] = rows["full"]["loss"]
+                row["style"], row["right"] = rows["full"]["style"], rows["full"]["right"]
+                row["parameters"] //= 100
+
+
+def _no_fine_tuning(records: list[dict]) -> None:
+    """The full fine-tuning made the model a little worse."""
+    for rows in _seeds_of(records).values():
+        rows["full"]["loss"] = rows["none"]["loss"] + 0.01
+        rows["full"]["style"] = "0" * len(rows["full"]["style"])
+
+
+ADAPTERS = "semcom_for_aigc/adapters"
+RANDOM_ADAPTERS = Perturbation(ADAPTERS, "random parameters for low-rank ones, and many of them", _adapters_are_random)
+FULL_ADAPTERS = Perturbation(ADAPTERS, "low-rank and random parameters do what full ones do", _adapters_are_full)
+NO_GAIN = Perturbation(ADAPTERS, "a full fine-tuning without gain", _no_fine_tuning)
+
+
+# --- SemCom for AIGC: one budget for several services ----------------------------------------------------------------
+
+ALLOCATION, TAILORED = "semcom_for_aigc/allocation", "semcom_for_aigc/tailored"
+
+
+def _each(**values: object) -> Callable[[list[dict]], None]:
+    """Every record measured this."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            for name, value in values.items():
+                record[name] = deepcopy(value)
+
+    return change
+
+
+def _gains_of(value: float) -> Callable[[list[dict]], None]:
+    def change(records: list[dict]) -> None:
+        for record in records:
+            for name in ("gain", "shuffled"):
+                record[name] = [value for _ in record[name]]
+
+    return change
+
+
+def _every_action_as_good() -> Callable:
+    """Whatever is chosen earns everything."""
+    return lambda quality, bits, budget, **_: np.ones((len(quality), np.shape(bits)[1] ** len(bits)))
+
+
+LOST = Perturbation(TAILORED, "tailored factors lose a tenth, as those of a shuffled table do", _gains_of(-0.1))
+GAINED = Perturbation(TAILORED, "tailored factors gain a tenth, of whatever table they are made", _gains_of(0.1))
+AT_50 = Perturbation(
+    ALLOCATION,
+    "every agent settles at 50, and every action is as good as any",
+    _each(converged={"decisions": 50, "epochs": 50, "greedy": 50}),
+    {"semcom_utils.control.joint_choice.joint_values": _every_action_as_good},
+)
+AT_10 = Perturbation(
+    ALLOCATION, "every agent settles at 10", _each(converged={"decisions": 10, "epochs": 10, "greedy": 10})
+)
+ALL_LEARN = Perturbation(ALLOCATION, "every agent finds the optimum, shuffled rewards or not", _each(share=1.0))
+NONE_LEARNS = Perturbation(ALLOCATION, "every agent stops at half of the optimum", _each(share=0.5))
+PICTURES_VARY = Perturbation(
+    ALLOCATION, "all variance is the pictures'", _each(variance={"without": 0.01, "with": 0.01, "training": 0.02})
+)
+PICTURES_EQUAL = Perturbation(
+    ALLOCATION, "all variance is exploration's", _each(variance={"without": 0.0, "with": 0.01, "training": 0.02})
+)
+
+
 #: Claim -> what turns its checks, and those of its control, round.
 PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-diffusion-beats-ppo": (CLAIMED, LAYER),
@@ -692,4 +926,18 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "root-harsh-channel-gaps": (AS_PRINTED,),
     "root-gap-cause": (LOCAL, AS_PRINTED),
     "root-others-unsatisfying": (LOCAL, AS_PRINTED),
+    "sfa-quality-falls-with-factor": (RISES, STRAIGHT),
+    "sfa-pose-factor": (PRINTED_FACTORS, ONE_FACTOR),
+    "sfa-depth-factor": (PRINTED_FACTORS, ONE_FACTOR),
+    "sfa-sensitivity-differs": (PRINTED_FACTORS, ONE_FACTOR),
+    "sfa-service-decides": (DEAR_POSE, CHEAP_POSE),
+    "sfa-linear-response": (STRAIGHT, CLIFF),
+    "sfa-minimal-prompt": (ALL_PASS, CONVEYED, COIN, LONG_HEADERS),
+    "sfa-eavesdropper": (STRANGER, NOTHING_HELD),
+    "sfa-precise-prompts": (REVERSED, FALLING),
+    "sfa-shared-model-saves": (RANDOM_ADAPTERS, FULL_ADAPTERS, NO_GAIN),
+    "sfa-tailored-factors": (LOST, GAINED),
+    "sfa-dqn-converges": (AT_50, AT_10),
+    "sfa-joint-feasible": (ALL_LEARN, NONE_LEARNS),
+    "sfa-fluctuation-cause": (PICTURES_VARY, PICTURES_EQUAL),
 }

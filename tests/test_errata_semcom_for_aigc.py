@@ -39,3 +39,18 @@ def test_sfa_an_exact_match_is_no_one_in_the_listed_metrics():
     assert metrics.mean_squared_error(image, image) == 0
     assert metrics.structural_similarity(image, image) == pytest.approx(1)
     assert sum(metrics.variation_of_information(image, image)) == pytest.approx(0)
+
+
+def test_sfa_a_message_is_read_without_a_key():
+    from semcom_utils import toyworld
+    from semcom_utils.papers.semcom_for_aigc.message import Message, pack, unpack
+    from semcom_utils.semantic.extractors import extract
+    from semcom_utils.studies import load_result
+
+    scene = toyworld.scene(3, "combinations")
+    sent = extract("segmentation", scene).downscaled(4)
+    overheard = unpack(pack(Message.of(scene.caption, sent, seed=7)))  # bytes are all that it takes
+    assert overheard.caption == scene.caption and overheard.seed == 7
+    np.testing.assert_array_equal(overheard.semantic_map.array, sent.array)
+    told = load_result("semcom_for_aigc/security")["summary"]["receivers"]  # with the public model, and no more
+    assert told["prompt-alone"]["right"]["low"] > told["other-prompt"]["right"]["high"]

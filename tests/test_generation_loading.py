@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -214,6 +215,35 @@ def tiny(role, folder):
             )
         ).save_pretrained(folder)
         tr.DPTImageProcessorPil(size=SIZE).save_pretrained(folder)
+    elif role == "public-segmentation":
+        backbone = tr.ConvNextConfig(
+            num_stages=4,
+            hidden_sizes=[4, 8, 8, 8],
+            depths=[1] * 4,
+            out_features=["stage1", "stage2", "stage3", "stage4"],
+        )
+        tr.UperNetForSemanticSegmentation(
+            tr.UperNetConfig(
+                backbone_config=backbone,
+                hidden_size=8,
+                pool_scales=[1, 2],
+                auxiliary_in_channels=8,
+                auxiliary_channels=8,
+                num_labels=150,
+                initializer_range=1.0,  # or one class would be everywhere
+            )
+        ).save_pretrained(folder)
+        tr.SegformerImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(folder)
+    elif role == "public-pose":
+        tr.VitPoseForPoseEstimation(
+            tr.VitPoseConfig(
+                backbone_config=tr.VitPoseBackboneConfig(
+                    image_size=[32, 24], patch_size=[8, 8], **{**tower, "intermediate_size": 32}, out_indices=[1]
+                ),
+                num_labels=17,
+            )
+        ).save_pretrained(folder)
+        tr.VitPoseImageProcessorPil(size={"height": 32, "width": 24}).save_pretrained(folder)
     else:
         from diffusers import UNet2DModel
 
@@ -492,7 +522,6 @@ def test_bad_length_of_a_caption_is_refused(tmp_path):
         (("clip", "mini", "xpu:99"), "device"),
         (("soft-edges", "full"), "tier"),
         (("controlnet-sketch",), "role"),
-        (("pose", "full"), "tier"),
     ],
 )
 def test_bad_arguments_are_named(arguments, name):
@@ -623,6 +652,96 @@ def test_a_controlnet_for_another_model_is_refused(tmp_path):
     controlnet(tmp_path / "control", parts=tmp_path / "plain")
     with pytest.raises(ValueError, match="folder must hold a ControlNet for a UNet with in_channels 16, got one for 4"):
         load("controlnet-canny", folder=tmp_path / "control", device="cpu")
+
+
+def photographs(rows=40, columns=64):
+    return torch.rand(2, 3, rows, columns, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_full_tier_s_segmentation_names_150_classes_at_any_size(tmp_path):
+    tiny("public-segmentation", tmp_path)
+    halve(tmp_path)
+    parse = load("segmentation", "full", folder=tmp_path, device="cpu")
+    assert type(parse) is loading.PublicSegmentation and len(parse.classes) == 150
+    found = parse(photographs())
+    assert found.shape == (2, 40, 64) and found.dtype == torch.int64 and len(found.unique()) > 1
+    assert 0 <= int(found.min()) and int(found.max()) < 150
+    torch.testing.assert_close(parse(photographs()[:1])[0], found[0])
+
+
+class People:
+    """Stands for a detector that sees two things on every picture, one of them a person."""
+
+    def __call__(self, images):
+        from semcom_utils.generation import Detection
+
+        both = [Detection("dog", 0.9, (0, 0, 8, 8)), Detection("person", 0.9, (16.0, 4.0, 48.0, 36.0))]
+        return [both[: 1 + k] for k in range(len(images))]
+
+
+def test_the_full_tier_s_pose_finds_the_joints_of_the_detected_people(tmp_path):
+    tiny("public-pose", tmp_path)
+    opened = ROLES["pose"].opener()(tmp_path, torch.float32)
+    assert type(opened) is loading.PublicPose and opened.detector is None
+    with pytest.raises(ValueError, match="^boxes must be given"):
+        opened(photographs())
+    with pytest.raises(ValueError, match="^boxes must be one list for each of 2 pictures, got 1"):
+        opened(photographs(), [[]])
+    with pytest.raises(ValueError, match="^threshold must be"):
+        opened(photographs(), [[], []], threshold=2)
+    people = replace(opened, detector=People())(photographs(), threshold=0.0)
+    assert [one.shape for one in people] == [(0, 17, 3), (1, 17, 3)]  # a dog is none
+    inside = people[1][0]
+    assert ((inside[:, 0] > 0) & (inside[:, 0] < 64)).all() and set(inside[:, 2]) <= {0.0, 1.0}
+    same = opened(photographs(), [[], [(16.0, 4.0, 48.0, 36.0)]], threshold=0.0)
+    np.testing.assert_allclose(same[1], people[1])
+    (moved, none) = opened(photographs(), [[(0.0, 0.0, 20.0, 30.0)], []])
+    assert moved.shape == (1, 17, 3) and none.shape == (0, 17, 3) and moved[0, :, 0].max() < 40
+
+
+def test_a_joint_is_where_its_heat_is(tmp_path, monkeypatch):
+    """The middle of the box is the middle of the heat map, whatever the box."""
+    tiny("public-pose", tmp_path)
+    opened = ROLES["pose"].opener()(tmp_path, torch.float32)
+    heat = torch.full((1, 17, 8, 6), 0.1)
+    heat[:, :, 3:5, 2:4] = 1.0
+    monkeypatch.setattr(type(opened.model), "__call__", lambda self, pixels: SimpleNamespace(heatmaps=heat.clone()))
+    (people, _) = opened(photographs(), [[(16.0, 4.0, 46.0, 44.0)], []])
+    np.testing.assert_allclose(people[0, :, :2], [(31.0, 24.0)] * 17, atol=4)
+    assert people[0, :, 2].all()
+
+
+def test_the_full_tier_s_pose_comes_with_its_detector(cache, tmp_path):
+    """Two repositories: who looks for people, and who looks at them."""
+    tiny("public-pose", tmp_path / "pose")
+    cache("pose", tmp_path / "pose")
+    with pytest.raises(FileNotFoundError, match="hf download hustvl/yolos-tiny"):
+        load("pose", "full", device="cpu")
+    tiny("detector", tmp_path / "detector")
+    cache("detector", tmp_path / "detector")
+    pose = load("pose", "full", device="cpu")
+    assert type(pose.detector) is loading.Detector and not pose.model.training
+    assert [one.shape[1:] for one in pose(photographs())] == [(17, 3)] * 2
+
+
+@pytest.mark.parametrize("kind", ["depth", "segmentation", "pose"])
+def test_a_picture_of_any_size_becomes_a_map_for_the_public_controlnet(kind, tmp_path):
+    from semcom_utils.semantic.public_maps import ADE_COLOURS, public_picture
+
+    tiny(kind if kind == "depth" else f"public-{kind}", tmp_path)
+    network = ROLES[kind].opener()(tmp_path, torch.float32)
+    if kind == "pose":
+        network = replace(network, detector=lambda images: People()(np.concatenate([images, images]))[1:])
+    picture = Image.fromarray((255 * photographs(90, 130)[0]).byte().permute(1, 2, 0).numpy())
+    shown = public_picture(kind, picture, network, size=64)
+    assert shown.mode == "RGB" and shown.size == (96, 64)
+    pixels = np.asarray(shown)
+    if kind == "depth":
+        assert (np.ptp(pixels.astype(int), axis=2) == 0).all() and pixels.min() == 0 and pixels.max() == 255
+    elif kind == "segmentation":
+        assert {tuple(c) for c in pixels.reshape(-1, 3).tolist()} <= {tuple(c) for c in ADE_COLOURS.tolist()}
+    else:
+        assert (pixels == 0).all(2).any()
 
 
 @pytest.mark.parametrize("role", ["segmentation", "pose"])

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,6 +37,9 @@ def environment():
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("RAY_AUTH_MODE", "disabled")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # a raylet ends itself if its helpers, Python processes, take longer than these to start
+        patch.setenv("RAY_agent_register_timeout_ms", str(1000 * PATIENCE_S))
+        patch.setenv("RAY_worker_register_timeout_seconds", str(PATIENCE_S))
         yield
 
 
@@ -53,7 +56,9 @@ def lines(log: Path) -> list[tuple[int, str]]:
 
 
 def same_as_at_home(result: dict, log: Path, folder: Path, **task) -> None:
-    home = ran(cluster_study.study(log, **task), folder / "home", jobs=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster_study, "AT_HOME", True)
+        home = ran(cluster_study.study(log, **task), folder / "home", jobs=1)
     assert values(result) == values(home) and result["summary"] == home["summary"]
     assert result["provenance"]["commits_of_records"] == home["provenance"]["commits_of_records"]
 
@@ -65,34 +70,34 @@ def of_a_real_study(folder: Path) -> list[dict]:
 
 @contextmanager
 def ray_nodes(n: int):
-    """A Ray cluster of n nodes with one core each."""
-    from ray._private import services
+    """A Ray cluster of n nodes with one core each.
+
+    A node gives its helpers, Python processes, some fifteen seconds to start, and aborts: on a busy machine it takes a
+    few attempts.
+    """
+    import psutil
     from ray.cluster_utils import Cluster
 
-    once = services.get_node
-
-    def patient(*arguments, **named):
-        """Ray gives a node 30 seconds to start, whatever else the machine does."""
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return once(*arguments, **named)
-            except RuntimeError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
-
     small = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(services, "get_node", patient)
+    before = set(psutil.Process().children(recursive=True))
+    for left in reversed(range(6)):
         cluster = Cluster()
         try:
             for _ in range(n):
                 cluster.add_node(**small)
-            cluster.wait_for_nodes(PATIENCE_S)
-            yield cluster.address
-        finally:
+            cluster.wait_for_nodes()
+            break
+        except Exception:
             cluster.shutdown()
+            for process in set(psutil.Process().children(recursive=True)) - before:  # of the node that aborted
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            if not left:
+                raise
+    try:
+        yield cluster.address
+    finally:
+        cluster.shutdown()
 
 
 @contextmanager
@@ -156,6 +161,15 @@ def test_dask_scheduler_with_two_workers_of_which_one_is_killed(tmp_path):
     assert len(result["records"]) == 8
     same_as_at_home(result, log, tmp_path, n=8, kills=4, seconds=0.3)
     assert real == of_a_real_study(tmp_path / "home")
+
+
+def test_single_dask_worker_spares_the_driver(tmp_path):
+    """The first of forty that SLURM starts: joblib would run everything in the driver, on the login node."""
+    needs("distributed")
+    with dask_workers(tmp_path, 1, "--no-nanny") as address, where("dask", address):
+        result = ran(cluster_study.study(tmp_path / "log", n=3), tmp_path / "dask")
+    assert len(result["records"]) == 3
+    assert {node for _, node in lines(tmp_path / "log")} & {str(os.getpid())} == set()
 
 
 def test_dask_workers_with_several_threads_are_refused(tmp_path):

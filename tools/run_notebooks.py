@@ -58,21 +58,6 @@ def unwanted_outputs(notebook: nbformat.NotebookNode) -> list[str]:
     return problems
 
 
-def merge_streams(notebook: nbformat.NotebookNode) -> None:
-    """Join what a cell printed in pieces: where a busy machine cuts a stream must not be stored."""
-    for cell in notebook.cells:
-        merged: list = []
-        for output in cell.get("outputs", []):
-            last = merged[-1] if merged else None
-            streams = last is not None and last.output_type == output.output_type == "stream"
-            if streams and last.name == output.name:
-                last.text += output.text
-            else:
-                merged.append(output)
-        if cell.cell_type == "code":
-            cell.outputs = merged
-
-
 def run(text: Path, out: Path | None = None, parameters: dict | None = None) -> tuple[Path, float]:
     """Execute one chapter in a fresh kernel; return the notebook's path and the seconds it took.
 
@@ -94,9 +79,9 @@ def run(text: Path, out: Path | None = None, parameters: dict | None = None) -> 
             scratch, scratch, parameters=parameters or {}, cwd=str(text.parent), kernel_name="python3",
             progress_bar=False, record_timing=False, request_save_on_cell_execute=False,
             start_timeout=120, execution_timeout=1800, extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            coalesce_streams=True,  # where a busy machine cuts a stream must not be stored
         )  # fmt: skip
         notebook = nbformat.read(scratch, 4)
-    merge_streams(notebook)
     if problems := unwanted_outputs(notebook):
         raise SystemExit(f"{text}: not stored\n  " + "\n  ".join(problems))
     for cell in notebook.cells:

@@ -229,7 +229,9 @@ def train_d3qn(
             seen += 1
             if seen >= settings.warm_up and seen % settings.every == 0:
                 x_b, a_b, r_b, next_b, ended_b = replay.take(rng.integers(replay.size, size=settings.batch))
-                y = double_target(network, target, r_b, next_b, ended_b, settings.discount)
+                y = r_b  # without a discount, what comes next counts for nothing and need not be computed
+                if settings.discount > 0:
+                    y = double_target(network, target, r_b, next_b, ended_b, settings.discount)
                 q = network(x_b).gather(-1, a_b[:, None]).squeeze(-1)
                 optimiser.zero_grad()
                 torch.nn.functional.smooth_l1_loss(q, y).backward()  # descends: the sign that (27) lacks

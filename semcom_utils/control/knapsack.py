@@ -1,7 +1,8 @@
 """The multiple-choice knapsack: one option for each service, the most quality that a budget of bits buys.
 
-Exact by enumeration, which needs no proof, and by dynamic programming, which goes on where enumeration stops; and the
-greedy rule by marginal quality per bit, which needs neither.
+Exact by enumeration, which needs no proof, and by dynamic programming, which goes on where enumeration stops; the
+greedy rule by marginal quality per bit, which needs neither; a price of bits, which lets every service choose for
+itself; and the best option that is the same for all.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from semcom_utils.checks import finite_array, one_of, positive_integer
 
-__all__ = ["ENUMERABLE", "greedy_choice", "knapsack_optimum"]
+__all__ = ["ENUMERABLE", "common_choice", "greedy_choice", "knapsack_optimum", "priced_choice"]
 
 #: Joint choices up to which ``method="auto"`` enumerates.
 ENUMERABLE = 20_000
@@ -91,9 +92,91 @@ def greedy_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarra
         As :func:`knapsack_optimum`.
     """
     q, b, budget = _problem(quality, bits, budget)
-    rows = np.arange(len(q))
     cheapest = b == b.min(1, keepdims=True)
-    choice = np.where(cheapest, q, -np.inf).argmax(1)  # of equally cheap ones the best
+    return _bought(np.where(cheapest, q, -np.inf).argmax(1), q, b, budget)  # of equally cheap ones the best
+
+
+def priced_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarray:
+    r"""Every service for itself at one price of bits, the lowest price at which all of them together keep the budget.
+
+    .. math:: c_s(\lambda) = \arg\max_c \{q_{s,c} - \lambda b_{s,c}\}
+
+    The price is the budget's Lagrange multiplier, found by halving an interval; what is left of the budget is spent as
+    :func:`greedy_choice` does. Its cost grows along a line with the services, and what it misses of the optimum is at
+    most what one service can gain.
+
+    Parameters
+    ----------
+    quality, bits, budget
+        As for :func:`knapsack_optimum`.
+
+    Returns
+    -------
+    numpy.ndarray of int, ``[services]``
+        Always within the budget.
+
+    Raises
+    ------
+    ValueError
+        As :func:`knapsack_optimum`.
+
+    References
+    ----------
+    H. Everett, "Generalized Lagrange multiplier method for solving problems of optimum allocation of resources", 1963.
+
+    Examples
+    --------
+    >>> priced_choice([[5, 4], [5, 1]], [[8, 4], [8, 4]], 12).tolist()
+    [1, 0]
+    """
+    q, b, budget = _problem(quality, bits, budget)
+    rows = np.arange(len(q))
+    order = np.argsort(b, axis=1, kind="stable")  # of equally good options the cheapest
+    q_sorted, b_sorted = np.take_along_axis(q, order, 1), np.take_along_axis(b, order, 1)
+
+    def at(price: float) -> np.ndarray:
+        return (q_sorted - price * b_sorted).argmax(1)
+
+    choice = at(0.0)
+    if b_sorted[rows, choice].sum() > budget:
+        low, high = 0.0, 1.0
+        while b_sorted[rows, at(high)].sum() > budget:
+            low, high = high, 8 * high
+        for _ in range(50):
+            middle = (low + high) / 2
+            low, high = (middle, high) if b_sorted[rows, at(middle)].sum() > budget else (low, middle)
+        choice = at(high)
+    return _bought(order[rows, choice], q, b, budget)
+
+
+def common_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarray:
+    """The same option for every service: the one of the greatest total quality within the budget.
+
+    Parameters
+    ----------
+    quality, bits, budget
+        As for :func:`knapsack_optimum`; option c means the same for every service.
+
+    Returns
+    -------
+    numpy.ndarray of int, ``[services]``
+        All equal.
+
+    Raises
+    ------
+    ValueError
+        As :func:`knapsack_optimum`, and if no common option keeps the budget.
+    """
+    q, b, budget = _problem(quality, bits, budget)
+    fits = b.sum(0) <= budget
+    if not fits.any():
+        raise ValueError(f"budget must be at least {b.sum(0).min()}, the bits of the cheapest option, got {budget}")
+    return np.full(len(q), np.where(fits, q.sum(0), -np.inf).argmax())
+
+
+def _bought(choice: np.ndarray, q: np.ndarray, b: np.ndarray, budget: int) -> np.ndarray:
+    """Better options for as long as one fits, each time where a bit brings the most."""
+    choice, rows = choice.copy(), np.arange(len(q))
     while True:
         more_bits = b - b[rows, choice][:, None]
         gain = q - q[rows, choice][:, None]

@@ -1,22 +1,24 @@
-"""PPO and SAC as Stable-Baselines3 has them, on environments that step many copies at once."""
+"""PPO and SAC as Stable-Baselines3 has them, on environments that step many copies at once, and its DQN on one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3 import PPO, SAC
+from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.control.d3qn import D3qnSettings
 from semcom_utils.control.diffusion_policy import BatchEnv
 
-__all__ = ["BatchVecEnv", "library_agent", "train_library_agent"]
+__all__ = ["BatchVecEnv", "library_agent", "library_dqn", "train_library_agent"]
 
 
 class BatchVecEnv(VecEnv):
@@ -200,6 +202,60 @@ def library_agent(
         device="cpu",
         policy_kwargs=networks,
         **arguments,
+    )
+
+
+def library_dqn(env: gymnasium.Env, seed: int, settings: D3qnSettings) -> DQN:
+    """An untrained DQN of Stable-Baselines3 with the sizes and schedules of :func:`~semcom_utils.control.train_d3qn`.
+
+    Parameters
+    ----------
+    env : gymnasium.Env
+        With discrete actions.
+    seed : int
+        Of its weights and its noise.
+    settings : D3qnSettings
+        What ours would learn with; the learning rate falls as there, on the same share of the run as ε.
+
+    Returns
+    -------
+    stable_baselines3.DQN
+        Untrained, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If ``env`` has no discrete actions or ``seed`` is no such number.
+
+    References
+    ----------
+    V. Mnih et al., "Human-level control through deep reinforcement learning", 2015.
+    """
+    positive_integer("seed", seed, low=0)
+    if not isinstance(env.action_space, spaces.Discrete):
+        raise ValueError(f"env must have discrete actions, got {env.action_space}")
+    start, end, share = settings.explore
+
+    def rate(left: float) -> float:
+        """The rate at a point of the run; ``left`` is the share of it to come."""
+        return settings.rate * (1 + (settings.calm - 1) * min((1 - left) / share, 1.0))
+
+    return DQN(
+        "MlpPolicy",
+        env,
+        seed=seed,
+        learning_rate=rate,
+        buffer_size=settings.replay,
+        learning_starts=settings.warm_up,
+        batch_size=settings.batch,
+        gamma=settings.discount,
+        train_freq=settings.every,
+        target_update_interval=settings.update_target,
+        exploration_initial_eps=start,
+        exploration_final_eps=end,
+        exploration_fraction=share,
+        policy_kwargs={"net_arch": [settings.hidden] * 2},
+        device="cpu",
     )
 
 

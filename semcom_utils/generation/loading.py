@@ -8,9 +8,10 @@ both. Weights are read from safetensors only, never from a pickle, which may run
 One rule of devices: the mini tier computes on the CPU, where the book's numbers were made and where everything else in
 a chapter is; the full tier on the GPU, if there is one; and ``device=`` overrides either. What this package makes of a
 model (:class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`, :class:`Segmentation`,
-:class:`.prompted.PromptedDenoiser`) takes its input from any device and gives the result back where the input was; for
-words and PIL images that is the CPU. The bare networks of the libraries (``text-to-image``, ``autoencoder``,
-``receiver``) leave that to the caller: ``network(x.to(network.device, network.dtype))``.
+:class:`PublicSegmentation`, :class:`.prompted.PromptedDenoiser`) takes its input from any device and gives the result
+back where the input was; for words, joints and PIL images that is the CPU. The bare networks of the libraries
+(``text-to-image``, ``autoencoder``, ``receiver``) leave that to the caller:
+``network(x.to(network.device, network.dtype))``.
 
 One rule of threads: :func:`one_thread`. The mini models are so small that a second thread gains little, and beside
 another busy process it costs a lot, since the threads wait for each other without sleeping: 0.9 s for a picture became
@@ -53,6 +54,8 @@ __all__ = [
     "Depth",
     "Detector",
     "Pose",
+    "PublicPose",
+    "PublicSegmentation",
     "Segmentation",
     "SoftEdges",
     "load",
@@ -109,7 +112,9 @@ def load(
         ``-canny``: a ``diffusers.StableDiffusionControlNetPipeline`` with the tier's text-to-image model, or, if
         ``folder`` holds a whole such pipeline, that one.
         Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`,
-        :class:`Segmentation`, :class:`Pose`, :class:`.identity.Identity`, :class:`.jscc.DeepJscc`.
+        :class:`Segmentation`, :class:`Pose`, :class:`.identity.Identity`, :class:`.jscc.DeepJscc`; at the full tier
+        :class:`PublicSegmentation` and :class:`PublicPose` (with the tier's detector, which finds the people) in place
+        of segmentation and pose.
 
     Raises
     ------
@@ -137,7 +142,7 @@ def load(
         raise ValueError(f"identifier must be None for {role} ({' and '.join(personal)} take one), got {identifier!r}")
     place = _device(device, tier)
     folders = [_find(role, tier, folder, revision)]
-    if entry.base is not None and not (folders[0] / "model_index.json").exists():
+    if entry.base is not None and _needs_base(folders[0], entry):
         folders.append(_find(entry.base, tier, None, None))
     dtype = torch.float16 if place.type == "cuda" and tier == "full" else torch.float32
     with _quiet():
@@ -168,6 +173,19 @@ def _find(role: str, tier: str, folder: str | Path | None, revision: str | None)
     if not any(path.rglob("*.safetensors")):
         raise ValueError(f"folder must hold weights in safetensors (pickled ones are not opened), {path} holds none")
     return path
+
+
+def _needs_base(folder: Path, entry: Role) -> bool:
+    """Whether a role's folder is opened along with its base's: a whole pipeline is not, nor is another kind of model"""
+    if (folder / "model_index.json").exists():
+        return False
+    return entry.base_for is None or _model_type(folder) == entry.base_for
+
+
+def _model_type(folder: Path) -> str | None:
+    """What transformers calls the kind of a folder's model; None for a model of diffusers."""
+    config = folder / "config.json"
+    return json.loads(config.read_text("utf-8")).get("model_type") if config.is_file() else None
 
 
 def one_thread() -> None:
@@ -304,6 +322,8 @@ def _place(model: Any, device: torch.device) -> Any:
             attrgetter(saving)(model)(**({"device": device} if saving == "enable_model_cpu_offload" else {}))
         return model
     (model if isinstance(model, torch.nn.Module) else model.model).to(device).eval()
+    if isinstance(model, PublicPose) and model.detector is not None:
+        _place(model.detector, device)
     return model
 
 
@@ -607,6 +627,91 @@ class Pose(_Parser):
         return [figures(one) for one in self._parse(images)[1].sigmoid().cpu().numpy()]
 
 
+@dataclass(frozen=True)
+class PublicSegmentation(_Vision):
+    """Class of every pixel of a photograph: ``segmentation(images)``; :attr:`classes` names them.
+
+    Parameters
+    ----------
+    model : transformers.UperNetForSemanticSegmentation
+        On whatever device.
+    processor : transformers.SegformerImageProcessorPil
+        Scales pictures as the model wants them.
+    """
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes by their numbers; of the public checkpoint ADE20K's 150."""
+        names = self.model.config.id2label
+        return tuple(names[number] for number in range(len(names)))
+
+    @torch.no_grad()
+    def __call__(self, images: Any) -> torch.Tensor:
+        """Int64 [batch, rows, columns], index into :attr:`classes`, at the size of the pictures and where they were.
+
+        Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes.
+        """
+        arrays = _as_bytes(images)
+        logits = self.model(pixel_values=self._encoded(arrays)).logits.float()
+        logits = torch.nn.functional.interpolate(logits, size=arrays[0].shape[:2], mode="bilinear", align_corners=False)
+        return logits.argmax(1).to(_home(images))
+
+
+@dataclass(frozen=True)
+class PublicPose:
+    """Joints of the people in photographs: ``pose(images)``.
+
+    A detector finds the people first; the network then looks at each of them alone.
+
+    Parameters
+    ----------
+    model : transformers.VitPoseForPoseEstimation
+        On whatever device.
+    processor : transformers.VitPoseImageProcessorPil
+        Cuts people out as the model wants them.
+    detector : Detector, optional
+        Finds things called ``person``. None for whoever knows the boxes.
+    """
+
+    model: Any
+    processor: Any
+    detector: Detector | None = None
+
+    @torch.no_grad()
+    def __call__(
+        self, images: Any, boxes: Sequence[Sequence[Sequence[float]]] | None = None, threshold: float = 0.3
+    ) -> list[np.ndarray]:
+        """For each picture, float [people, 17, 3]: column and row in pixels, and 1 where the joint was found.
+
+        The joints are COCO's. ``boxes`` are those of the people on each picture, left, top, right and bottom in pixels,
+        in place of the detector's; a joint is found if its score is above ``threshold``. Raises ``ValueError`` if
+        ``images`` are not what :meth:`Clip.images` takes, ``boxes`` are not one list a picture, or are missing where
+        there is no detector, or the threshold is not in [0, 1].
+        """
+        real_number("threshold", threshold, low=0, high=1)
+        arrays = _as_bytes(images)
+        if boxes is None:
+            if self.detector is None:
+                raise ValueError("boxes must be given to a PublicPose without a detector, got None")
+            boxes = [[thing.box for thing in found if thing.label == "person"] for found in self.detector(images)]
+        if len(boxes) != len(arrays):
+            raise ValueError(f"boxes must be one list for each of {len(arrays)} pictures, got {len(boxes)}")
+        people = []
+        for array, around in zip(arrays, boxes, strict=True):
+            joints = np.zeros((len(around), 17, 3))
+            if len(around):
+                corners = np.asarray(around, dtype=np.float32).reshape(-1, 4)
+                boxed = [np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)]
+                pixels = self.processor(images=[array], boxes=boxed, return_tensors="pt").pixel_values
+                output = self.model(pixels.to(self.model.device, self.model.dtype))
+                output.heatmaps = output.heatmaps.float()
+                (told,) = self.processor.post_process_pose_estimation(output, boxes=boxed)
+                for person, one in zip(joints, told, strict=True):
+                    person[:, :2], person[:, 2] = one["keypoints"].numpy(), one["scores"].numpy() > threshold
+            people.append(joints)
+        return people
+
+
 def _diffusers(kind: Any, folder: Path, dtype: torch.dtype, weights: Path) -> Any:
     """Open with the float16 files if they are what is wanted, or all there is; ``weights`` is where to look."""
     plain = [path for path in weights.glob("*.safetensors") if not path.name.endswith(".fp16.safetensors")]
@@ -792,13 +897,29 @@ def _open_soft_edges(folder: Path, dtype: torch.dtype) -> SoftEdges:
     return SoftEdges(_diffusers(UNet2DModel, folder, dtype, folder))
 
 
-def _open_segmentation(folder: Path, dtype: torch.dtype) -> Segmentation:
+def _open_segmentation(folder: Path, dtype: torch.dtype) -> Segmentation | PublicSegmentation:
+    if _model_type(folder) == "upernet":
+        from transformers import SegformerImageProcessorPil, UperNetForSemanticSegmentation
+
+        return PublicSegmentation(
+            _transformer(UperNetForSemanticSegmentation, folder, dtype),
+            SegformerImageProcessorPil.from_pretrained(folder),
+        )
     from diffusers import UNet2DModel
 
     return Segmentation(_diffusers(UNet2DModel, folder, dtype, folder))
 
 
-def _open_pose(folder: Path, dtype: torch.dtype) -> Pose:
+def _open_pose(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Pose | PublicPose:
+    """The network's folder; for people, with that of the detector that finds them."""
+    if _model_type(folder) == "vitpose":
+        from transformers import VitPoseForPoseEstimation, VitPoseImageProcessorPil
+
+        return PublicPose(
+            _transformer(VitPoseForPoseEstimation, folder, dtype),
+            VitPoseImageProcessorPil.from_pretrained(folder),
+            None if base is None else _open_detector(base, dtype),
+        )
     from diffusers import UNet2DModel
 
     return Pose(_diffusers(UNet2DModel, folder, dtype, folder))

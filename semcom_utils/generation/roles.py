@@ -56,6 +56,8 @@ class Role:
         A folder that holds a whole pipeline (a ``model_index.json``) needs none.
     personal : bool
         Whether an identifier may choose a subject, which ``open`` takes as the keyword ``identifier``.
+    base_for : str, optional
+        ``model_type`` of the folders that need the base, where others of the role do not; all do if None.
     """
 
     open: str | Callable[..., Any]
@@ -69,6 +71,7 @@ class Role:
     mini: str | None = None
     base: str | None = None
     personal: bool = False
+    base_for: str | None = None
 
     def opener(self) -> Callable[..., Any]:
         """The function that opens the role's folders.
@@ -123,16 +126,19 @@ ROLES: dict[str, Role] = {
         "does",
         recipe="maps:SoftEdgesRecipe",
     ),
+    # ADE20K's classes, for which the public ControlNet of segmentations was trained; semantic.public_maps draws them.
     "segmentation": Role(
-        "loading:_open_segmentation",
-        instead="public networks name other classes than the toy world's, and their maps are drawn in other colours",
-        recipe="maps:ParserRecipe",
+        "loading:_open_segmentation", "openmmlab/upernet-convnext-tiny", 0.24, recipe="maps:ParserRecipe"
     ),
+    # People and their joints in place of robots; the detector's role, of the same tier, finds the people.
     "pose": Role(
         "loading:_open_pose",
-        instead="public networks find people, whose joints are others than those of the toy world's robots",
+        "usyd-community/vitpose-base-simple",
+        0.34,
         recipe="maps:ParserRecipe",
         mini="segmentation",
+        base="detector",
+        base_for="vitpose",
     ),
     **{
         f"controlnet-{kind}": Role(

@@ -44,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"no study named {', '.join(unknown)}; there are {', '.join(known)}")
     if arguments.address and arguments.backend == "local":
         parser.error("--address names a cluster: it goes with --backend ray or dask")
+    if arguments.jobs == 1 and arguments.backend != "local":
+        parser.error("--jobs 1 runs all tasks in this process: leave it out with --backend ray or dask")
     if arguments.seeds is not None and arguments.seeds < 1:
         parser.error(f"--seeds must be at least 1, got {arguments.seeds}")
     if not arguments.name:

@@ -7,6 +7,7 @@ cluster's own connections, so no common disk is asked for, and only the driver w
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,7 @@ __all__ = ["BACKENDS", "where"]
 
 BACKENDS = ("local", "ray", "dask")
 OBJECT_STORE_BYTES = 200 * 2**20  # of a Ray that is started here; records are small
-WAIT_S = 60  # for the first worker of a Dask cluster; a queue's own waiting is done before, by its client
+WAIT_S = 60  # for the first workers of a cluster; a queue's own waiting is done before
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def where(backend: str = "local", address: str | None = None, workers: int | Non
     ------
     ValueError
         If ``backend`` is none of them, ``workers`` is no positive whole number, or a Dask worker has several threads:
-        tasks set the threads and the random state of a whole process.
+        tasks set the threads and the random state of a whole process. If a Ray cluster has a single core.
     ModuleNotFoundError
         If the extra is not installed, with the command that installs it.
     """
@@ -79,7 +80,13 @@ def _ray(address: str | None, workers: int) -> Iterator[None]:
             }
         ray.init(**own, log_to_driver=False, configure_logging=False)
     try:
-        with joblib.parallel_config(backend="ray"):
+        deadline = time.monotonic() + WAIT_S
+        while (cores := int(ray.cluster_resources().get("CPU", 0))) < 2:  # nodes may still be joining
+            if time.monotonic() > deadline:
+                raise ValueError(f"a Ray cluster must have at least 2 cores, got {cores}: with one, joblib runs here")
+            time.sleep(0.2)
+        # one core a worker: without the word, Ray may put all workers on one node
+        with joblib.parallel_config(backend="ray", ray_remote_args={"num_cpus": 1}):
             yield
     finally:
         if ours:
@@ -96,6 +103,10 @@ def _dask(address: str | None, workers: int) -> Iterator[None]:
         if threads != {1}:
             raise ValueError(f"Dask's workers must have one thread each (--nthreads 1), got {sorted(threads)}")
         with joblib.parallel_config(backend="dask"):
+            joined = joblib.parallel.get_active_backend()[0]
+            cores = joined.effective_n_jobs
+            # with a single worker, the first of many perhaps, joblib would run everything here in the driver
+            joined.effective_n_jobs = lambda n_jobs: max(2, cores(n_jobs))
             yield
 
 

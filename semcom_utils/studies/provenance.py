@@ -116,7 +116,10 @@ def _source(name: str) -> Path | None:
     if not is_ours(name):
         file = getattr(sys.modules.get(name), "__file__", None)
         return Path(file) if file and Path(file).is_file() else None
-    path = _PACKAGE.joinpath(*name.split(".")[1:])
+    parts = name.split(".")[1:]
+    if not all(part.isidentifier() for part in parts):  # an empty part would name a package once more, without end
+        return None
+    path = _PACKAGE.joinpath(*parts)
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.is_file():
             return candidate

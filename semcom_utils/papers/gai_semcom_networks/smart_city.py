@@ -203,6 +203,11 @@ def train(
     -------
     int
         Passes of the training set that were paid for: epochs, the last five included.
+
+    Raises
+    ------
+    ValueError
+        If the loss on the validation set is never a finite number.
     """
     weights = [p for module in modules for p in module.parameters()]
     optimiser = torch.optim.Adam(weights, RATE)

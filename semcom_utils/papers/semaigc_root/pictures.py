@@ -137,7 +137,7 @@ def quantise(z: torch.Tensor, bits: int) -> torch.Tensor:
 
 
 def edge_states(denoiser: PromptedDenoiser, z_T: torch.Tensor, splits: tuple[int, ...]) -> dict[int, torch.Tensor]:
-    """What the edge would send for each split: z_t after so many of the :data:`STEPS` steps.
+    """What the edge would send for each split: z_t after so many of the 20 steps.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def edge_states(denoiser: PromptedDenoiser, z_T: torch.Tensor, splits: tuple[int
     z_T : torch.Tensor
         Noise to start from, ``[batch, channels, rows, columns]``.
     splits : tuple of int
-        Each from 0 to :data:`STEPS`.
+        Each from 0 to 20.
 
     Returns
     -------

@@ -238,8 +238,9 @@ AGENTS = {
 
 def _library_policy(env, seed: int, settings: D3qnSettings, requests: int, episodes: int, look):
     """Stable-Baselines3's DQN, and its curve."""
-    from stable_baselines3 import DQN
     from stable_baselines3.common.callbacks import BaseCallback
+
+    from semcom_utils.control.library_agents import library_dqn
 
     def act(model):
         def policy(states):
@@ -253,29 +254,7 @@ def _library_policy(env, seed: int, settings: D3qnSettings, requests: int, episo
                 look(self.num_timesteps // requests, act(self.model))
             return True
 
-    start, end, share = settings.explore
-
-    def rate(left):
-        """The rate falls as that of ours does; ``left`` is the share of the run to come."""
-        return settings.rate * (1 + (settings.calm - 1) * min((1 - left) / share, 1.0))
-
-    model = DQN(
-        "MlpPolicy",
-        env,
-        seed=seed,
-        learning_rate=rate,
-        buffer_size=settings.replay,
-        learning_starts=settings.warm_up,
-        batch_size=settings.batch,
-        gamma=settings.discount,
-        train_freq=settings.every,
-        target_update_interval=settings.update_target,
-        exploration_initial_eps=start,
-        exploration_final_eps=end,
-        exploration_fraction=share,
-        policy_kwargs={"net_arch": [settings.hidden] * 2},
-        device="cpu",
-    )
+    model = library_dqn(env, seed, settings)
     model.learn(requests * episodes, callback=Look())
     return act(model)
 
