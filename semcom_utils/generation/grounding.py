@@ -1,6 +1,7 @@
 """Pictures from words and boxes: gated self-attention over grounding tokens (GLIGEN; Li et al., 2023).
 
-A grounding token is made of a label's text feature and its box. Layers between self- and cross-attention let the
+A grounding token is made of a label's text feature and its box; a second kind of token, of a thing's picture and its
+box, says which individual it is. Layers between self- and cross-attention let the
 picture's places look at the tokens; a gate, tanh of a number that is learnt, weighs what they see. The rest of the
 network is that of the text-to-image model.
 """
@@ -19,7 +20,21 @@ from semcom_utils.checks import finite_array, positive_integer, real_number
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Grounded", "check_boxes", "gated_unet", "gates", "named", "new_layers", "phrase_features", "without_gates"]
+__all__ = [
+    "WINDOW",
+    "Grounded",
+    "check_boxes",
+    "gated_unet",
+    "gates",
+    "named",
+    "new_layers",
+    "phrase_features",
+    "picture_latents",
+    "without_gates",
+]
+
+#: Rows and columns of the picture of a thing that a token is made of.
+WINDOW = 32
 
 
 def check_boxes(labels: Sequence[str], boxes: Any, limit: int) -> tuple[list[str], np.ndarray]:
@@ -68,7 +83,7 @@ def check_boxes(labels: Sequence[str], boxes: Any, limit: int) -> tuple[list[str
     return list(labels), array
 
 
-def gated_unet(unet: Any) -> Any:
+def gated_unet(unet: Any, *, pictures: bool = False) -> Any:
     """Make a UNet with gated self-attention whose other weights are copies of a plain one's.
 
     The new layers start as their constructors draw them, from torch's current generator, with closed gates: the
@@ -79,6 +94,8 @@ def gated_unet(unet: Any) -> Any:
     ----------
     unet : diffusers.UNet2DConditionModel
         Without grounding.
+    pictures : bool
+        Whether it also gets ``picture_net``, which turns a thing's picture into a feature as long as a label's.
 
     Returns
     -------
@@ -102,7 +119,45 @@ def gated_unet(unet: Any) -> Any:
     strange = [*unexpected, *(name for name in missing if ".fuser." not in name and "position_net." not in name)]
     if strange:
         raise ValueError(f"unet must have the layers of its own configuration, got another {strange[0]}")
+    if pictures:
+        made.picture_net = _picture_net(unet.config.in_channels, made.position_net.positive_len).to(
+            made.device, made.dtype
+        )
     return made
+
+
+def _picture_net(channels: int, width: int) -> torch.nn.Module:
+    """From the latents of a thing's picture [batch, channels, 4, 4] to a feature [batch, width]."""
+    import torch
+
+    return torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(16 * channels, 256), torch.nn.SiLU(), torch.nn.Linear(256, width)
+    )
+
+
+def picture_latents(autoencoder: Any, pictures: torch.Tensor) -> torch.Tensor:
+    """What ``picture_net`` reads: a thing's picture as latents.
+
+    Parameters
+    ----------
+    autoencoder : diffusers.AutoencoderKL
+        Which halves rows and columns three times.
+    pictures : torch.Tensor
+        [batch, 3, rows, columns] in [0, 1]: the thing fills it.
+
+    Returns
+    -------
+    torch.Tensor
+        [batch, channels, 4, 4], on the autoencoder's device.
+    """
+    import torch
+
+    first = next(autoencoder.parameters())
+    x = torch.nn.functional.interpolate(
+        pictures.to(first.device, first.dtype), (WINDOW, WINDOW), mode="bilinear", antialias=True, align_corners=False
+    )
+    with torch.no_grad():
+        return autoencoder.encode(2 * x - 1).latent_dist.mean * autoencoder.config.scaling_factor
 
 
 def gates(unet: torch.nn.Module) -> list[Any]:
@@ -134,12 +189,12 @@ def new_layers(unet: torch.nn.Module) -> dict[str, torch.nn.Module]:
     Returns
     -------
     dict of str to torch.nn.Module
-        Name with ``/`` for dots -> layer: each gate, and ``position_net``.
+        Name with ``/`` for dots -> layer: each gate, ``position_net`` and, if it is there, ``picture_net``.
     """
     return {
         name.replace(".", "/"): layer
         for name, layer in unet.named_modules()
-        if name == "position_net" or name.endswith(".fuser")
+        if name in ("position_net", "picture_net") or name.endswith(".fuser")
     }
 
 
@@ -243,19 +298,31 @@ class Grounded:
         if not gates(self.pipeline.unet):
             raise ValueError("pipeline must have a UNet with attention_type 'gated', got one without grounding layers")
 
-    def inputs(self, labels: Sequence[Sequence[str]], boxes: Sequence[Any]) -> dict[str, torch.Tensor]:
+    def inputs(
+        self, labels: Sequence[Sequence[str]], boxes: Sequence[Any], pictures: Sequence[Any] | None = None
+    ) -> dict[str, torch.Tensor]:
         """The grounding of a batch of pictures, as the UNet takes it.
 
         Parameters
         ----------
         labels, boxes : sequence
             For each picture, what :func:`check_boxes` takes.
+        pictures : sequence, optional
+            For each picture, as many as boxes: the stored picture of the thing there, float [3, rows, columns] in
+            [0, 1], filled by the thing; or None where there is none.
 
         Returns
         -------
         dict
-            ``boxes`` [batch, max_boxes, 4], ``positive_embeddings`` [batch, max_boxes, width], ``masks``
-            [batch, max_boxes]: 1 where there is a thing. Where there is none, the UNet puts what it learnt for that.
+            ``boxes`` [batch, tokens, 4], ``positive_embeddings`` [batch, tokens, width], ``masks`` [batch, tokens]: 1
+            where there is a thing. Where there is none, the UNet puts what it learnt for that. There are ``max_boxes``
+            tokens of labels and, if the model takes pictures, as many of pictures.
+
+        Raises
+        ------
+        ValueError
+            If labels and boxes are refused by :func:`check_boxes`; if a picture is none in [0, 1], they are not as
+            many as boxes, or the model takes none.
         """
         import torch
 
@@ -265,10 +332,12 @@ class Grounded:
         device = self.pipeline._execution_device
         width = unet.position_net.positive_len
         features = phrase_features(self.pipeline, phrases) if phrases else torch.empty(0, width)
+        shown = self._shown(checked, pictures)
+        tokens = self.max_boxes * (1 + hasattr(unet, "picture_net"))
         batch = {
-            "boxes": torch.zeros(len(checked), self.max_boxes, 4),
-            "positive_embeddings": torch.zeros(len(checked), self.max_boxes, width),
-            "masks": torch.zeros(len(checked), self.max_boxes),
+            "boxes": torch.zeros(len(checked), tokens, 4),
+            "positive_embeddings": torch.zeros(len(checked), tokens, width),
+            "masks": torch.zeros(len(checked), tokens),
         }
         for row, (names, places) in enumerate(checked):
             count = len(names)
@@ -276,7 +345,41 @@ class Grounded:
             batch["masks"][row, :count] = 1
             for place, name in enumerate(names):
                 batch["positive_embeddings"][row, place] = features[phrases.index(name)].float().cpu()
+        for (row, place), picture in shown.items():
+            token = self.max_boxes + place
+            with torch.no_grad():
+                latents = picture_latents(self.pipeline.vae, picture[None]).to(unet.device, unet.dtype)
+                batch["positive_embeddings"][row, token] = unet.picture_net(latents)[0].float().cpu()
+            batch["boxes"][row, token] = batch["boxes"][row, place]
+            batch["masks"][row, token] = 1
         return {name: part.to(device, unet.dtype) for name, part in batch.items()}
+
+    def _shown(
+        self, checked: Sequence[tuple[list[str], np.ndarray]], pictures: Sequence[Any] | None
+    ) -> dict[tuple[int, int], torch.Tensor]:
+        """The pictures that are there, by row of the batch and number of the box."""
+        import torch
+
+        if pictures is None:
+            return {}
+        if len(pictures) != len(checked):
+            raise ValueError(f"pictures must be one list for each of {len(checked)} pictures, got {len(pictures)}")
+        shown = {}
+        for row, ((names, _), each) in enumerate(zip(checked, pictures, strict=True)):
+            if each is None:
+                continue
+            if len(each) != len(names):
+                raise ValueError(f"pictures must be as many as boxes, or None, got {len(each)} for {len(names)} boxes")
+            for place, picture in enumerate(each):
+                if picture is None:
+                    continue
+                if not hasattr(self.pipeline.unet, "picture_net"):
+                    raise ValueError("pictures must be None: this model is grounded by labels and boxes alone")
+                array = finite_array("pictures", picture)
+                if array.ndim != 3 or array.shape[0] != 3 or array.size == 0 or array.min() < 0 or array.max() > 1:
+                    raise ValueError(f"pictures must be [3, rows, columns] in [0, 1], got shape {array.shape}")
+                shown[row, place] = torch.from_numpy(array).float()
+        return shown
 
     def __call__(
         self,
@@ -285,6 +388,7 @@ class Grounded:
         boxes: Any,
         *,
         generator: torch.Generator,
+        pictures: Any = None,
         steps: int = 20,
         guidance: float = 3.0,
         share: float | None = None,
@@ -302,6 +406,8 @@ class Grounded:
             [things, 4] in [0, 1]: left, top, right, bottom as shares of width and height; one for each picture.
         generator : torch.Generator
             For the noise.
+        pictures : sequence, optional
+            As :meth:`inputs` takes them; for one picture, one for each box.
         steps : int
         guidance : float
             Guidance scale; above 1, words and boxes together are set against neither.
@@ -318,7 +424,7 @@ class Grounded:
         Raises
         ------
         ValueError
-            If a prompt is empty, or labels and boxes are refused by :func:`check_boxes`.
+            If a prompt is empty, or labels, boxes or pictures are refused by :meth:`inputs`.
         """
         import torch
 
@@ -329,7 +435,9 @@ class Grounded:
         share = self.share if share is None else real_number("share", share, low=0.0, high=1.0)
         if prompt is None or isinstance(prompt, str):
             several = len(labels) > 0 and not isinstance(labels[0], str)
-            each, boxes = (labels, boxes) if several else ([labels], [boxes])
+            if not several:
+                labels, boxes, pictures = [labels], [boxes], None if pictures is None else [pictures]
+            each = labels
             prompts: list[str | None] = [prompt] * len(each)
         else:
             each, prompts = labels, list(prompt)
@@ -340,7 +448,7 @@ class Grounded:
         for text in prompts:
             if text is not None and (not isinstance(text, str) or not text.strip()):
                 raise ValueError(f"prompt must be a caption, or None to draw from the boxes alone, got {text!r}")
-        grounding = self.inputs(each, boxes)
+        grounding = self.inputs(each, boxes, pictures)
         if guidance > 1:  # the pipeline's batch is then twice as long, its first half without words and boxes
             first = grounding | {"masks": torch.zeros_like(grounding["masks"])}
             grounding = {name: torch.cat([first[name], part]) for name, part in grounding.items()}

@@ -774,9 +774,12 @@ def _open_grounded(
     settings, pipeline = _of_mini(folder, "mini-text-to-image"), _open_pipeline(base, dtype)
     if identifier is not None:
         pipeline = _with_subject(pipeline, identifier, _find("subject", "mini", None, None))
-    pipeline.unet = gated_unet(pipeline.unet)
+    pipeline.unet = gated_unet(pipeline.unet, pictures=True)
     missing, unexpected = pipeline.unet.load_state_dict(load_file(folder / "grounding.safetensors"), strict=False)
-    off = [*unexpected, *(name for name in missing if ".fuser." in name or "position_net." in name)]
+    off = [
+        *unexpected,
+        *(name for name in missing if ".fuser." in name or "position_net." in name or "picture_net." in name),
+    ]
     if off:
         raise ValueError(f"folder must hold the grounding layers of mini-text-to-image, {off[0]} is missing or no such")
     pipeline.unet.eval()

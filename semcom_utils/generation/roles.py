@@ -153,18 +153,6 @@ ROLES: dict[str, Role] = {
         )
         for kind, public in _CONTROLS.items()
     },
-    # The main branch of this repository holds pickles only; the hub's conversion to safetensors waits as request 2.
-    "grounded": Role(
-        "loading:_open_grounded",
-        "masterful/gligen-1-4-generation-text-box",
-        3.2,
-        PIPELINE,
-        revision="refs/pr/2",
-        recipe="grounded:GroundedRecipe",
-        reads=("autoencoder", "detector", "text-to-image"),
-        base="text-to-image",
-        personal=True,
-    ),
     "subject-autoencoder": Role(
         "loading:_open_subject_autoencoder",
         instead="the full tier's own autoencoder draws every subject",
@@ -176,6 +164,18 @@ ROLES: dict[str, Role] = {
         "loading:_open_identity",
         instead="it knows the toy world's subjects; for others compare CLIP's vectors of pictures",
         recipe="identity:IdentityRecipe",
+    ),
+    # The main branch of this repository holds pickles only; the hub's conversion to safetensors waits as request 2.
+    "grounded": Role(
+        "loading:_open_grounded",
+        "masterful/gligen-1-4-generation-text-box",
+        3.2,
+        PIPELINE,
+        revision="refs/pr/2",
+        recipe="grounded:GroundedRecipe",
+        reads=("autoencoder", "detector", "text-to-image", "subject-autoencoder", "identity"),
+        base="text-to-image",
+        personal=True,
     ),
     "subject": Role(
         "loading:_open_subject",

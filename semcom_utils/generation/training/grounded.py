@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,13 @@ from tqdm.auto import tqdm
 from semcom_utils import toyworld
 from semcom_utils.paths import MODELS
 
-from ..grounding import Grounded, gated_unet, gates, new_layers, phrase_features
+from ..grounding import WINDOW, Grounded, gated_unet, gates, new_layers, phrase_features, picture_latents
+from ..identity import windows
 from ..judging import Detection, Judge, box_overlap
 from ..loading import load
-from .data import Scenes
+from .data import Scenes, to_bytes
 from .detector import LABELS
+from .subject_autoencoder import MARKS, coloured_description, coloured_scene, with_decoder
 from .text_to_image import Denoiser, LockedDenoiser, TextToImageRecipe
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ __all__ = [
     "MAX_BOXES",
     "GroundedRecipe",
     "NewLayers",
+    "StoredPictures",
     "coverage",
     "draw",
     "exchanged",
@@ -39,21 +43,26 @@ __all__ = [
     "obedience",
     "outlined",
     "scene_boxes",
+    "stored_picture",
+    "subject_drawings",
 ]
 
 #: Boxes of a picture: a scene of the toy world has at most three things.
 MAX_BOXES = 3
 #: Share of the pictures that are learnt without caption, and without boxes (Li et al., 2023, drop boxes in 10%).
 NO_CAPTION, NO_BOXES = 0.15, 0.1
+#: Of a batch, the share of scenes whose things have a stored picture; of these things, how many are told without their
+#: label, and how many without their picture; of these scenes, how many are told without a caption.
+STORED, NO_LABEL, NO_PICTURE, NO_WORDS = 0.5, 0.3, 0.1, 0.5
 #: Weight of the help with where to look, at the start.
 HELP = 10.0
 #: Where the gates' numbers start; the layers behind them start with an output of zero. So the network starts as the
 #: plain one, and what the layers learn arrives undiminished. (From 0, gates alone get a gradient in the first step, and
 #: at the layers' rate they grow by a thousandth a step; users of the source's code report gates that stayed too small.)
 FIRST_GATE = 1.0
-#: The gates are on in this share of the sampling steps, the first ones, so they are trained on these timesteps only:
-#: where things stand is settled at high noise.
-SHARE, FIRST_TIME = 0.5, 500
+#: Share of the sampling steps in which the gates are on, and the timestep from which on they are trained. Where things
+#: stand is settled at high noise, but the pattern of an individual only at the end.
+SHARE, FIRST_TIME = 1.0, 0
 
 
 class NewLayers(LockedDenoiser):
@@ -148,22 +157,129 @@ def coverage(boxes: torch.Tensor, side: int) -> torch.Tensor:
     return down[..., :, None] * across[..., None, :] * side**2
 
 
+#: What the help tells of a thing, each a number that is 0 or 1: colour, kind and, of one with a stored picture, pattern
+#: and colour of the marks.
+TOLD = (*toyworld.COLOURS, *toyworld.KINDS, *toyworld.PATTERNS, *(f"marks {name}" for name in MARKS))
+
+
 @lru_cache
 def _readout(width: int) -> torch.Tensor:
-    """Twelve fixed directions of ``width`` numbers, orthonormal: one for each colour and each kind."""
+    """Fixed directions of ``width`` numbers, orthonormal: one for each of :data:`TOLD`."""
     draws = torch.Generator().manual_seed(width)
-    return torch.linalg.qr(torch.randn(width, len(toyworld.COLOURS) + len(toyworld.KINDS), generator=draws))[0]
+    return torch.linalg.qr(torch.randn(width, len(TOLD), generator=draws))[0]
+
+
+class StoredPictures:
+    """Scenes of patterned things, with another picture of each thing.
+
+    The patterns' marks have any colour; none is a subject's (:func:`.subject_autoencoder.coloured_scene`).
+
+    Parameters
+    ----------
+    count : int
+        How many scenes.
+    autoencoder : diffusers.AutoencoderKL
+        What latents are of.
+    scratch : pathlib.Path, optional
+        Where what was rendered is kept; in memory alone if None.
+
+    Attributes
+    ----------
+    mean, std : torch.Tensor
+        Latents of the scenes, before scaling, ``[count, 16, 8, 8]``.
+    boxes : numpy.ndarray
+        Float32 ``[count, 3, 4]``: left, top, right, bottom as shares of the picture; NaN where no thing is seen.
+    stored : torch.Tensor
+        Latents of the things' other pictures, scaled, ``[count, 3, 16, 4, 4]``.
+    """
+
+    def __init__(self, count: int, autoencoder: Any, scratch: Path | None = None) -> None:
+        kept = None if scratch is None else Path(scratch) / f"stored-{count}.npz"
+        if kept is not None and kept.exists():
+            with np.load(kept) as arrays:
+                images, self.boxes, pictures = (arrays[name] for name in ("images", "boxes", "pictures"))
+        else:
+            made = [stored_scene(seed) for seed in tqdm(range(count), desc="stored pictures", mininterval=5)]
+            images, self.boxes, pictures = (np.stack(part) for part in zip(*made, strict=True))
+            if kept is not None:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                np.savez(kept, images=images, boxes=self.boxes, pictures=pictures)
+        self.description = lru_cache(maxsize=None)(coloured_description)
+        means, stds, stored = [], [], []
+        place = next(autoencoder.parameters()).device
+        for start in range(0, count, 250):
+            part = slice(start, start + 250)
+            with torch.no_grad():
+                x = torch.from_numpy(images[part]).to(place).float() / 127.5 - 1
+                posterior = autoencoder.encode(x).latent_dist
+            means.append(posterior.mean.cpu())
+            stds.append(posterior.std.cpu())
+            small = torch.from_numpy(pictures[part]).float() / 255
+            latents = picture_latents(autoencoder, small.flatten(0, 1)).cpu()
+            stored.append(latents.unflatten(0, (-1, MAX_BOXES)))
+        self.mean, self.std, self.stored = torch.cat(means), torch.cat(stds), torch.cat(stored)
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+def stored_scene(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A scene of patterned things, and another picture of each.
+
+    Parameters
+    ----------
+    seed : int
+        At least 0.
+
+    Returns
+    -------
+    image : numpy.ndarray
+        Uint8 ``[3, 64, 64]``.
+    boxes : numpy.ndarray
+        Float32 ``[3, 4]``, NaN where there is no thing.
+    pictures : numpy.ndarray
+        Uint8 ``[3, 3, 32, 32]``, zero where there is no thing.
+    """
+    scene, rng = coloured_scene(seed), np.random.default_rng([10_2023, seed])
+    boxes = np.full((MAX_BOXES, 4), np.nan, np.float32)
+    boxes[: len(scene.boxes)] = scene.boxes / toyworld.SIZE
+    pictures = np.zeros((MAX_BOXES, 3, WINDOW, WINDOW), np.uint8)
+    for place, thing in enumerate(scene.description.things[: len(scene.boxes)]):
+        alone = replace(thing, x=float(rng.uniform(20, 44)), y=float(rng.uniform(50, 60)))
+        ground = str(rng.choice(list(toyworld.GROUNDS)))
+        pictures[place] = to_bytes(stored_picture(toyworld.render(toyworld.Description(ground, (alone,)))))
+    return to_bytes(scene.image), boxes, pictures
+
+
+def stored_picture(scene: toyworld.Scene) -> np.ndarray:
+    """The part of a scene's picture that its first thing fills.
+
+    Parameters
+    ----------
+    scene : Scene
+        Rendered, its first thing in sight.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float32 ``[3, 32, 32]`` in [0, 1].
+    """
+    image = torch.from_numpy(np.asarray(scene.image, np.float32))[None]
+    return windows(image, scene.boxes[:1] / toyworld.SIZE, WINDOW)[0].clamp(0, 1).numpy()
 
 
 class GroundedRecipe(TextToImageRecipe):
     """Trains fusers and ``position_net`` alone, on the text-to-image model's own loss and scenes (Li et al., 2023).
 
-    A box is that of a thing's visible part, its label the thing's colour and kind.
+    A box is that of a thing's visible part, its label the thing's colour and kind. Half of a batch are scenes of
+    things with patterns that no caption tells and no subject wears. There a second token tells of each thing's look by
+    another picture of the same individual (in the source, by CLIP's feature of the picture; here, by its latents).
 
     Noise predicted a little better is a faint hint that a place should have looked at a box's token: with this loss
-    alone, boxes were still ignored after 270 batches. So the first half of a run says it outright (deep supervision;
-    Lee et al., 2015): in twelve fixed directions, what a gate's attention brings to a place should tell the colour and
-    the kind of the box that covers it. The help fades to nothing, and leaves no weights behind.
+    alone, boxes were still ignored after 270 batches of 16. So the first half of a run says it outright (deep
+    supervision; Lee et al., 2015): in fixed directions, what a gate's attention brings to a place should tell the
+    colour and the kind of the box that covers it and, by a stored picture, pattern and colour of the marks. The help
+    fades to nothing, and leaves no weights behind.
 
     Parameters
     ----------
@@ -173,19 +289,23 @@ class GroundedRecipe(TextToImageRecipe):
         How many scenes of the split ``train`` to learn from.
     models : pathlib.Path
         Folder of the checkpoints that the recipe reads: mini-autoencoder,
-        mini-text-to-image and, to judge its pictures, mini-detector.
+        mini-text-to-image and, to draw patterns and to judge pictures, mini-subject-autoencoder, mini-detector and
+        mini-identity.
+    stored : int
+        How many scenes with stored pictures to learn from.
     """
 
     role = "grounded"
-    steps = 3000
+    steps = 12_000
     rate = 1e-3
     weight_decay = 0.0
     ema_decay = 0.998
-    batch_size = 16
+    batch_size = 64
     targets = {
         "box_iou": (0.6, 1.0),
         "box_iou_shuffled": (0.0, 0.3),
         "prompt_obeyed": (0.85, 1.0),
+        "identity_right": (0.8, 1.0),
     }
     about = (
         "what grounding adds to mini-text-to-image: gated self-attention (`diffusers.UNet2DConditionModel` with "
@@ -195,7 +315,10 @@ class GroundedRecipe(TextToImageRecipe):
         "It takes up to three boxes, each with a colour and a kind. It knows boxes that the toy world's camera could "
         "have given: a thing's size follows from where it stands, and a box of another size is obeyed less well."
     )
-    stands_on = "mini-text-to-image, whose weights stay as they are, and mini-autoencoder; mini-detector judges"
+    stands_on = (
+        "mini-text-to-image, whose weights stay as they are, and mini-autoencoder; mini-subject-autoencoder draws the "
+        "things with stored pictures; mini-detector and mini-identity judge"
+    )
     added_to = "mini-text-to-image"
     samples = (
         "rendered scenes of `combinations` with the boxes that are sent; drawn from caption and boxes (two rows, the "
@@ -212,17 +335,25 @@ class GroundedRecipe(TextToImageRecipe):
         "prompt_obeyed_shuffled": "the same with the boxes of another scene",
         "prompt_obeyed_none": "the same without boxes",
         "prompt_obeyed_no_caption": "the same without a caption",
+        "identity_right": "share of pictures, 4 of each subject, drawn from label, box and a stored picture, in whose "
+        "box mini-identity finds the right one of thirty subjects likeliest",
+        "identity_right_without": "the same without the stored picture",
+        "identity_right_other": "the same with the stored picture of another subject",
     }
 
-    def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:
+    def __init__(
+        self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS, *, stored: int = 20_000
+    ) -> None:
         super().__init__(scratch, scenes, models)
-        self.text_to_image = models / "mini-text-to-image"
+        self.models, self.text_to_image = models, models / "mini-text-to-image"
         self.boxes = scene_boxes(self.scenes, scratch)
+        self.stored = StoredPictures(min(stored, scenes), self.autoencoder, scratch)
+        self.description = lru_cache(maxsize=None)(self.scenes.description)
         self.features: torch.Tensor | None = None
 
     def build(self) -> NewLayers:
         plain = super().restore(self.text_to_image)
-        unet = gated_unet(plain.unet)
+        unet = gated_unet(plain.unet, pictures=True)
         with torch.no_grad():
             for gate in gates(unet):
                 gate.alpha_attn.fill_(FIRST_GATE)
@@ -233,48 +364,67 @@ class GroundedRecipe(TextToImageRecipe):
         return NewLayers(unet, plain.text_encoder)
 
     def grounding(
-        self, model: Denoiser, chosen: np.ndarray, keep: np.ndarray, device: torch.device
+        self, model: Denoiser, descriptions: list[toyworld.Description], boxes: np.ndarray, keep: np.ndarray
     ) -> dict[str, torch.Tensor]:
-        """What the UNet is told of the boxes of training scenes.
+        """What the UNet is told of things' labels.
 
         Parameters
         ----------
         model : NewLayers
             Whose text encoder reads the labels.
-        chosen : numpy.ndarray
-            Numbers of the scenes, ``[batch]``.
+        descriptions : list of Description
+            Of a batch of scenes.
+        boxes : numpy.ndarray
+            ``[batch, 3, 4]``, NaN where no thing is seen.
         keep : numpy.ndarray
-            Bool ``[batch]``; where it is False, nothing is told.
-        device : torch.device
-            Where to compute.
+            Bool ``[batch, 3]``; where it is False, nothing is told of a thing.
 
         Returns
         -------
         dict of str to torch.Tensor
-            As :meth:`.grounding.Grounded.inputs` makes it.
+            As :meth:`.grounding.Grounded.inputs` makes it, of labels alone, on the CPU.
         """
         if self.features is None:
             self.features = phrase_features(self.pipeline(model), LABELS).float().cpu()
-        boxes = torch.from_numpy(self.boxes[chosen]).float()
-        masks = (~boxes.isnan().any(-1)).float() * torch.from_numpy(keep).float()[:, None]
-        numbers = torch.zeros(len(chosen), MAX_BOXES, dtype=torch.long)
-        for row, index in enumerate(chosen):
-            for place, thing in enumerate(self.scenes.description(index).things):
+        told = torch.from_numpy(boxes).float()
+        masks = (~told.isnan().any(-1)).float() * torch.from_numpy(keep).float()
+        numbers = torch.zeros(len(descriptions), MAX_BOXES, dtype=torch.long)
+        for row, description in enumerate(descriptions):
+            for place, thing in enumerate(description.things):
                 numbers[row, place] = LABELS.index(thing.label)
-        parts = {"boxes": boxes.nan_to_num(), "positive_embeddings": self.features[numbers], "masks": masks}
-        return {name: part.to(device) for name, part in parts.items()}
+        return {"boxes": told.nan_to_num(), "positive_embeddings": self.features[numbers], "masks": masks}
 
-    def loss(self, model: Denoiser, progress: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
-        chosen = rng.integers(len(self.scenes), size=self.batch_size)
+    def loss(self, model: Any, progress: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
+        second = round(STORED * self.batch_size)
+        first = self.batch_size - second
+        chosen, patterned = rng.integers(len(self.scenes), size=first), rng.integers(len(self.stored), size=second)
+        descriptions = [self.description(int(k)) for k in chosen] + [self.stored.description(int(k)) for k in patterned]
+        silent = rng.random(self.batch_size) < np.repeat([NO_CAPTION, NO_WORDS], [first, second])
         captions = [
-            "" if rng.random() < NO_CAPTION else toyworld.paraphrase(self.scenes.description(index), rng)
-            for index in chosen
+            "" if quiet else toyworld.paraphrase(description, rng)
+            for quiet, description in zip(silent, descriptions, strict=True)
         ]
-        grounding = self.grounding(model, chosen, rng.random(len(chosen)) >= NO_BOXES, device)
-        mean, std = (torch.from_numpy(array[chosen]).float() * self.scale for array in (self.mean, self.std))
+        boxes = np.concatenate([self.boxes[chosen], self.stored.boxes[patterned]])
+        anything = rng.random((self.batch_size, 1)) >= NO_BOXES
+        draws = rng.random((self.batch_size, MAX_BOXES))
+        labels, pictures = anything & np.ones((1, MAX_BOXES), bool), np.zeros((self.batch_size, MAX_BOXES), bool)
+        labels[first:] &= draws[first:] >= NO_LABEL
+        pictures[first:] = anything[first:] & (draws[first:] <= 1 - NO_PICTURE)
+        told = {name: part.to(device) for name, part in self.grounding(model, descriptions, boxes, labels).items()}
+        stored = torch.zeros(self.batch_size, MAX_BOXES, *self.stored.stored.shape[2:])
+        stored[first:] = self.stored.stored[patterned]
+        features = model.layers["picture_net"](stored.flatten(0, 1).to(device)).unflatten(0, (-1, MAX_BOXES))
+        seen_there = torch.from_numpy(pictures & ~np.isnan(boxes).any(-1)).float().to(device)
+        grounding = {
+            "boxes": told["boxes"].repeat(1, 2, 1),
+            "positive_embeddings": torch.cat([told["positive_embeddings"], features], dim=1),
+            "masks": torch.cat([told["masks"], seen_there], dim=1),
+        }
+        mean = torch.cat([torch.from_numpy(self.mean[chosen]).float(), self.stored.mean[patterned]]) * self.scale
+        std = torch.cat([torch.from_numpy(self.std[chosen]).float(), self.stored.std[patterned]]) * self.scale
         z_0 = (mean + std * torch.randn(mean.shape)).to(device)
         alpha_bar = self.alpha_bar.to(device)
-        t = torch.from_numpy(rng.integers(FIRST_TIME, len(alpha_bar), size=len(chosen))).to(device)
+        t = torch.from_numpy(rng.integers(FIRST_TIME, len(alpha_bar), size=self.batch_size)).to(device)
         signal, noise = (root[:, None, None, None] for root in (alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()))
         epsilon = torch.randn(z_0.shape).to(device)
         v = signal * epsilon - noise * z_0
@@ -282,38 +432,42 @@ class GroundedRecipe(TextToImageRecipe):
             v_hat = model(signal * z_0 + noise * epsilon, t, self.tokens(captions).to(device), grounding)
         loss = (v_hat - v).square().mean()
         help_ = HELP * max(0.0, 1 - 2 * progress)
-        return loss + help_ * self.told_apart(seen, chosen, grounding) if help_ else loss
+        return loss + help_ * self.told_apart(seen, descriptions, grounding) if help_ else loss
 
     def told_apart(
-        self, seen: list[torch.Tensor], chosen: np.ndarray, grounding: dict[str, torch.Tensor]
+        self, seen: list[torch.Tensor], descriptions: list[toyworld.Description], grounding: dict[str, torch.Tensor]
     ) -> torch.Tensor:
-        """Mean squared error of the boxes' colours and kinds, read at each place from what gates brought there.
+        """Mean squared error of what is told of the boxes, read at each place from what gates brought there.
 
         Parameters
         ----------
         seen : list of torch.Tensor
             From :func:`mixtures`.
-        chosen : numpy.ndarray
-            Numbers of the scenes, ``[batch]``.
+        descriptions : list of Description
+            Of the batch's scenes.
         grounding : dict of str to torch.Tensor
-            From :meth:`grounding`.
+            Tokens of labels, then as many of pictures.
 
         Returns
         -------
         torch.Tensor
             A number, with its graph.
         """
-        device, colours, kinds = seen[0].device, list(toyworld.COLOURS), list(toyworld.KINDS)
-        words = torch.zeros(len(chosen), MAX_BOXES, len(colours) + len(kinds), device=device)
-        for row, index in enumerate(chosen):
-            for place, thing in enumerate(self.scenes.description(index).things):
-                words[row, place, colours.index(thing.colour)] = 1
-                words[row, place, len(colours) + kinds.index(thing.kind)] = 1
-        words = words * grounding["masks"][..., None]
-        errors = []
+        label, individual = (torch.zeros(len(descriptions), MAX_BOXES, len(TOLD)) for _ in range(2))
+        names = {colour: name for name, colour in MARKS.items()}
+        for row, description in enumerate(descriptions):
+            for place, thing in enumerate(description.things):
+                label[row, place, [TOLD.index(thing.colour), TOLD.index(thing.kind)]] = 1
+                if thing.texture is not None and thing.texture.colour in names:
+                    marks = [thing.texture.pattern, f"marks {names[thing.texture.colour]}"]
+                    individual[row, place, [TOLD.index(what) for what in marks]] = 1
+        masks = grounding["masks"].unflatten(1, (2, MAX_BOXES))
+        label, individual = label.to(masks.device), individual.to(masks.device)
+        words = label * masks.amax(1)[..., None] + individual * masks[:, 1, :, None]
+        boxes, errors = grounding["boxes"][:, :MAX_BOXES], []
         for mixed in seen:
-            places = mixed.shape[1] - MAX_BOXES
-            wanted = torch.einsum("bnp,bnw->bpw", coverage(grounding["boxes"], round(places**0.5)).flatten(2), words)
+            places = mixed.shape[1] - 2 * MAX_BOXES
+            wanted = torch.einsum("bnp,bnw->bpw", coverage(boxes, round(places**0.5)).flatten(2), words)
             errors.append((mixed[:, :places] @ _readout(mixed.shape[2]).to(mixed) - wanted).square().mean())
         return torch.stack(errors).mean()
 
@@ -349,6 +503,20 @@ class GroundedRecipe(TextToImageRecipe):
         figures |= {f"{what}_no_caption": value for what, value in obedience(silent, scenes).items()}
         rendered = judge(np.stack([scene.image for scene in scenes]))
         figures["box_iou_rendered"] = obedience(rendered, scenes)["box_iou"]
+        decoder, whose = self.models / "mini-subject-autoencoder", self.models / "mini-identity"
+        if not (decoder.is_dir() and whose.is_dir()):
+            return figures
+        before = self.autoencoder
+        self.autoencoder = with_decoder(self.models / "mini-autoencoder", decoder).to(device)
+        try:
+            drawer = self.drawer(model, device)
+        finally:
+            self.autoencoder = before
+        identity = load("identity", folder=whose, device=device)
+        for name, whom in (("", 0), ("_without", None), ("_other", 7)):
+            numbers, boxes, made = subject_drawings(drawer, 4, whom)
+            found = identity(torch.from_numpy(made), boxes).argmax(1).numpy()
+            figures[f"identity_right{name}"] = float((found == numbers).mean())
         return figures
 
     def pictures(self, model: Denoiser, device: torch.device) -> np.ndarray:
@@ -422,6 +590,47 @@ def scene_boxes(scenes: Scenes, scratch: Path | None) -> np.ndarray:
     return boxes
 
 
+def subject_drawings(
+    drawer: Grounded, views: int, whose: int | None = 0, seed: int = 0, first: int = 100
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw the toy world's subjects from label, box and the stored picture, which is that of the subject's view 0.
+
+    Parameters
+    ----------
+    drawer : .grounding.Grounded
+        The model.
+    views : int
+        How many pictures of each subject; where it stands is that of the views from ``first`` on.
+    whose : int or None
+        0 for the subject's own stored picture, a higher number for that of the subject so many places further; None
+        for none.
+    seed : int
+        Of the noise.
+    first : int
+        Number of the first view.
+
+    Returns
+    -------
+    numbers : numpy.ndarray
+        Int ``[30 views]``: the subjects.
+    boxes : numpy.ndarray
+        ``[30 views, 4]``: left, top, right, bottom in [0, 1].
+    images : numpy.ndarray
+        ``[30 views, 3, 64, 64]`` in [0, 1].
+    """
+    numbers = np.repeat(np.arange(toyworld.SUBJECTS), views)
+    scenes = [toyworld.subject_scene(int(number), first + place % views) for place, number in enumerate(numbers)]
+    boxes = [scene.boxes[:1] / toyworld.SIZE for scene in scenes]
+    pictures = None
+    if whose is not None:
+        stored = [
+            stored_picture(toyworld.subject_scene((number + whose) % toyworld.SUBJECTS, 0))
+            for number in range(toyworld.SUBJECTS)
+        ]
+        pictures = [[stored[number]] for number in numbers]
+    return numbers, np.concatenate(boxes), draw(drawer, scenes, boxes, captions=False, seed=seed, pictures=pictures)
+
+
 def held_out(count: int, first: int = 10_000) -> list[toyworld.Scene]:
     """Scenes of one, two and three things in turn, of ``combinations``, every thing in sight.
 
@@ -470,6 +679,7 @@ def draw(
     *,
     captions: bool = True,
     seed: int = 0,
+    pictures: list[Any] | None = None,
     **options: Any,
 ) -> np.ndarray:
     """Draw scenes from their captions and labels with these boxes.
@@ -486,6 +696,8 @@ def draw(
         Whether captions are given beside the labels.
     seed : int
         Of the noise.
+    pictures : list, optional
+        For each scene, the stored pictures of its things.
     **options
         For the model.
 
@@ -494,23 +706,24 @@ def draw(
     numpy.ndarray
         ``[scenes, 3, 64, 64]`` in [0, 1].
     """
-    pictures = []
+    drawn = []
     for start in range(0, len(scenes), 100):
         part = slice(start, start + 100)
         labels = [scene.labels[: len(box)] for scene, box in zip(scenes[part], boxes[part], strict=True)]
         said: list[Any] = [scene.caption if captions else None for scene in scenes[part]]
-        pictures.append(
+        drawn.append(
             drawer(
                 said,
                 labels,
                 boxes[part],
+                pictures=None if pictures is None else pictures[part],
                 generator=torch.Generator().manual_seed(seed + start),
                 height=toyworld.SIZE,
                 width=toyworld.SIZE,
                 **options,
             ).numpy()
         )
-    return np.concatenate(pictures)
+    return np.concatenate(drawn)
 
 
 def obedience(found: list[list[Detection]], scenes: list[toyworld.Scene]) -> dict[str, float]:

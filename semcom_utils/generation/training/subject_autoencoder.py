@@ -21,7 +21,14 @@ from .text_to_image import encode_scenes
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
-__all__ = ["MARKS", "SubjectAutoencoderRecipe", "coloured_scene", "is_a_subject", "with_decoder"]
+__all__ = [
+    "MARKS",
+    "SubjectAutoencoderRecipe",
+    "coloured_description",
+    "coloured_scene",
+    "is_a_subject",
+    "with_decoder",
+]
 
 #: Colours that a pattern's marks can have.
 MARKS = {"white": (0.97, 0.97, 0.97), "black": (0.10, 0.10, 0.12), **toyworld.COLOURS}
@@ -51,8 +58,8 @@ def is_a_subject(thing: toyworld.Thing) -> bool:
     return texture is not None and (thing.kind, thing.colour, texture.pattern, tuple(texture.colour)) in _subjects()
 
 
-def coloured_scene(seed: int) -> toyworld.Scene:
-    """A scene whose things wear patterns with marks of any colour, but none that a subject wears.
+def coloured_description(seed: int) -> toyworld.Description:
+    """What a scene shows whose things wear patterns with marks of any colour, but none that a subject wears.
 
     Parameters
     ----------
@@ -61,8 +68,7 @@ def coloured_scene(seed: int) -> toyworld.Scene:
 
     Returns
     -------
-    Scene
-        Rendered.
+    Description
     """
     rng = np.random.default_rng([9_2023, seed])
     plain = toyworld.random_description(rng, None, textured=1.0)
@@ -77,7 +83,23 @@ def coloured_scene(seed: int) -> toyworld.Scene:
             if not is_a_subject(made):
                 break
         things.append(made)
-    return toyworld.render(toyworld.Description(plain.ground, tuple(things), plain.inside))
+    return toyworld.Description(plain.ground, tuple(things), plain.inside)
+
+
+def coloured_scene(seed: int) -> toyworld.Scene:
+    """The scene of :func:`coloured_description`.
+
+    Parameters
+    ----------
+    seed : int
+        At least 0.
+
+    Returns
+    -------
+    Scene
+        Rendered.
+    """
+    return toyworld.render(coloured_description(seed))
 
 
 class SubjectAutoencoderRecipe(AutoencoderRecipe):
