@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,6 +169,21 @@ def _readout(width: int) -> torch.Tensor:
     return torch.linalg.qr(torch.randn(width, len(TOLD), generator=draws))[0]
 
 
+@cache
+def _told_of(description: toyworld.Description) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Numbers of the things' labels [3], and of :data:`TOLD` what a label tells and what a picture adds [3, told]."""
+    numbers = np.zeros(MAX_BOXES, np.int64)
+    label, individual = np.zeros((2, MAX_BOXES, len(TOLD)), np.float32)
+    names = {colour: name for name, colour in MARKS.items()}
+    for place, thing in enumerate(description.things):
+        numbers[place] = LABELS.index(thing.label)
+        label[place, [TOLD.index(thing.colour), TOLD.index(thing.kind)]] = 1
+        if thing.texture is not None and thing.texture.colour in names:
+            marks = [thing.texture.pattern, f"marks {names[thing.texture.colour]}"]
+            individual[place, [TOLD.index(what) for what in marks]] = 1
+    return numbers, label, individual
+
+
 class StoredPictures:
     """Scenes of patterned things, with another picture of each thing.
 
@@ -296,11 +311,11 @@ class GroundedRecipe(TextToImageRecipe):
     """
 
     role = "grounded"
-    steps = 12_000
+    steps = 5_000
     rate = 1e-3
     weight_decay = 0.0
     ema_decay = 0.998
-    batch_size = 64
+    batch_size = 128
     targets = {
         "box_iou": (0.6, 1.0),
         "box_iou_shuffled": (0.0, 0.3),
@@ -388,10 +403,7 @@ class GroundedRecipe(TextToImageRecipe):
             self.features = phrase_features(self.pipeline(model), LABELS).float().cpu()
         told = torch.from_numpy(boxes).float()
         masks = (~told.isnan().any(-1)).float() * torch.from_numpy(keep).float()
-        numbers = torch.zeros(len(descriptions), MAX_BOXES, dtype=torch.long)
-        for row, description in enumerate(descriptions):
-            for place, thing in enumerate(description.things):
-                numbers[row, place] = LABELS.index(thing.label)
+        numbers = torch.from_numpy(np.stack([_told_of(description)[0] for description in descriptions]))
         return {"boxes": told.nan_to_num(), "positive_embeddings": self.features[numbers], "masks": masks}
 
     def loss(self, model: Any, progress: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
@@ -453,14 +465,9 @@ class GroundedRecipe(TextToImageRecipe):
         torch.Tensor
             A number, with its graph.
         """
-        label, individual = (torch.zeros(len(descriptions), MAX_BOXES, len(TOLD)) for _ in range(2))
-        names = {colour: name for name, colour in MARKS.items()}
-        for row, description in enumerate(descriptions):
-            for place, thing in enumerate(description.things):
-                label[row, place, [TOLD.index(thing.colour), TOLD.index(thing.kind)]] = 1
-                if thing.texture is not None and thing.texture.colour in names:
-                    marks = [thing.texture.pattern, f"marks {names[thing.texture.colour]}"]
-                    individual[row, place, [TOLD.index(what) for what in marks]] = 1
+        _, label, individual = (
+            torch.from_numpy(np.stack(part)) for part in zip(*map(_told_of, descriptions), strict=True)
+        )
         masks = grounding["masks"].unflatten(1, (2, MAX_BOXES))
         label, individual = label.to(masks.device), individual.to(masks.device)
         words = label * masks.amax(1)[..., None] + individual * masks[:, 1, :, None]
