@@ -1,0 +1,399 @@
+"""What everything costs on the link: prompts sent and sent again, pictures as files, ratios per bit and per sample.
+
+The link of Wang et al. (2024, Fig. 6) is a rate-1/2 LDPC code with 16-QAM at 10 dB; what channel, they do not say. An
+engineer would let the SNR choose modulation and rate (:func:`best_format`), and a better codec than JPEG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from semcom_utils.checks import finite_array, one_of, positive_integer, real_number, torch_generator
+from semcom_utils.physical import DigitalLink, min_snr_db
+from semcom_utils.semantic.codecs import avif, decoded, jpeg, jpeg_parts, webp
+from semcom_utils.toyworld import SIZE
+
+from .message import Prompt, pack, unpack
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "BITS_PER_SYMBOL",
+    "CODE_RATE",
+    "CODECS",
+    "FORMATS",
+    "JPEG_QUALITY",
+    "MARGIN_DB",
+    "ORIGINAL_BITS",
+    "ORIGINAL_SAMPLES",
+    "SNR_DB",
+    "WITT_USES",
+    "Sent",
+    "best_format",
+    "file_over_link",
+    "file_size",
+    "paper_link",
+    "psnr_db",
+    "ratio",
+    "send_prompt",
+    "smallest_file",
+    "squeezed",
+    "uses",
+]
+
+#: The paper's link (caption of Fig. 6): bits per 16-QAM symbol, code rate, Es/N0 in dB.
+BITS_PER_SYMBOL, CODE_RATE, SNR_DB = 4, 0.5, 10.0
+#: Samples of a picture (pixels times colours), and its bits at 8 a sample.
+ORIGINAL_SAMPLES = 3 * SIZE * SIZE
+ORIGINAL_BITS = 8 * ORIGINAL_SAMPLES
+#: Complex channel uses of a picture with the two learned codes (roles ``witt-high`` and ``witt-low``).
+WITT_USES = {"high": 768, "low": 64}
+#: The paper does not say at which quality JPEG works; Pillow's default.
+JPEG_QUALITY = 75
+#: Modulations and code rates that an engineer chooses from, and the distance to the Shannon limit that short 5G codes
+#: need for next to no errors.
+FORMATS = tuple((order, rate) for order in (2, 4, 6) for rate in (0.5, 2 / 3, 0.75, 5 / 6))
+MARGIN_DB = 2.5
+#: Ways to write a picture as a file. ``scan`` is JPEG without the header, on which both ends have agreed.
+CODECS = ("jpeg", "scan", "webp", "avif")
+
+
+@cache
+def paper_link(channel: str = "awgn") -> DigitalLink:
+    """The paper's link over a channel.
+
+    Parameters
+    ----------
+    channel : str
+        As :class:`~semcom_utils.physical.DigitalLink` takes it.
+
+    Returns
+    -------
+    DigitalLink
+    """
+    return DigitalLink(CODE_RATE, BITS_PER_SYMBOL, channel)
+
+
+def uses(bits: int, link: DigitalLink | None = None) -> int:
+    """Complex channel uses of a payload, with the link's own checksum and padding.
+
+    Parameters
+    ----------
+    bits : int
+        Of the payload.
+    link : DigitalLink, optional
+        The paper's by default.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> uses(184)
+    100
+    """
+    return (paper_link() if link is None else link).layout(bits).channel_uses
+
+
+def ratio(channel_uses: float, per: str = "bit") -> float:
+    """Bandwidth compression ratio: channel uses for each bit of the original, as the paper has it, or each sample.
+
+    Parameters
+    ----------
+    channel_uses : float
+        Of a picture.
+    per : {"bit", "sample"}
+        The second is how WITT's authors count (a sample is a colour of a pixel, 8 bits).
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If ``per`` is neither, or ``channel_uses`` no number of at least 0.
+
+    Examples
+    --------
+    >>> ratio(768) * 8 == ratio(768, "sample") == 1 / 16
+    True
+    """
+    one_of("per", per, ("bit", "sample"))
+    used = real_number("channel_uses", channel_uses, low=0)
+    return used / (ORIGINAL_BITS if per == "bit" else ORIGINAL_SAMPLES)
+
+
+def best_format(snr_db: float, margin_db: float = MARGIN_DB) -> tuple[int, float]:
+    """The modulation and code rate that carry most at an SNR on AWGN.
+
+    Parameters
+    ----------
+    snr_db : float
+        Es/N0 per complex channel use, dB.
+    margin_db : float
+        How far above the Shannon limit of the constellation a format is trusted.
+
+    Returns
+    -------
+    bits_per_symbol : int
+    code_rate : float
+        One of :data:`FORMATS`; the most robust where none is within reach.
+
+    Raises
+    ------
+    ValueError
+        If ``snr_db`` or ``margin_db`` is no number.
+
+    Examples
+    --------
+    >>> best_format(10.0)
+    (4, 0.6666666666666666)
+    """
+    at = real_number("snr_db", snr_db) - real_number("margin_db", margin_db)
+    within = [one for one in FORMATS if float(min_snr_db(one[0] * one[1])) <= at]
+    return max(within, key=lambda one: (one[0] * one[1], -one[0])) if within else FORMATS[0]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of sending a prompt.
+
+    Parameters
+    ----------
+    prompt : Prompt or None
+        As the receiver reads it; None if it never arrived whole.
+    tries : int
+        Transmissions.
+    channel_uses : int
+        Of all of them.
+    """
+
+    prompt: Prompt | None
+    tries: int
+    channel_uses: int
+
+
+def send_prompt(
+    prompt: Prompt, link: DigitalLink, snr_db: float, generator: torch.Generator, *, limit: int = 1
+) -> Sent:
+    """Send a prompt, again if the receiver notices that it is broken.
+
+    Whether it is whole the receiver knows by the link's checksum and by the prompt's own. Its answer is taken to
+    arrive, and is not counted.
+
+    Parameters
+    ----------
+    prompt : Prompt
+    link : DigitalLink
+    snr_db : float
+        Es/N0 per complex channel use, dB.
+    generator : torch.Generator
+        Draws fading and noise.
+    limit : int
+        Transmissions at most.
+
+    Returns
+    -------
+    Sent
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of these, or ``snr_db`` no finite number.
+    """
+    if not isinstance(link, DigitalLink):
+        raise ValueError(f"link must be a DigitalLink, got {type(link).__name__}")
+    real_number("snr_db", snr_db), torch_generator("generator", generator)
+    bits, used = np.unpackbits(np.frombuffer(pack(prompt), np.uint8)), 0
+    for tried in range(1, positive_integer("limit", limit) + 1):
+        result = link.send(bits, snr_db, generator)
+        used += result.channel_uses
+        if result.accepted is None or bool(result.accepted):
+            try:
+                return Sent(unpack(np.packbits(np.asarray(result.bits)).tobytes()), tried, used)
+            except ValueError:
+                continue
+    return Sent(None, tried, used)
+
+
+# --- pictures as files -----------------------------------------------------------------------------------------------
+
+
+def _encoder(codec: str) -> Callable[[np.ndarray, int], bytes]:
+    return {
+        "jpeg": jpeg,
+        "scan": lambda picture, quality: jpeg(picture, quality, optimise=False),
+        "webp": webp,
+        "avif": avif,
+    }[one_of("codec", codec, CODECS)]
+
+
+def _rows(picture: Any) -> np.ndarray:
+    array = finite_array("picture", picture)
+    if array.ndim != 3 or array.shape[0] != 3 or array.size == 0 or array.min() < 0 or array.max() > 1:
+        raise ValueError(f"picture must be [3, rows, columns] in [0, 1], got shape {array.shape}")
+    return array.transpose(1, 2, 0)
+
+
+def file_size(file: bytes, codec: str) -> int:
+    """Bytes of a file that have to be sent.
+
+    Parameters
+    ----------
+    file : bytes
+    codec : str
+        One of :data:`CODECS`.
+
+    Returns
+    -------
+    int
+        Its length; for ``scan`` without the header, and with a byte for the quality, from which the header follows.
+    """
+    return 1 + len(jpeg_parts(file)[1]) if one_of("codec", codec, CODECS) == "scan" else len(file)
+
+
+def psnr_db(one: Any, other: Any) -> float:
+    """Peak signal-to-noise ratio of two pictures, dB, at most that of a rounding to 8 bits.
+
+    Parameters
+    ----------
+    one, other : array_like
+        Of one shape, in [0, 1].
+
+    Returns
+    -------
+    float
+    """
+    error = float(np.mean((np.asarray(one, float) - np.asarray(other, float)) ** 2))
+    return float(-10 * np.log10(max(error, 1 / 255**2 / 12)))
+
+
+def smallest_file(picture: Any, codec: str, least_db: float) -> bytes:
+    """The smallest file of a picture that is good enough, its quality in steps of three.
+
+    Parameters
+    ----------
+    picture : array_like
+        ``[3, rows, columns]`` in [0, 1].
+    codec : str
+        One of :data:`CODECS`.
+    least_db : float
+        PSNR that it must reach, dB.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ValueError
+        If no quality reaches it, or an argument is none of these.
+    """
+    rows, encode = _rows(picture), _encoder(codec)
+    real_number("least_db", least_db)
+    for quality in range(2, 96, 3):
+        file = encode(rows, quality)
+        if psnr_db(decoded(file), rows) >= least_db:
+            return file
+    raise ValueError(f"least_db must be within reach of {codec}, got {least_db:g}")
+
+
+def squeezed(picture: Any, limit: int) -> tuple[np.ndarray, int, str]:
+    """What a picture codec makes of a picture in as few bytes as a prompt takes: a thumbnail, made large again.
+
+    Tried are thumbnails of 1 to 5 pixels a side as they are, and of 8 to 64 pixels a side as JPEG without its header
+    and as WebP; kept is what has the highest PSNR after interpolation.
+
+    Parameters
+    ----------
+    picture : array_like
+        ``[3, rows, columns]`` in [0, 1].
+    limit : int
+        Bytes that may be sent, at least 3: one pixel.
+
+    Returns
+    -------
+    picture : numpy.ndarray
+        Float64, of the shape of ``picture``.
+    size : int
+        Bytes that it takes; how it is written is taken to be agreed.
+    how : str
+        ``"raw"``, ``"scan"`` or ``"webp"`` and the side of the thumbnail.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of these.
+    """
+    from PIL import Image
+
+    rows = _rows(picture)
+    positive_integer("limit", limit, low=3)
+    whole = Image.fromarray(np.round(255 * rows).astype(np.uint8))
+    best: tuple[float, np.ndarray, int, str] | None = None
+
+    def offer(small: np.ndarray, size: int, how: str) -> None:
+        nonlocal best
+        image = Image.fromarray(np.round(255 * small).astype(np.uint8))
+        large = np.asarray(image.resize(whole.size, Image.Resampling.BICUBIC), float) / 255
+        value = psnr_db(large, rows)
+        if size <= limit and (best is None or value > best[0]):
+            best = (value, large, size, how)
+
+    for side in range(1, 6):
+        if 3 * side**2 <= limit:
+            small = np.asarray(whole.resize((side, side), Image.Resampling.BOX), float) / 255
+            offer(small, 3 * side**2, f"raw {side}")
+    for side in (8, 16, 24, 32, 48, 64):
+        small = np.asarray(whole.resize((side, side), Image.Resampling.LANCZOS), float) / 255
+        for codec in ("scan", "webp"):
+            for quality in (1, 3, 6, 10, 15, 22, 30, 40, 50, 62, 75, 85, 95):
+                file = _encoder(codec)(small, quality)
+                if file_size(file, codec) > limit:
+                    break
+                offer(decoded(file), file_size(file, codec), f"{codec} {side}")
+    assert best is not None  # one pixel always fits
+    return best[1].transpose(2, 0, 1), best[2], best[3]
+
+
+def file_over_link(
+    picture: Any, link: DigitalLink, snr_db: float, generator: torch.Generator, *, quality: int = JPEG_QUALITY
+) -> tuple[np.ndarray, int]:
+    """Send a picture as a JPEG file once; what does not arrive stays grey.
+
+    Parameters
+    ----------
+    picture : array_like
+        ``[3, rows, columns]`` in [0, 1].
+    link : DigitalLink
+    snr_db : float
+        Es/N0 per complex channel use, dB.
+    generator : torch.Generator
+        Draws fading and noise.
+    quality : int
+        Of JPEG, 1 to 95.
+
+    Returns
+    -------
+    picture : numpy.ndarray
+        Float64, of the shape of ``picture``.
+    channel_uses : int
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of these.
+    """
+    from semcom_utils.semantic.codecs import picture_from
+
+    rows = _rows(picture)
+    arrived, result = link.send_file(jpeg(rows, quality), snr_db, generator)
+    return picture_from(arrived, rows.shape).transpose(2, 0, 1), result.channel_uses
