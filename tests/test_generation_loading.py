@@ -18,9 +18,11 @@ from safetensors.torch import load_file, save_file
 from semcom_utils import toyworld
 from semcom_utils.generation import ROLES, loading
 from semcom_utils.generation.checksums import seal, verify
+from semcom_utils.generation.jscc import DeepJscc
 from semcom_utils.generation.loading import load, memory_plan
 from semcom_utils.generation.roles import Role
 from semcom_utils.generation.training.tokens import bert_tokenizer, clip_tokenizer
+from semcom_utils.generation.witt import Witt
 from semcom_utils.paths import MODELS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -244,6 +246,12 @@ def tiny(role, folder):
             )
         ).save_pretrained(folder)
         tr.VitPoseImageProcessorPil(size={"height": 32, "width": 24}).save_pretrained(folder)
+    elif role == "jscc":
+        folder.mkdir(parents=True, exist_ok=True)
+        DeepJscc(64, (8, 8, 8)).save(folder)
+    elif role.startswith("witt-"):
+        folder.mkdir(parents=True, exist_ok=True)
+        Witt(64, (8, 8, 8), (1, 1, 1), (1, 1, 1)).save(folder)
     else:
         from diffusers import UNet2DModel
 
@@ -300,6 +308,9 @@ def use(role, model, images):
             return model(z, 3, torch.ones(1, 2, model.config.cross_attention_dim)).sample.numpy()
     if role == "clip":
         return model.similarity(images, ["a red ball on grass", "a blue cube on sand"]).numpy()
+    if role == "jscc" or role.startswith("witt-"):
+        pictures = images.repeat(1, 1, 2, 2) if images.shape[-1] == 32 else images
+        return model.send(pictures, 10.0, generator=torch.Generator().manual_seed(1)).numpy()
     return model(images)
 
 

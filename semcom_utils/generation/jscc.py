@@ -1,15 +1,18 @@
 """Deep joint source-channel coding: a picture becomes complex channel symbols by a network, and back by another.
 
-After Bourtsoulatze, Kurka and Gündüz (2019), with one network for all SNRs: both sides are told the SNR, which scales
-and shifts their features (Xu et al., 2022). Not a generative model: here it is the classical semantic system that
-those are compared with.
+:class:`DeepJscc` is the convolutional kind, after Bourtsoulatze, Kurka and Gündüz (2019), with one network for all
+SNRs: both sides are told the SNR, which scales and shifts their features (Xu et al., 2022). What it shares with other
+such codes, as :class:`.witt.Witt`, is :class:`JointCode`. Not generative models: here they are the classical semantic
+systems that those are compared with.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -19,11 +22,15 @@ from semcom_utils.checks import one_of, positive_integer, real_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
-__all__ = ["CHANNELS", "DeepJscc", "carry", "unit_power"]
+__all__ = ["CHANNELS", "DeepJscc", "JointCode", "carry", "effective_snr_db", "told", "unit_power"]
 
 #: Channels that symbols are sent over: noise alone, or a gain for each picture (``block``) or each symbol (``fast``).
 CHANNELS = ("awgn", "rayleigh-block", "rayleigh-fast")
+_NEPER = math.log(10) / 10
+#: Numbers by which a network is told what it knows of the channel.
+TOLD = 3
 
 
 def unit_power(z: torch.Tensor) -> torch.Tensor:
@@ -39,7 +46,9 @@ def unit_power(z: torch.Tensor) -> torch.Tensor:
     torch.Tensor
         Complex [batch, symbols], the mean of \\|z\\|² being 1 in each row.
     """
-    return z / z.abs().square().mean(1, keepdim=True).clamp(min=1e-12).sqrt()
+    parts = torch.view_as_real(z)
+    power = parts.square().sum(2).mean(1).clamp(min=1e-12)
+    return torch.view_as_complex(parts * power.rsqrt()[:, None, None])
 
 
 def carry(
@@ -66,8 +75,7 @@ def carry(
     z_hat : torch.Tensor
         Complex [batch, symbols].
     snr_db : torch.Tensor
-        [batch]: the SNR after equalisation (for ``rayleigh-fast`` that of the mean noise, with gains below 0.1 in
-        power counted as 0.1).
+        The SNR after equalisation: [batch, symbols] for ``rayleigh-fast``, [batch, 1] for the others.
 
     Raises
     ------
@@ -75,60 +83,68 @@ def carry(
         If the channel is unknown.
     """
     one_of("channel", channel, CHANNELS)
+    place = z.device if generator is None else generator.device
 
     def gaussian(*shape: int) -> torch.Tensor:
-        parts = torch.randn(*shape, 2, generator=generator, device=z.device if generator is None else generator.device)
-        return torch.view_as_complex(parts.to(z.device)) / 2**0.5
+        """Real and imaginary part of complex Gaussian numbers of variance 1: half of it in each part."""
+        return torch.randn(*shape, 2, generator=generator, device=place).to(z.device) / 2**0.5
 
-    snr = 10 ** (snr_db / 10)
-    noise = gaussian(*z.shape) / snr.sqrt()[:, None]
-    if channel == "awgn":
-        return z + noise, snr_db
-    gain = gaussian(len(z), 1 if channel == "rayleigh-block" else z.shape[1])
-    strength = gain.abs().square().clamp(min=1e-4)
-    mean = strength[:, 0] if channel == "rayleigh-block" else 1 / (1 / strength.clamp(min=0.1)).mean(1)
-    return z + noise * gain.conj() / strength, snr_db + 10 * mean.log10()
-
-
-class _Told(nn.Module):
-    """Scales and shifts features by what an SNR says."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        last = nn.Linear(32, 2 * width)
-        self.net = nn.Sequential(nn.Linear(2, 32), nn.SiLU(), last)
-        for weights in last.parameters():
-            nn.init.zeros_(weights)
-
-    def forward(self, x: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
-        told = torch.stack([snr_db / 20, torch.sigmoid((snr_db - 5) / 5)], dim=1)
-        scale, shift = self.net(told)[..., None, None].chunk(2, dim=1)
-        return x * (1 + scale) + shift
+    known = snr_db[:, None]
+    if channel != "awgn":
+        strength = gaussian(len(z), 1 if channel == "rayleigh-block" else z.shape[1]).square().sum(2).clamp(min=1e-6)
+        known = known + 10 * strength.log10()
+    # n / h is as Gaussian and as round as n / |h|, so the phase of h need not be drawn.
+    noise = gaussian(*z.shape) * (10 ** (-known / 20))[:, :, None]
+    return torch.view_as_complex(torch.view_as_real(z) + noise), known
 
 
-class _Block(nn.Module):
-    """Two convolutions around a skip, told the SNR in between."""
+def effective_snr_db(snr_db: torch.Tensor) -> torch.Tensor:
+    """The one SNR at which a linear estimate of unit-power symbols errs as much as at these SNRs on average.
 
-    def __init__(self, width: int):
-        super().__init__()
-        self.one, self.two = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-        self.told = _Told(width)
-        for weights in self.two.parameters():
-            nn.init.zeros_(weights)
+    1 / (1 + snr) is what the estimate errs by, so the result is 1/e - 1 with e the mean of 1 / (1 + snr).
 
-    def forward(self, x: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
-        return x + self.two(functional.silu(self.told(self.one(functional.silu(x)), snr_db)))
+    Parameters
+    ----------
+    snr_db : torch.Tensor
+        [batch, symbols] or [batch, 1], dB.
+
+    Returns
+    -------
+    torch.Tensor
+        [batch], dB.
+    """
+    error = torch.sigmoid(-_NEPER * snr_db).mean(1)
+    return 10 * ((1 - error).clamp(min=1e-6) / error.clamp(min=1e-6)).log10()
 
 
-class DeepJscc(nn.Module):
-    """Encoder and decoder of 64x64 pictures for one number of channel uses.
+def told(snr_db: torch.Tensor, fading: bool) -> torch.Tensor:
+    """What the networks are told of the channel, as numbers near 1.
+
+    Parameters
+    ----------
+    snr_db : torch.Tensor
+        [batch], dB; beyond -15 and 30 they are told the nearest of these.
+    fading : bool
+        Whether the gain of the channel is still to be drawn: the sender knows the mean SNR alone.
+
+    Returns
+    -------
+    torch.Tensor
+        [batch, 3].
+    """
+    near = snr_db.clamp(-15, 30)
+    return torch.stack([near / 20, torch.sigmoid((near - 5) / 5), torch.full_like(near, float(fading))], dim=1)
+
+
+class JointCode(nn.Module, ABC):
+    """What every learned joint source-channel code of 64x64 pictures has: a way over the channel, and a file.
+
+    A subclass defines :meth:`encode` and :meth:`decode`, and keeps in ``settings`` what it was made with.
 
     Parameters
     ----------
     symbols : int
         Complex channel uses of a picture; a multiple of 64, the places of the innermost features.
-    widths : sequence of int
-        Features at a half, a quarter and an eighth of the resolution.
 
     Raises
     ------
@@ -136,23 +152,16 @@ class DeepJscc(nn.Module):
         If ``symbols`` is no positive multiple of 64.
     """
 
-    def __init__(self, symbols: int = 512, widths: Sequence[int] = (24, 48, 96)) -> None:
+    settings: dict[str, Any]
+
+    def __init__(self, symbols: int) -> None:
         super().__init__()
         if positive_integer("symbols", symbols) % 64:
             raise ValueError(f"symbols must be a multiple of 64, got {symbols}")
-        self.symbols, self.widths = symbols, tuple(widths)
-        a, b, c = self.widths
-        out = 2 * symbols // 64
-        self.down = nn.ModuleList([nn.Conv2d(3, a, 5, 2, 2), nn.Conv2d(a, b, 3, 2, 1), nn.Conv2d(b, c, 3, 2, 1)])
-        self.inner = nn.ModuleList([_Block(b), _Block(c), _Block(c)])
-        self.to_symbols = nn.Conv2d(c, out, 3, padding=1)
-        self.from_symbols = nn.Conv2d(out, c, 3, padding=1)
-        self.outer = nn.ModuleList([_Block(c), _Block(c), _Block(b)])
-        self.up = nn.ModuleList(
-            [nn.Conv2d(c, 4 * b, 3, padding=1), nn.Conv2d(b, 4 * a, 3, padding=1), nn.Conv2d(a, 12, 3, padding=1)]
-        )
+        self.symbols = symbols
 
-    def encode(self, images: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
+    @abstractmethod
+    def encode(self, images: torch.Tensor, snr_db: torch.Tensor, channel: str = "awgn") -> torch.Tensor:
         """Turn pictures into symbols.
 
         Parameters
@@ -160,20 +169,17 @@ class DeepJscc(nn.Module):
         images : torch.Tensor
             ``[batch, 3, 64, 64]`` in [0, 1].
         snr_db : torch.Tensor
-            ``[batch]``: Es/N0 per complex channel use, dB.
+            ``[batch]``: mean Es/N0 per complex channel use, dB.
+        channel : str
+            One of :data:`CHANNELS`; the sender knows its kind, not its gains.
 
         Returns
         -------
         torch.Tensor
             Complex ``[batch, symbols]``, of unit average power.
         """
-        x = functional.silu(self.down[0](2 * images - 1))
-        x = self.inner[0](self.down[1](x), snr_db)
-        x = self.inner[2](self.inner[1](self.down[2](functional.silu(x)), snr_db), snr_db)
-        x = self.to_symbols(functional.silu(x)).flatten(1)
-        real, imaginary = x.chunk(2, dim=1)
-        return unit_power(torch.complex(real, imaginary))
 
+    @abstractmethod
     def decode(self, z_hat: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
         """Turn received symbols into pictures.
 
@@ -182,20 +188,23 @@ class DeepJscc(nn.Module):
         z_hat : torch.Tensor
             Complex ``[batch, symbols]``.
         snr_db : torch.Tensor
-            ``[batch]``: SNR after equalisation, dB.
+            ``[batch, symbols]`` or ``[batch, 1]``: SNR after equalisation, dB.
 
         Returns
         -------
         torch.Tensor
             ``[batch, 3, 64, 64]``; in [0, 1] up to the network's error.
         """
-        x = torch.cat([z_hat.real, z_hat.imag], dim=1).reshape(len(z_hat), -1, 8, 8)
-        # What a linear estimator would do to symbols of unit power: shrink by snr / (1 + snr).
-        x = x * torch.sigmoid(snr_db * 0.2302585)[:, None, None, None]
-        x = self.outer[1](self.outer[0](self.from_symbols(x), snr_db), snr_db)
-        x = self.outer[2](functional.pixel_shuffle(self.up[0](functional.silu(x)), 2), snr_db)
-        x = functional.pixel_shuffle(self.up[1](functional.silu(x)), 2)
-        return functional.pixel_shuffle(self.up[2](functional.silu(x)), 2) + 0.5
+
+    def _sent(self, features: torch.Tensor) -> torch.Tensor:
+        """Symbols of innermost features [batch, 2 symbols / 64, 8, 8]: the first half real, the second imaginary."""
+        real, imaginary = features.float().flatten(1).chunk(2, dim=1)
+        return unit_power(torch.complex(real, imaginary))
+
+    def _received(self, z_hat: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
+        """Innermost features of what arrived, as a linear estimator would have it: shrunk by snr / (1 + snr)."""
+        parts = torch.view_as_real(z_hat) * torch.sigmoid(_NEPER * snr_db)[:, :, None]
+        return parts.transpose(1, 2).reshape(len(z_hat), -1, 8, 8)
 
     def forward(
         self,
@@ -211,7 +220,7 @@ class DeepJscc(nn.Module):
         images : torch.Tensor
             ``[batch, 3, 64, 64]`` in [0, 1].
         snr_db : torch.Tensor
-            ``[batch]``: Es/N0 per complex channel use, dB.
+            ``[batch]``: mean Es/N0 per complex channel use, dB.
         channel : str
             One of :data:`CHANNELS`.
         generator : torch.Generator, optional
@@ -222,7 +231,7 @@ class DeepJscc(nn.Module):
         torch.Tensor
             ``[batch, 3, 64, 64]``; in [0, 1] up to the network's error.
         """
-        z_hat, known = carry(self.encode(images, snr_db), snr_db, channel, generator)
+        z_hat, known = carry(self.encode(images, snr_db, channel), snr_db, channel, generator)
         return self.decode(z_hat, known)
 
     @torch.no_grad()
@@ -236,7 +245,7 @@ class DeepJscc(nn.Module):
         images : torch.Tensor
             [batch, 3, 64, 64] in [0, 1].
         snr_db : float
-            Es/N0 per complex channel use, dB.
+            Mean Es/N0 per complex channel use, dB.
         channel : str
             One of :data:`CHANNELS`.
         generator : torch.Generator
@@ -253,19 +262,22 @@ class DeepJscc(nn.Module):
             If an argument is out of its range.
         """
         snr_db = real_number("snr_db", snr_db)
+        one_of("channel", channel, CHANNELS)
         if not isinstance(generator, torch.Generator):
             raise ValueError(f"generator must be a torch.Generator, got {type(generator).__name__}")
         if (
             not isinstance(images, torch.Tensor)
             or images.ndim != 4
             or tuple(images.shape[1:]) != (3, 64, 64)
+            or not len(images)
+            or not images.is_floating_point()
             or not bool(((images >= 0) & (images <= 1)).all())
         ):
             shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
-            raise ValueError(f"images must be a tensor [batch, 3, 64, 64] in [0, 1], got {shape}")
-        place = next(self.parameters())
-        told = torch.full((len(images),), snr_db, device=place.device)
-        return self(images.to(place), told, channel, generator).clamp(0, 1).cpu()
+            raise ValueError(f"images must be a floating-point tensor [batch, 3, 64, 64] in [0, 1], got {shape}")
+        place = next(self.parameters()).device
+        mean = torch.full((len(images),), snr_db, device=place)
+        return self(images.float().to(place), mean, channel, generator).clamp(0, 1).to(images.device)
 
     def save(self, folder: Path) -> None:
         """Write weights (float16) and settings.
@@ -279,11 +291,10 @@ class DeepJscc(nn.Module):
 
         weights = {name: value.detach().half().contiguous().cpu() for name, value in self.state_dict().items()}
         save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
-        settings = {"symbols": self.symbols, "widths": list(self.widths)}
-        (Path(folder) / "config.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+        (Path(folder) / "config.json").write_text(json.dumps(self.settings, indent=2) + "\n", "utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> DeepJscc:
+    def load(cls, folder: Path) -> Self:
         """Read what :meth:`save` wrote, as float32.
 
         Parameters
@@ -293,8 +304,8 @@ class DeepJscc(nn.Module):
 
         Returns
         -------
-        DeepJscc
-            On the CPU.
+        JointCode
+            Of the class whose method it is, on the CPU.
         """
         from safetensors.torch import load_file
 
@@ -302,3 +313,109 @@ class DeepJscc(nn.Module):
         weights = load_file(Path(folder) / "model.safetensors")
         model.load_state_dict({name: value.float() for name, value in weights.items()})
         return model
+
+
+class _Scaled(nn.Module):
+    """Scales and shifts features by what is known of the channel."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        last = nn.Linear(32, 2 * width)
+        self.net = nn.Sequential(nn.Linear(TOLD, 32), nn.SiLU(), last)
+        for weights in last.parameters():
+            nn.init.zeros_(weights)
+
+    def forward(self, x: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        scale, shift = self.net(known)[..., None, None].chunk(2, dim=1)
+        return x * (1 + scale) + shift
+
+
+class _Block(nn.Module):
+    """Two convolutions around a skip, told of the channel in between."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.one, self.two = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+        self.scaled = _Scaled(width)
+        for weights in self.two.parameters():
+            nn.init.zeros_(weights)
+
+    def forward(self, x: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        return x.float() + self.two(functional.silu(self.scaled(self.one(functional.silu(x)), known)))
+
+
+class DeepJscc(JointCode):
+    """Convolutional encoder and decoder of 64x64 pictures for one number of channel uses.
+
+    Parameters
+    ----------
+    symbols : int
+        Complex channel uses of a picture; a multiple of 64, the places of the innermost features.
+    widths : sequence of int
+        Features at a half, a quarter and an eighth of the resolution.
+
+    Raises
+    ------
+    ValueError
+        If ``symbols`` is no positive multiple of 64.
+    """
+
+    def __init__(self, symbols: int = 512, widths: Sequence[int] = (24, 48, 72)) -> None:
+        super().__init__(symbols)
+        self.widths = tuple(widths)
+        self.settings = {"symbols": symbols, "widths": list(widths)}
+        a, b, c = self.widths
+        out = 2 * symbols // 64
+        self.down = nn.ModuleList([nn.Conv2d(3, a, 5, 2, 2), nn.Conv2d(a, b, 3, 2, 1), nn.Conv2d(b, c, 3, 2, 1)])
+        self.inner = nn.ModuleList([_Block(b), _Block(c), _Block(c)])
+        self.to_symbols = nn.Conv2d(c, out, 3, padding=1)
+        self.from_symbols = nn.Conv2d(out, c, 3, padding=1)
+        self.outer = nn.ModuleList([_Block(c), _Block(c), _Block(b)])
+        self.up = nn.ModuleList(
+            [nn.Conv2d(c, 4 * b, 3, padding=1), nn.Conv2d(b, 4 * a, 3, padding=1), nn.Conv2d(a, 12, 3, padding=1)]
+        )
+
+    def encode(self, images: torch.Tensor, snr_db: torch.Tensor, channel: str = "awgn") -> torch.Tensor:
+        """Turn pictures into symbols; see :meth:`JointCode.encode`.
+
+        Parameters
+        ----------
+        images : torch.Tensor
+            ``[batch, 3, 64, 64]`` in [0, 1].
+        snr_db : torch.Tensor
+            ``[batch]``: mean Es/N0 per complex channel use, dB.
+        channel : str
+            One of :data:`CHANNELS`.
+
+        Returns
+        -------
+        torch.Tensor
+            Complex ``[batch, symbols]``, of unit average power.
+        """
+        known = told(snr_db, channel != "awgn")
+        x = functional.silu(self.down[0](2 * images - 1))
+        x = self.inner[0](self.down[1](x), known)
+        x = self.inner[2](self.inner[1](self.down[2](functional.silu(x)), known), known)
+        return self._sent(self.to_symbols(functional.silu(x)))
+
+    def decode(self, z_hat: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
+        """Turn received symbols into pictures; see :meth:`JointCode.decode`.
+
+        Parameters
+        ----------
+        z_hat : torch.Tensor
+            Complex ``[batch, symbols]``.
+        snr_db : torch.Tensor
+            ``[batch, symbols]`` or ``[batch, 1]``: SNR after equalisation, dB.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, 3, 64, 64]``; in [0, 1] up to the network's error.
+        """
+        known = told(effective_snr_db(snr_db), False)
+        x = self.from_symbols(self._received(z_hat, snr_db))
+        x = self.outer[1](self.outer[0](x, known), known)
+        x = self.outer[2](functional.pixel_shuffle(self.up[0](functional.silu(x)), 2), known)
+        x = functional.pixel_shuffle(self.up[1](functional.silu(x)), 2)
+        return functional.pixel_shuffle(self.up[2](functional.silu(x)), 2).float() + 0.5

@@ -44,6 +44,7 @@ from .jscc import DeepJscc
 from .judging import THRESHOLD, Detection
 from .parsing import figures, parse
 from .roles import ROLES, Role
+from .witt import Witt
 
 __all__ = [
     "ADAPTER",
@@ -112,9 +113,9 @@ def load(
         ``-canny``: a ``diffusers.StableDiffusionControlNetPipeline`` with the tier's text-to-image model, or, if
         ``folder`` holds a whole such pipeline, that one.
         Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`,
-        :class:`Segmentation`, :class:`Pose`, :class:`.identity.Identity`, :class:`.jscc.DeepJscc`; at the full tier
-        :class:`PublicSegmentation` and :class:`PublicPose` (with the tier's detector, which finds the people) in place
-        of segmentation and pose.
+        :class:`Segmentation`, :class:`Pose`, :class:`.identity.Identity`, :class:`.jscc.DeepJscc`,
+        :class:`.witt.Witt`; at the full tier :class:`PublicSegmentation` and :class:`PublicPose` (with the tier's
+        detector, which finds the people) in place of segmentation and pose.
 
     Raises
     ------
@@ -936,6 +937,10 @@ def _open_identity(folder: Path, dtype: torch.dtype) -> Identity:
 
 def _open_jscc(folder: Path, dtype: torch.dtype) -> DeepJscc:
     return DeepJscc.load(folder).to(dtype).eval()
+
+
+def _open_witt(folder: Path, dtype: torch.dtype) -> Witt:
+    return Witt.load(folder).to(dtype).eval()
 
 
 def _transformer(kind: Any, folder: Path, dtype: torch.dtype) -> Any:

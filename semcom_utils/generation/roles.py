@@ -192,6 +192,14 @@ ROLES: dict[str, Role] = {
         instead="no public weights are in safetensors; generation.training.jscc trains one",
         recipe="jscc:JsccRecipe",
     ),
+    **{
+        f"witt-{rate}": Role(
+            "loading:_open_witt",
+            instead="the authors' weights are pickled files for larger pictures; generation.training.witt trains one",
+            recipe=f"witt:Witt{rate.title()}Recipe",
+        )
+        for rate in ("high", "low")
+    },
 }
 
 

@@ -24,6 +24,7 @@ from ..checksums import seal
 from ..roles import recipe_class, trainable
 from .card import read_figures, targets_reached, write_card
 from .loop import forget_origin, train
+from .timed import restored, train_timed
 
 #: Where scenes and half-trained models are kept.
 SCRATCH = ROOT / "scratch"
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--minutes", type=float, default=float("inf"), help="plan the run to end within so many minutes"
     )
+    parser.add_argument("--batch", type=int, help="pictures of a batch (default: the recipe's)")
     parser.add_argument("--scenes", type=int, default=60_000, help="how many scenes to learn from (default: 60,000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -58,21 +60,25 @@ def main(arguments: list[str] | None = None) -> None:
     for role in chosen.roles:
         if role not in known:
             parser.error(f"ROLE must be one of {', '.join(known)}, got {role!r}")
+    if chosen.batch is not None and chosen.batch < 1:
+        parser.error(f"--batch must be at least 1, got {chosen.batch}")
     torch.set_num_threads(chosen.threads)
     waiting = chosen.roles or [role for role in known if not targets_reached(MODELS / f"mini-{role}")]
     for role in waiting:
         folder = MODELS / f"mini-{role}"
         made = recipe_class(role)(SCRATCH / "scenes", chosen.scenes, MODELS)
+        if chosen.batch is not None:
+            made.batch_size = chosen.batch  # type: ignore[attr-defined]
         earlier = read_figures(folder) if chosen.more else None
-        model, report = train(
-            made,
-            SCRATCH / "training" / f"{role}.pt",
-            device=chosen.device,
-            minutes=chosen.minutes,
-            seed=chosen.seed,
-            steps=1 if chosen.evaluate_only else chosen.steps,
-            initial=partial(made.restore, folder) if chosen.more else None,
-        )
+        initial = partial(made.restore, folder) if chosen.more else None
+        options = {"device": chosen.device, "minutes": chosen.minutes, "seed": chosen.seed, "initial": initial}
+        if not made.by_clock:
+            steps = 1 if chosen.evaluate_only else chosen.steps
+            model, report = train(made, SCRATCH / "training" / f"{role}.pt", steps=steps, **options)
+        else:
+            if not chosen.evaluate_only:
+                train_timed(made, SCRATCH / "training" / role, steps=chosen.steps, **options)
+            model, report = restored(made, SCRATCH / "training" / role)
         figures = made.evaluate(model, torch.device(chosen.device))
         print(json.dumps({**report, **figures}, indent=2))
         pictures = made.pictures(model, torch.device(chosen.device))

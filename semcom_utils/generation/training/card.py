@@ -39,13 +39,13 @@ def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlie
     recipe : Recipe
         What was trained.
     report : dict
-        Of the run, from :func:`.loop.train`.
+        Of the run, from :func:`.loop.train`; its ``device`` and ``torch``, if it names them, are where it was trained.
     figures : dict
         Name -> held-out value.
     earlier : dict or None
         What ``figures.json`` said before, if the run went on from those weights.
     device : str
-        Where it was trained.
+        Where it was trained, if the report does not say.
     """
     parts: Mapping[str, Sized] = recipe.scenes if isinstance(recipe.scenes, Mapping) else {"train": recipe.scenes}
     checks = {
@@ -59,7 +59,7 @@ def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlie
     content = {
         "role": recipe.role,
         "scenes": {split: len(scenes) for split, scenes in parts.items()},
-        "runs": [*(earlier or {}).get("runs", []), {**report, "device": device, "torch": version("torch")}],
+        "runs": [*(earlier or {}).get("runs", []), {"device": device, "torch": version("torch"), **report}],
         "held_out": figures,
         "targets": checks,
     }
@@ -98,7 +98,7 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
     lines = [
         "---",
         "license: cc-by-4.0",
-        "library_name: " + ("transformers" if "transformers" in what else "diffusers"),
+        "library_name: " + next((name for name in ("transformers", "diffusers") if name in what), "pytorch"),
         "---",
         "",
         f"# mini-{role}",
@@ -128,7 +128,12 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
         "",
         f"To go on from these weights: `python -m semcom_utils.generation.training {role} --more`.",
         "",
-        "The weights are an average over the run (EMA), stored in float16.",
+        "The weights are an average over the run (EMA), stored in float16."
+        + (
+            " The learning rate followed the clock, so the same command repeats the run, but not to the bit."
+            if any("limit" in run for run in runs)
+            else ""
+        ),
         "",
         "## Held-out figures",
         "",
@@ -136,7 +141,7 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
         "",
         *(f"- `{split}`: {meaning}." for split, meaning in splits.items()),
         *([""] if splits else []),
-        "Figures are of the float32 weights before storing."
+        f"Figures are of the {'weights as stored' if recipe.by_clock else 'float32 weights before storing'}."
         + (f" {recipe.made}" if recipe.made else "")
         + (f" `samples.png`: {recipe.samples}." if recipe.samples else ""),
         "",
@@ -196,12 +201,14 @@ def targets_reached(folder: Path) -> bool:
 
 def _command(role: str, run: dict, scenes: dict, number: int) -> str:
     options = [] if number == 1 else ["--more"]
-    options += [f"--steps {run['steps']}"]
+    options += [f"--minutes {run['limit']:g}"] if "limit" in run else [f"--steps {run['steps']}"]
+    options += [f"--batch {run['batch']}"] if "batch" in run else []
     options += [f"--scenes {scenes['train']}"] if scenes.get("train", _DEFAULT_SCENES) != _DEFAULT_SCENES else []
     options += [f"--seed {run['seed']}"] if run["seed"] != _DEFAULT_SEED else []
     place = "1 thread" if run["threads"] == 1 else f"{run['threads']} threads"
+    done = f" and {run['steps']:,} steps" if "limit" in run else ""
     return (
-        f"`python -m semcom_utils.generation.training {role} {' '.join(options)}`: {run['minutes']:g} minutes on "
+        f"`python -m semcom_utils.generation.training {role} {' '.join(options)}`: {run['minutes']:g} minutes{done} on "
         f"{run['device']} ({place}, torch {run['torch']}), loss at the end {run['loss']:.4g}"
     )
 

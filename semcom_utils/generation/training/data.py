@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,22 +58,33 @@ class Scenes:
             options,
         )
         self._scene = lru_cache(maxsize=4096)(lambda index: toyworld.scene(index, split, **options))
-        kept = (
+        self._kept = (
             None
             if folder is None
             else Path(folder) / f"{'-'.join([split, str(count), *map(str, options.values())])}.npy"
         )
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """The pictures, read or rendered when they are first asked for.
+
+        Returns
+        -------
+        numpy.ndarray
+            Uint8 ``[count, 3, 64, 64]``.
+        """
+        kept = self._kept
         if kept is not None and kept.exists():
-            self.images = np.load(kept, mmap_mode="r")
-            return
-        self.images = np.empty((count, 3, toyworld.SIZE, toyworld.SIZE), np.uint8)
-        for index in tqdm(range(count), desc=f"rendering {split}", mininterval=5):
-            self.images[index] = to_bytes(toyworld.scene(index, split, **options).image)
+            return np.load(kept, mmap_mode="r")
+        images = np.empty((self.count, 3, toyworld.SIZE, toyworld.SIZE), np.uint8)
+        for index in tqdm(range(self.count), desc=f"rendering {self.split}", mininterval=5):
+            images[index] = to_bytes(toyworld.scene(index, self.split, **self.options).image)
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
             partial = kept.with_suffix(".partial.npy")
-            np.save(partial, self.images)
+            np.save(partial, images)
             partial.replace(kept)
+        return images
 
     def __len__(self) -> int:
         return self.count

@@ -57,6 +57,9 @@ class Recipe(ABC, Generic[Model]):
         Held-out figure -> (least value, greatest value) that the checkpoint should reach.
     watch_every : int or None
         Steps between two looks at the averaged weights by :meth:`watch`; None for none.
+    by_clock : bool
+        Whether the command line trains by :func:`.timed.train_timed`, whose learning rate follows the time, in place of
+        :func:`train`.
     about, limits : str
         For the card: what the checkpoint is, and what it does not do.
     stands_on : str
@@ -84,6 +87,7 @@ class Recipe(ABC, Generic[Model]):
     ema_decay: float = 0.999
     targets: dict[str, tuple[float, float]] = {}
     watch_every: int | None = None
+    by_clock: bool = False
     about: str
     limits: str
     stands_on = data = added_to = options = made = samples = ""
