@@ -28,16 +28,21 @@ __all__ = [
     "box_overlaps",
     "measure",
     "object_alignment",
+    "saturation",
+    "sharpness",
     "subject_place",
 ]
 
-#: What is measured of a pair of pictures: three cosines, overlap of boxes, identity, PSNR (dB) and SSIM.
-MEASURES = ("image", "object", "text", "box", "identity", "psnr", "ssim")
+#: What is measured of a pair of pictures: three cosines, overlap of boxes, identity, PSNR (dB) and SSIM; and of the
+#: picture alone, how sharp it is and how colourful.
+MEASURES = ("image", "object", "text", "box", "identity", "psnr", "ssim", "sharpness", "saturation")
 #: Single attributes of the subject: the caption names the first three of them, and none of the others.
 ATTRIBUTES = ("number", "kind", "colour", "place", "marks", "shade")
 NAMED = ATTRIBUTES[:3]
 #: Rows and columns of a cropped object; how far brightness may be off, of 1; overlap from which a place is right.
 SIDE, SHADE, PLACE = 64, 0.05, 0.5
+#: Weights of red, green and blue in luminance (ITU-R BT.601).
+_LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def _vectors(pictures: Any, clip: Any) -> np.ndarray:
@@ -145,7 +150,7 @@ def _inside(box: Any) -> np.ndarray:
 def _brightness(picture: np.ndarray, box: Any) -> float:
     left, top, right, bottom = np.round(np.clip(box, 0, toyworld.SIZE)).astype(int)
     part = np.asarray(picture)[:, top : max(bottom, top + 1), left : max(right, left + 1)]
-    return float(np.tensordot([0.299, 0.587, 0.114], part, axes=1).mean())
+    return float(np.tensordot(_LUMINANCE, part, axes=1).mean())
 
 
 def attributes(
@@ -297,6 +302,8 @@ def measure(
         ],
         "psnr": [psnr_db(a, b) for a, b in zip(own, made, strict=True)],
         "ssim": [structural_similarity(a, b, channel_axis=0, data_range=1.0) for a, b in zip(own, made, strict=True)],
+        "sharpness": [sharpness(one) for one in made],
+        "saturation": [saturation(one) for one in made],
         "attributes": [
             attributes(*each)
             for each in zip(own, made, sources.found, seen.found, numbers, where, guesses, strict=True)
@@ -307,6 +314,41 @@ def measure(
         "object": object_alignment(own, made, sources.boxes, seen.boxes, named["clip"]),
         "text": _cosines(sources.texts, seen.texts),
     } | {name: np.array(each) for name, each in values.items()}
+
+
+def sharpness(picture: Any) -> float:
+    """High-frequency energy: root mean square of the discrete Laplacian of the luminance.
+
+    Parameters
+    ----------
+    picture : array_like
+        ``[3, rows, columns]`` in [0, 1].
+
+    Returns
+    -------
+    float
+        At least 0; of a picture of one colour 0.
+    """
+    from scipy.ndimage import laplace
+
+    grey = np.tensordot(_LUMINANCE, np.asarray(picture, float), axes=1)
+    return float(np.sqrt(np.mean(laplace(grey)[1:-1, 1:-1] ** 2)))
+
+
+def saturation(picture: Any) -> float:
+    """Mean distance of the largest of red, green and blue to the smallest: 0 for greys.
+
+    Parameters
+    ----------
+    picture : array_like
+        ``[3, rows, columns]`` in [0, 1].
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
+    return float(np.ptp(np.asarray(picture, float), axis=0).mean())
 
 
 def subject_place(scene: Any) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from .alignment import ATTRIBUTES, MEASURES, NAMED, Seen, measure, subject_place
 from .channel import (
     CODECS,
     JPEG_QUALITY,
+    SNR_DB,
     WITT_USES,
     file_size,
     psnr_db,
@@ -36,10 +38,22 @@ from .knowledge import receiver_b
 from .message import CODINGS, Prompt
 from .schemes import SCHEMES, STEPS, extract_all, models, reconstruct, with_identifier
 
-__all__ = ["COSINES", "DRAWN", "STUDIES", "VIEWS", "another", "by_subject", "case_scene", "partner", "run", "tasks"]
+__all__ = [
+    "COSINES",
+    "DRAWN",
+    "STUDIES",
+    "VIEWS",
+    "another",
+    "by_subject",
+    "case_scene",
+    "partner",
+    "run",
+    "tasks",
+    "witt",
+]
 
-#: Views of each subject: the first alone, the second beside another thing.
-VIEWS = (0, 1)
+#: Views of each subject: the first alone, the second beside another thing. (0 and 1 were tried out.)
+VIEWS = (2, 3)
 #: The paper's three alignments.
 COSINES = MEASURES[:3]
 #: What is drawn: the schemes; with the history of another subject; with the boxes of another scene; from what a
@@ -52,7 +66,7 @@ DRAWN = (
     "NI-exact",
     "NA-exact",
 )
-UNITS = {"psnr": 0.01}  # of a stored whole number; others are thousandths
+UNITS = {"psnr": 0.01, "sharpness": 1e-4, "saturation": 1e-4}  # of a stored whole number; others are thousandths
 
 
 def case_scene(number: int, view: int) -> toyworld.Scene:
@@ -162,6 +176,20 @@ def _costs(prompts: Mapping[str, Sequence[Prompt]], images: np.ndarray) -> dict[
     return costs
 
 
+@lru_cache(maxsize=1)
+def witt() -> dict[str, Any]:
+    """The learned analog codes that the schemes are compared with.
+
+    Returns
+    -------
+    dict
+        Key of :data:`.channel.WITT_USES` -> the code.
+    """
+    from semcom_utils.generation import load
+
+    return {rate: load(f"witt-{rate}", device="cpu") for rate in WITT_USES}
+
+
 def _as_jpeg(image: np.ndarray) -> np.ndarray:
     return decoded(jpeg(image.transpose(1, 2, 0), JPEG_QUALITY)).transpose(2, 0, 1).astype(np.float32)
 
@@ -185,13 +213,16 @@ def run(task: dict) -> dict:
     -------
     dict
         ``own`` and ``other``: condition -> a row a scene, of :data:`.alignment.MEASURES` in thousandths (PSNR in
-        hundredths of dB), against the scene that was sent and against another one. ``has`` and ``has_other``:
-        condition -> the attributes of each scene, one letter each. Beside what was drawn there are ``JPEG``, and
-        ``JPEG-small``, a thumbnail in the bytes of the longest prompt. ``costs``: bytes of prompts and files.
+        hundredths of dB, the last two in ten-thousandths), against the scene that was sent and against another one.
+        ``has`` and ``has_other``: condition -> the attributes of each scene, one letter each. Beside what was drawn
+        there are ``JPEG``, and ``JPEG-small``, a thumbnail in the bytes of the longest prompt, ``WITT-high``,
+        ``WITT-low`` at the paper's SNR on AWGN, and the ``source`` itself. ``costs``: bytes of prompts and files.
     """
+    import torch
+
     named, number = models(), task["subject"]
     scenes = [case_scene(number, view) for view in task["views"]]
-    others = [case_scene(partner(number), view) for view in task["views"]]
+    others = [case_scene(partner(number), view + 1) for view in task["views"]]  # not as many things
     images = np.stack([scene.image for scene in scenes]).astype(np.float32)
     seeds = [100 * number + view for view in task["views"]]
     prompts: dict[str, list[Prompt]] = {}
@@ -217,6 +248,11 @@ def run(task: dict) -> dict:
     costs = _costs({scheme: prompts[scheme] for scheme in SCHEMES}, images)
     longest = [max(costs["text"][scheme][k] for scheme in SCHEMES) for k in range(len(images))]
     pictures["JPEG-small"] = np.stack([squeezed(image, n)[0] for image, n in zip(images, longest, strict=True)])
+
+    for rate, code in witt().items():
+        sent_images, noise = torch.from_numpy(images), torch.Generator().manual_seed(number)
+        pictures[f"WITT-{rate}"] = code.send(sent_images, SNR_DB, generator=noise).numpy()
+    pictures["source"] = images
 
     n, rounds = len(scenes), len(pictures)
     sources = Seen.of(np.concatenate([images, np.stack([scene.image for scene in others])]), named)
@@ -325,6 +361,22 @@ def _ratios(mean: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
+def _identifiers(records: Sequence[Mapping], mean: Mapping[str, float], coding: str) -> dict[str, float]:
+    """What identifiers add to the bytes of prompts, and how many orders of two schemes they turn."""
+    total = {scheme: sum(sum(r["costs"][coding][scheme]) for r in records) for scheme in SCHEMES}
+    pictures = sum(len(r["costs"][coding]["NI"]) for r in records)
+    pairs = {"HI": "NI", "HA": "NA"}
+    shares = {one: total[one] / total[two] - 1 for one, two in pairs.items()}
+    shares |= {f"{one}-four-bytes": (total[one] + 3 * pictures) / total[two] - 1 for one, two in pairs.items()}
+    others = {c: mean[c] for c in CODECS} | {f"WITT {k}": float(v) for k, v in WITT_USES.items()}
+    turned = 0
+    for one, two in pairs.items():
+        rivals = others | {k: mean[f"{k} {coding}"] for k in SCHEMES if k not in (one, two)}
+        with_, without = mean[f"{one} {coding}"], mean[f"{two} {coding}"]
+        turned += sum((with_ > value) != (without > value) for value in rivals.values())
+    return shares | {"turned": turned}
+
+
 def _apart(records: Sequence[Mapping], one: str, other: str, name: str) -> dict:
     return student_interval(by_subject(records, one, name) - by_subject(records, other, name))
 
@@ -339,11 +391,13 @@ def _summary(records: list[dict]) -> dict:
     prompts = {coding: np.array([used[f"{scheme} {coding}"] for scheme in SCHEMES]) for coding in CODINGS}
     half: dict[str, dict] = {scheme: {} for scheme in SCHEMES}
     gap: dict[str, dict] = {}
+    nowhere = []  # what the wrong prompt itself closes of the distance
     for scheme in SCHEMES:
         for m in ("object", "text"):
             best, own = by_subject(records, "JPEG", m), by_subject(records, scheme, m)
             wrong = by_subject(records, scheme, m, "other")
             half[scheme][m] = student_interval(own - wrong - 0.5 * (best - wrong))
+            nowhere.append(student_interval(-0.5 * (best - wrong)))
         gap[scheme] = {
             other: student_interval(by_subject(records, scheme, "text") - by_subject(records, scheme, other))
             for other in ("image", "object")
@@ -364,6 +418,28 @@ def _summary(records: list[dict]) -> dict:
     def low(part: Mapping) -> float | None:
         return part["low"] if known else None
 
+    def over_witt(scheme: str, rate: str, m: str, against: str = "own") -> dict:
+        scheme_values = by_subject(records, scheme, m, against)
+        return student_interval(scheme_values - by_subject(records, f"WITT-{rate}", m))
+
+    witt_over = {
+        which: {
+            rate: {m: {scheme: over_witt(scheme, rate, m, which) for scheme in SCHEMES} for m in COSINES}
+            for rate in WITT_USES
+        }
+        for which in ("own", "other")
+    }
+    witt_least = {
+        which: {rate: {m: low(lowest(row.values())) for m, row in rows.items()} for rate, rows in part.items()}
+        for which, part in witt_over.items()
+    }
+    dull = {
+        f"WITT-{rate}": {
+            m: low(lowest([_apart(records, other, f"WITT-{rate}", m) for other in ("source", *SCHEMES)]))
+            for m in ("sharpness", "saturation")
+        }
+        for rate in WITT_USES
+    }
     shannon = [_apart(records, "JPEG", scheme, m) for scheme in SCHEMES for m in COSINES]
     small = {m: highest([_apart(records, scheme, "JPEG-small", m) for scheme in SCHEMES]) for m in COSINES}
     identity = {c: reached[c]["identity"] for c in conditions}
@@ -373,7 +449,7 @@ def _summary(records: list[dict]) -> dict:
     }
     text_apart = {
         c: reached[c]["text"]["low"] - max(reached[c][m]["high"] for m in ("image", "object")) if known else None
-        for c in (*SCHEMES, "JPEG")
+        for c in (*SCHEMES, "JPEG", "WITT-high")
     }
     return {
         "pictures": sum(len(r["own"]["NI"]) for r in records),
@@ -388,31 +464,32 @@ def _summary(records: list[dict]) -> dict:
             "witt_low": WITT_USES["low"],
         },
         "ratio": _ratios(mean),
-        "identifiers": {
-            coding: {
-                one: float(
-                    sum(sum(r["costs"][coding][one]) for r in records)
-                    / sum(sum(r["costs"][coding][two]) for r in records)
-                    - 1
-                )
-                for one, two in (("HI", "NI"), ("HA", "NA"))
-            }
-            for coding in CODINGS
-        },
+        "identifiers": {coding: _identifiers(records, mean, coding) for coding in CODINGS},
         "history": history,
         "history_least": {
-            "right": low(lowest([history[p][m] for p in ("HI over NI", "HA over NA") for m in ("image", "object")])),
-            "other": low(
-                lowest([history[p][m] for p in ("HI-other over NI", "HA-other over NA") for m in ("image", "object")])
-            ),
+            pair.split()[0]: low(lowest([row[m] for m in ("image", "object")])) for pair, row in history.items()
         },
-        "boxes": boxes | {"least": low(lowest([boxes["NA over NI"], boxes["HA over HI"]]))},
-        "identity_apart": apart | {"least": min(apart["HI"], apart["HA"]) if known else None},
+        "boxes": boxes,
+        "boxes_least": {pair.split()[0]: low(part) for pair, part in boxes.items()},
+        "identity_apart": apart,
+        "over_witt": witt_over["own"],
+        "over_witt_least": {"right": witt_least["own"], "shuffled": witt_least["other"]},
+        "duller_than_all": dull,
         "jpeg_over_schemes": low(lowest(shannon)),
+        "jpeg_over_witt": {
+            rate: low(lowest([_apart(records, "JPEG", f"WITT-{rate}", m) for m in COSINES])) for rate in WITT_USES
+        },
         "schemes_over_small_jpeg": {m: low(part) for m, part in small.items()},
+        "small_jpeg_over_schemes": low(
+            lowest([_apart(records, "JPEG-small", scheme, m) for scheme in SCHEMES for m in COSINES])
+        ),
         "text_over_others": gap,
-        "text_apart": text_apart | {"least": min(text_apart.values()) if known else None},
-        "half_of_the_way": half | {"least": low(lowest([part for row in half.values() for part in row.values()]))},
+        "text_apart": text_apart,
+        "text_apart_rescaled": min(
+            row["rescaled"]["text"] - max(row["rescaled"]["image"], row["rescaled"]["object"]) for row in gap.values()
+        ),
+        "half_of_the_way": half,
+        "half_of_the_way_wrong": low(lowest(nowhere)),
         "detail": {c: _detail(records, c) for c in ("NI", "HA", "NI-exact", "NA-exact")},
         "captions_right": float(
             np.mean(
@@ -422,4 +499,4 @@ def _summary(records: list[dict]) -> dict:
     }
 
 
-STUDIES = {"alignment": Study(tasks, run, _summary, small={"subject": 0, "views": [1], "steps": 2})}
+STUDIES = {"alignment": Study(tasks, run, _summary, small={"subject": 0, "views": [3], "steps": 2})}

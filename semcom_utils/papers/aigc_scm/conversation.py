@@ -135,9 +135,9 @@ def _pays(spent: Mapping[int, Sequence[Mapping]]) -> dict[str, Any]:
                 break_even(_shared(number)[way], float(np.mean([one[against] - one[way[:2]] for one in part])))
                 for number, part in spent.items()
             ]
-            found[f"{way} against {against}"] = {"mean": float(np.mean(counts)), "most": float(max(counts))}
+            found[f"{way.replace(' ', '-')}-{against}"] = {"mean": float(np.mean(counts)), "most": float(max(counts))}
     saving = float(np.mean([one["jpeg"] - one["HA"] for part in spent.values() for one in part]))
-    found["general models against jpeg"] = break_even(uses(general_bits()), saving)
+    found["general-jpeg"] = break_even(uses(general_bits()), saving)
     return found
 
 
@@ -155,9 +155,9 @@ def _summary(records: list[dict]) -> dict:
                     "most": float(max(r["pays"][name]["most"] for r in part)),
                 }
                 for name in part[0]["pays"]
-                if not name.startswith("general")
+                if name != "general-jpeg"
             },
-            "general": float(np.mean([r["pays"]["general models against jpeg"] for r in part])),
+            "general": float(np.mean([r["pays"]["general-jpeg"] for r in part])),
         }
     return summary
 

@@ -27,7 +27,7 @@ __all__ = ["COMMON", "READINGS", "STUDIES", "VIEWS", "run", "tasks", "with_word"
 #: Scenes of each subject.
 VIEWS = (10, 11, 12)
 #: What receiver B reads: no identifier, one in a field of its own, a word without meaning, a word of the grammar.
-READINGS = ("without", "field", "word", "common word")
+READINGS = ("without", "field", "word", "common")
 #: The control's identifier.
 COMMON = "dog"
 
@@ -109,7 +109,7 @@ def run(task: dict) -> dict:
         "without": reconstruct(plain, receiver_b(), named, steps=task["steps"]),
         "field": reconstruct(told, receiver_b(), named, steps=task["steps"]),
     }
-    for name, word in (("word", SPARE_WORD), ("common word", COMMON)):
+    for name, word in (("word", SPARE_WORD), ("common", COMMON)):
         draw[name] = reconstruct(
             told, receiver_b(), named, steps=task["steps"], words=lambda prompt, word=word: with_word(prompt, word)
         )
