@@ -144,8 +144,8 @@ def jpeg_parts(file: bytes) -> tuple[bytes, bytes]:
     --------
     >>> file = jpeg(np.full((16, 16, 3), 0.5), 50, optimise=False)
     >>> header, scan = jpeg_parts(file)
-    >>> len(header) > 100 * len(scan), header + scan + b"\xff\xd9" == file
-    (True, True)
+    >>> len(header), len(scan), header + scan == file[:-2]
+    (623, 4, True)
     """
     place = 2
     if isinstance(file, bytes | bytearray) and file[:2] == b"\xff\xd8" and file[-2:] == b"\xff\xd9":

@@ -256,6 +256,11 @@ def file_size(file: bytes, codec: str) -> int:
     -------
     int
         Its length; for ``scan`` without the header, and with a byte for the quality, from which the header follows.
+
+    Raises
+    ------
+    ValueError
+        If ``codec`` is unknown, or ``file`` is no JPEG file where it should be one.
     """
     return 1 + len(jpeg_parts(file)[1]) if one_of("codec", codec, CODECS) == "scan" else len(file)
 

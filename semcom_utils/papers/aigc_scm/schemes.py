@@ -281,7 +281,7 @@ def personal_caption(prompt: Prompt) -> str:
     Examples
     --------
     >>> personal_caption(Prompt("a striped red ball and a blue cube on sand", identifier=3))
-    'a sks ball and a blue cube on sand'
+    'a sks cube and a blue cube on sand'
     """
     from semcom_utils.generation.training.tokens import SPARE_WORD
 
