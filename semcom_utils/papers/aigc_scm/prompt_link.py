@@ -83,7 +83,7 @@ def run(task: dict) -> dict:
     import torch
 
     generator, link = torch.Generator().manual_seed(task["seed"]), paper_link(task["channel"])
-    left, arrived, wrong = task["prompts"], [], 0
+    left, arrived, wrong = task["prompts"], list[int](), 0
     while left and len(arrived) < TRIES and not (len(arrived) >= 2 and sum(arrived) == 0):
         sent = torch.randint(0, 2, (left, task["bits"]), generator=generator)
         result = link.send(sent, task["snr_db"], generator)

@@ -8,6 +8,7 @@ it: a word that means nothing to it, or, as the control, a word that means somet
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -110,9 +111,7 @@ def run(task: dict) -> dict:
         "field": reconstruct(told, receiver_b(), named, steps=task["steps"]),
     }
     for name, word in (("word", SPARE_WORD), ("common", COMMON)):
-        draw[name] = reconstruct(
-            told, receiver_b(), named, steps=task["steps"], words=lambda prompt, word=word: with_word(prompt, word)
-        )
+        draw[name] = reconstruct(told, receiver_b(), named, steps=task["steps"], words=partial(with_word, word=word))
     sources = Seen.of(images, named)
     record: dict[str, Any] = {"moved": float(np.abs(draw["field"] - draw["without"]).max())}
     for name, made in draw.items():

@@ -249,7 +249,7 @@ def with_identifier(prompt: Prompt, identifier: int, box: Any = None, others: An
 
     which = 0
     if box is not None and prompt.labels:
-        shares = np.asarray(box, float) / toyworld.SIZE
+        shares = (np.asarray(box, float) / toyworld.SIZE).tolist()
         which = int(np.argmax([box_overlap(one, shares) for one in prompt.shares.tolist()]))
     elif box is not None and _is_grammar(prompt.caption):
         left = [float(one[0]) for one in np.reshape(others, (-1, 4))]
@@ -414,8 +414,9 @@ def _draw_boxes(prompts: list[Prompt], grounded: Any, knowledge: KnowledgeBase |
 
     pictures = None
     if knowledge is not None:
+        stored = dict[int | None, Any](knowledge.pictures)
         pictures = [
-            [knowledge.pictures[prompt.identifier] if k == prompt.which else None for k in range(len(prompt.labels))]
+            [stored[prompt.identifier] if k == prompt.which else None for k in range(len(prompt.labels))]
             for prompt in prompts
         ]
     return grounded(
