@@ -414,7 +414,7 @@ def _draw_boxes(prompts: list[Prompt], grounded: Any, knowledge: KnowledgeBase |
 
     pictures = None
     if knowledge is not None:
-        stored: dict[int | None, Any] = {**knowledge.pictures}
+        stored: dict[Any, Any] = dict(knowledge.pictures)
         pictures = [
             [stored[prompt.identifier] if k == prompt.which else None for k in range(len(prompt.labels))]
             for prompt in prompts
