@@ -333,12 +333,21 @@ def test_attributes_of_the_source_itself_are_right_and_each_can_be_wrong():
     kind, colour, _ = toyworld.subject(3)
     box = scene.boxes[0]
     known = [Detection(f"{colour} {kind}", 0.9, tuple(box.tolist()))]
-    own = alignment.attributes(scene.image, scene.image, known, known, 3, box, 3)
+    own = alignment.attributes(scene.image, scene.image, known, known, 3, box, [3])
     assert own == [True] * 6
     elsewhere = [Detection(f"{colour} {kind}", 0.9, (0, 0, 8, 8))]
-    changed = alignment.attributes(scene.image, scene.image, known, elsewhere * 2, 3, box, 4)
+    changed = alignment.attributes(scene.image, scene.image, known, elsewhere * 2, 3, box, [4, 3])
     assert changed == [False, True, True, False, toyworld.subject(4)[2].colour == toyworld.subject(3)[2].colour, False]
-    assert alignment.attributes(scene.image, scene.image, known, [], 3, box, 3) == [False] * 6
+    assert alignment.attributes(scene.image, scene.image, known, [], 3, box, []) == [False] * 6
+
+
+def test_identity_is_looked_for_in_every_box():
+    def identity(images, boxes):  # sees subject 7 in the right half, 2 elsewhere
+        return torch.nn.functional.one_hot(torch.tensor([7 if box[0] >= 0.5 else 2 for box in boxes]), 30).float()
+
+    found = [[Detection("red dog", 0.9, (0, 0, 10, 10)), Detection("red ball", 0.8, (40, 0, 64, 20))], []]
+    told = alignment._guesses(np.zeros((2, 3, 64, 64)), found, identity)
+    assert [one.tolist() for one in told] == [[2, 7], [2]]
 
 
 def test_sharpness_and_saturation_of_what_was_blurred_and_bleached():

@@ -138,10 +138,6 @@ def box_overlaps(found: Sequence[Any], labels: Sequence[str], boxes: Any) -> flo
     return float(table[linear_sum_assignment(-table)].sum() / len(labels))
 
 
-def _surest(found: Sequence[Any], kind: str) -> Any:
-    return next((one for one in found if one.label.split()[-1] == kind), None)
-
-
 def _inside(box: Any) -> np.ndarray:
     left, top, right, bottom = np.clip(np.asarray(box, float) / toyworld.SIZE, 0, 1)
     return np.array([min(left, 0.99), min(top, 0.99), max(right, left + 0.01), max(bottom, top + 0.01)])
@@ -160,7 +156,7 @@ def attributes(
     found: Sequence[Any],
     number: int,
     box: Any,
-    guess: int,
+    guesses: Sequence[int],
 ) -> list[bool]:
     """Which attributes of the source's subject a picture has, as detector and judge of identity see them.
 
@@ -174,33 +170,45 @@ def attributes(
         Of the source's subject.
     box : array_like
         ``[4]``, pixels: where it is in the source.
-    guess : int
-        The subject that the judge of identity takes it for in the picture.
+    guesses : sequence of int
+        For each of ``found``, the subject that the judge of identity takes it for.
 
     Returns
     -------
     list of bool
-        In the order of :data:`ATTRIBUTES`: as many things as there were found in the source; one of the subject's
-        kind; its colour, as the detector names it in the source; its place (boxes overlap by half); the colour of the
-        marks of the pattern; the brightness of its box to within :data:`SHADE`. Without a thing of the kind, the last
-        four are wrong.
+        In the order of :data:`ATTRIBUTES`: as many things as there were found in the source; one of the subject's kind,
+        as the detector names it in the source; its colour, likewise; its place (boxes overlap by half); the colour of
+        the marks of the pattern; the brightness of its box to within :data:`SHADE`. Without a thing of the kind, the
+        last four are wrong.
     """
     from semcom_utils.generation.judging import box_overlap
 
     kind, colour, texture = toyworld.subject(number)
-    there = _surest(found, kind)
-    if there is None:
-        return [len(found) == len(known), False, False, False, False, False]
     own = max(known, key=lambda one: box_overlap(one.box, box), default=None)
-    told = colour if own is None else own.label.split()[0]
+    told = (colour, kind) if own is None else tuple(own.label.split())
+    place = next((k for k, one in enumerate(found) if one.label.split()[-1] == told[1]), None)
+    if place is None:
+        return [len(found) == len(known), False, False, False, False, False]
+    there = found[place]
     return [
         len(found) == len(known),
         True,
-        there.label.split()[0] == told,
+        there.label.split()[0] == told[0],
         box_overlap(there.box, np.asarray(box).tolist()) >= PLACE,
-        toyworld.subject(guess)[2].colour == texture.colour,
+        toyworld.subject(guesses[place])[2].colour == texture.colour,
         abs(_brightness(picture, there.box) - _brightness(source, box)) <= SHADE,
     ]
+
+
+def _guesses(pictures: np.ndarray, found: Sequence[Sequence[Any]], identity: Any) -> list[np.ndarray]:
+    """For each picture, the likeliest subject in each box that was found; of the whole where nothing was."""
+    import torch
+
+    boxes = [[_inside(one.box) for one in part] or [np.array([0.0, 0.0, 1.0, 1.0])] for part in found]
+    rows = [k for k, part in enumerate(boxes) for _ in part]
+    flat = np.stack([box for part in boxes for box in part])
+    likeliest = identity(torch.from_numpy(np.asarray(pictures, np.float32)[rows]), flat).argmax(1).numpy()
+    return np.split(likeliest, np.cumsum([len(part) for part in boxes])[:-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,25 +289,20 @@ def measure(
     Returns
     -------
     dict of str to numpy.ndarray
-        Each of :data:`MEASURES`, ``[batch]``, and ``attributes``, bool ``[batch, 6]``.
+        Each of :data:`MEASURES`, ``[batch]``, and ``attributes``, bool ``[batch, 6]``. Identity is 1 where the judge
+        finds the right one of thirty subjects likeliest in some box of the picture, whatever the detector calls it.
     """
-    import torch
     from skimage.metrics import structural_similarity
 
     own, made = sources.pictures, seen.pictures
-    there = [_surest(part, toyworld.subject(number)[0]) for part, number in zip(seen.found, numbers, strict=True)]
-    places = np.array([_inside(one.box) if one else [0, 0, 1, 1] for one in there])
-    guesses = named["identity"](torch.from_numpy(made), places).argmax(1).tolist()
+    guesses = _guesses(made, seen.found, named["identity"])
     where = [scene.boxes[subject_place(scene)] for scene in scenes]
     values: dict[str, list] = {
         "box": [
             box_overlaps(part, prompt.labels, toyworld.SIZE * prompt.shares)
             for part, prompt in zip(seen.found, sent, strict=True)
         ],
-        "identity": [
-            float(one is not None and guess == number)
-            for one, guess, number in zip(there, guesses, numbers, strict=True)
-        ],
+        "identity": [float(number in told.tolist()) for told, number in zip(guesses, numbers, strict=True)],
         "psnr": [psnr_db(a, b) for a, b in zip(own, made, strict=True)],
         "ssim": [structural_similarity(a, b, channel_axis=0, data_range=1.0) for a, b in zip(own, made, strict=True)],
         "sharpness": [sharpness(one) for one in made],

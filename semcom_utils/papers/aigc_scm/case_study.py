@@ -52,8 +52,8 @@ __all__ = [
     "witt",
 ]
 
-#: Views of each subject: the first alone, the second beside another thing. (0 and 1 were tried out.)
-VIEWS = (2, 3)
+#: Views of each subject: the first alone, the second beside another thing. (Those before were tried out.)
+VIEWS = (4, 5)
 #: The paper's three alignments.
 COSINES = MEASURES[:3]
 #: What is drawn: the schemes; with the history of another subject; with the boxes of another scene; from what a
@@ -63,8 +63,7 @@ DRAWN = (
     "HI-other",
     "HA-other",
     "NA-shuffled",
-    "NI-exact",
-    "NA-exact",
+    *(f"{scheme}-exact" for scheme in SCHEMES),
 )
 UNITS = {"psnr": 0.01, "sharpness": 1e-4, "saturation": 1e-4}  # of a stored whole number; others are thousandths
 
@@ -231,8 +230,10 @@ def run(task: dict) -> dict:
         if SCHEMES[scheme].history:
             made = [_identified(one, scene, number) for one, scene in zip(made, scenes, strict=True)]
         prompts[scheme] = made
-    for scheme in ("NI", "NA"):
-        prompts[f"{scheme}-exact"] = [_exact(scene, scheme, seed) for scene, seed in zip(scenes, seeds, strict=True)]
+        made = [_exact(scene, scheme, seed) for scene, seed in zip(scenes, seeds, strict=True)]
+        if SCHEMES[scheme].history:
+            made = [_identified(one, scene, number) for one, scene in zip(made, scenes, strict=True)]
+        prompts[f"{scheme}-exact"] = made
     wrong = another(number)
     for scheme in ("HI", "HA"):
         prompts[f"{scheme}-other"] = [replace(prompt, identifier=wrong) for prompt in prompts[scheme]]
@@ -408,11 +409,18 @@ def _summary(records: list[dict]) -> dict:
         }
     history = {
         f"{one} over {two}": {m: _apart(records, one, two, m) for m in COSINES}
-        for one, two in (("HI", "NI"), ("HA", "NA"), ("HI-other", "NI"), ("HA-other", "NA"))
+        for one, two in (
+            ("HI", "NI"),
+            ("HA", "NA"),
+            ("HI-other", "NI"),
+            ("HA-other", "NA"),
+            ("HI-exact", "NI-exact"),
+            ("HA-exact", "NA-exact"),
+        )
     }
     boxes = {
         f"{one} over {two}": _apart(records, one, two, "box")
-        for one, two in (("NA", "NI"), ("HA", "HI"), ("NA-shuffled", "NI"))
+        for one, two in (("NA", "NI"), ("HA", "HI"), ("NA-shuffled", "NI"), ("NA-exact", "NI-exact"))
     }
 
     def low(part: Mapping) -> float | None:
@@ -499,4 +507,4 @@ def _summary(records: list[dict]) -> dict:
     }
 
 
-STUDIES = {"alignment": Study(tasks, run, _summary, small={"subject": 0, "views": [3], "steps": 2})}
+STUDIES = {"alignment": Study(tasks, run, _summary, small={"subject": 0, "views": [5], "steps": 2})}
