@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help book test notebooks bench lint pins clean distclean
+.PHONY: help book pdf test notebooks bench lint pins clean distclean
 
 PYTHON  ?= python3
 VENV    ?= .venv
@@ -21,22 +21,32 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 # Made by tools/derived_pages.py and not tracked: a clean clone has none.
 DERIVED := book/api.md book/api/tools.md $(patsubst semcom_utils/%/__init__.py,book/api/%.md,$(wildcard semcom_utils/*/__init__.py)) \
-	book/errata.md book/scoreboard.md book/studies_list.md
+	book/errata.md book/scoreboard.md book/studies_list.md book/_static/verdicts.svg
 PAGES := $(filter-out $(DERIVED),$(wildcard book/*.md *.md))
 PROSE := $(PAGES) _config.yml _toc.yml references.bib
-FILES := $(shell find book/_static notebooks semcom_utils data tools -type f ! -name '*.pyc' ! -path '*/.*' 2>/dev/null)
+# A name with a space ("Copy of 10_isgc.ipynb") is nobody's chapter, and make would take it for several.
+FILES := $(shell find book/_static notebooks semcom_utils data tools -type f ! -name '*.pyc' ! -path '*/.*' ! -path '* *' 2>/dev/null)
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
 
+# An environment knows its folder by name: in a checkout that was moved or copied it runs the old folder's code.
+ifneq ($(wildcard $(READY)),)
+ifneq ($(file < $(READY)),$(CURDIR))
+$(shell rm -f $(READY))
+MOVED := --clear
+endif
+endif
+
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
 	@echo "== Creating $(VENV)"
-	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	test -z "$(MOVED)" || echo "== $(VENV) is of another folder, from which this one was moved or copied: it is made anew"
+	test -z "$(MOVED)" -a -x $(BIN)/pip || $(PYTHON) -m venv $(MOVED) $(VENV)
 	@echo "== Installing PyTorch, then everything else (a few minutes the first time)"
 	$(PIP) torch
 	$(PIP) --editable '.[book,test,sweeps,ray,dask,subjects]'
-	touch $@
+	@printf '%s' "$(CURDIR)" > $@
 
 $(DERIVED): # one that is missing is as good as a changed source
 
@@ -49,10 +59,15 @@ $(BUILT): $(READY) $(PROSE) $(FILES) $(DERIVED)
 	@# stamp goes first, so that what failed is built in full, and fails again.
 	$(if $(filter-out $(PAGES),$?),rm -rf _build/html,rm -f $@)
 	$(BIN)/jupyter-book build . --quiet $(if $(filter-out $(PAGES),$?),--all) -n -W --keep-going
+	$(BIN)/python tools/export_lab.py
 	touch $@
 
 book: $(BUILT) ## the rendered book, in _build/html
 	@echo "== The book is ready, open it at  file://$(CURDIR)/_build/html/index.html"
+
+pdf: $(BUILT) ## the whole book as one PDF, printed by headless Chromium
+	@echo "== Printing the book: a few minutes"
+	$(BIN)/python tools/book_pdf.py
 
 test: $(BUILT) ## all tests: code, every chapter re-executed, the book in a browser
 	@echo "== Testing: the code, every chapter in a fresh kernel, the book in a browser"

@@ -7,11 +7,14 @@ since a table pads 9.99 where it does not pad 10.01.
 """
 
 import math
+import os
 import re
+from pathlib import Path
 
 import pytest
 
 RELATIVE = 0.02
+SITE = Path(__file__).parent / "_build" / "html"
 DECIMAL = re.compile(r"[ \t]*[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE][-+]\d))(?:[eE][-+]?\d+)?")
 
 
@@ -55,6 +58,21 @@ def pytest_configure(config):
         IPyNbCell.sanitize = sanitize
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With ``--dist loadfile``, what takes minutes is cut into jobs of its own: all in one would outlast the rest."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrRun(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            alone = "test_second_runs.py" in nodeid or "test_every_page_in_a_browser" in nodeid
+            return nodeid if alone else super()._split_scope(nodeid)
+
+    return ByFileOrRun(config, log)
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """PyTorch on one thread: two wait for each other without sleeping, for minutes beside another busy process."""
@@ -64,3 +82,32 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def browser_flags() -> tuple[str, ...]:
+    """Flags of Chromium beside the usual ones; a file of tests may have a fixture of its own."""
+    return ()
+
+
+@pytest.fixture(scope="module")
+def chrome(browser_flags):
+    """A headless Chromium, which is slow to start; without one the tests are skipped, but not in CI."""
+    from site_checks import BrowserMissing, browser
+
+    try:
+        with browser(*browser_flags) as driver:
+            yield driver
+    except BrowserMissing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+def address():
+    """Where the built site is served."""
+    from site_checks import served
+
+    with served(SITE) as url:
+        yield url

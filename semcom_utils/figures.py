@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
+
+from semcom_utils.checks import checked
 
 __all__ = ["COLOURS", "METHOD_STYLES", "error_bars", "use_house_style"]
 
@@ -35,7 +38,11 @@ METHOD_STYLES = {
     "separate": {"color": COLOURS["grey"], "linestyle": ":"},
 }
 
+#: Backends of matplotlib that draw for files alone.
+_WINDOWLESS = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
 
+
+@checked
 def error_bars(intervals: Mapping | Sequence[Mapping]) -> np.ndarray:
     """Lengths of the error bars that show some intervals, for matplotlib's ``xerr`` or ``yerr``.
 
@@ -64,6 +71,8 @@ def error_bars(intervals: Mapping | Sequence[Mapping]) -> np.ndarray:
     """
     bars = []
     for interval in [intervals] if isinstance(intervals, Mapping) else intervals:
+        if not {"estimate", "low", "high"} <= set(interval):
+            raise ValueError(f"intervals must have an estimate, low and high, got {sorted(interval)}")
         estimate = interval["estimate"]
         low, high = (estimate if interval[end] is None else interval[end] for end in ("low", "high"))
         slack = 1e-9 * max(abs(low), abs(high), high - low)
@@ -74,11 +83,19 @@ def error_bars(intervals: Mapping | Sequence[Mapping]) -> np.ndarray:
 
 
 def use_house_style() -> None:
-    """Set matplotlib's defaults for the book: call once, in a chapter's first cell.
+    """Set matplotlib's defaults for the book, whatever a settings file says: call once, in a chapter's first cell.
+
+    In a notebook whose surroundings chose a backend without a window (``MPLBACKEND=Agg``), figures go into the notebook
+    all the same.
 
     Figures are 6.4 by 4 inches at 120 dpi on an opaque white ground (dark mode shows the page dark, the figure
     white), with text of at least 10 points so that a legend stays readable at a phone's width.
     """
+    mpl.rcdefaults()  # TeX or a font that is not here, set in somebody's matplotlibrc, would fail or look otherwise
+    ask = sys.modules.get("IPython")
+    shell = ask.get_ipython() if ask is not None else None
+    if shell is not None and hasattr(shell, "kernel") and mpl.get_backend().lower() in _WINDOWLESS:
+        shell.run_line_magic("matplotlib", "inline")
     mpl.rcParams.update(
         {
             "figure.figsize": (6.4, 4.0),

@@ -5,10 +5,22 @@ Colab installs a copy of the package outside the checkout, so the working direct
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from pkgutil import iter_modules
 
-__all__ = ["BOOK", "CLAIMS", "MODELS", "NOTEBOOKS", "PAPERS", "RESULTS", "ROOT", "papers", "repository_root"]
+__all__ = [
+    "BOOK",
+    "CLAIMS",
+    "MODELS",
+    "NOTEBOOKS",
+    "PAPERS",
+    "RESULTS",
+    "ROOT",
+    "other_checkout",
+    "papers",
+    "repository_root",
+]
 
 
 def repository_root() -> Path:
@@ -20,7 +32,10 @@ def repository_root() -> Path:
         Where none is found, the folder above the package: what is then read from it is missed by name.
     """
     above = Path(__file__).resolve().parents[1]
-    for folder in (above, Path.cwd(), *Path.cwd().parents):
+    places = [above]
+    with contextlib.suppress(OSError):  # we may stand in a folder that is gone
+        places += [Path.cwd(), *Path.cwd().parents]
+    for folder in places:
         if (folder / "data" / "claims").is_dir():
             return folder
     return above
@@ -40,6 +55,26 @@ RESULTS = ROOT / "data" / "results"
 MODELS = ROOT / "data" / "models"
 #: The packages of the papers, wherever this package lies.
 PAPERS = Path(__file__).resolve().parent / "papers"
+
+
+def other_checkout() -> Path | None:
+    """The checkout that we stand in, if this package is not its own.
+
+    A checkout that was copied with its ``.venv`` runs the code of the folder that it was copied from.
+
+    Returns
+    -------
+    Path or None
+        That folder.
+    """
+    ours = Path(__file__).resolve().parent
+    with contextlib.suppress(OSError):  # we may stand in a folder that is gone
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            theirs = folder / "semcom_utils"
+            if (theirs / "paths.py").is_file() and (folder / "data" / "claims").is_dir():
+                return None if theirs.resolve() == ours else folder
+    return None
 
 
 def papers() -> list[str]:

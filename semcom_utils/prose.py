@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Mapping
 
-__all__ = ["glue", "with_interval"]
+from semcom_utils.checks import checked
+
+__all__ = ["glue", "speak_utf8", "with_interval"]
 
 
+@checked
 def with_interval(interval: Mapping, form: str = ".2f", *, factor: float = 1.0, unit: str = "") -> str:
     """An estimate with its interval, as text.
 
@@ -27,11 +32,22 @@ def with_interval(interval: Mapping, form: str = ".2f", *, factor: float = 1.0, 
     str
         Such as "0.96 [0.95, 0.97]".
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     Examples
     --------
     >>> with_interval({"estimate": 0.962, "low": 0.958, "high": 0.965}, ".1f", factor=100)
     '96.2 [95.8, 96.5]'
     """
+    if not {"estimate", "low", "high"} <= set(interval):
+        raise ValueError(f"interval must have an estimate, low and high, got {sorted(interval)}")
+    try:
+        format(1.0, form)
+    except ValueError as error:
+        raise ValueError(f"form must be a format of numbers, got {form!r}: {error}") from None
     estimate = format(factor * interval["estimate"], form)
     if interval["low"] is None:
         return estimate + unit
@@ -39,6 +55,7 @@ def with_interval(interval: Mapping, form: str = ".2f", *, factor: float = 1.0, 
     return f"{estimate}{unit} [{low:{form}}, {high:{form}}]"
 
 
+@checked
 def glue(name: str, value: object) -> None:
     """Store ``value`` in the notebook under ``name``; the reader sees nothing, MyST's ``{glue:text}`` role finds it.
 
@@ -50,6 +67,11 @@ def glue(name: str, value: object) -> None:
         The key, unique in the chapter, such as ``share-diffusion``.
     value : object
         A number, or text that is already formatted.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     from IPython.display import display
 
@@ -58,3 +80,13 @@ def glue(name: str, value: object) -> None:
         raw=True,
         metadata={"scrapbook": {"name": name, "mime_prefix": "application/papermill.record/"}},
     )
+
+
+def speak_utf8() -> None:
+    """Let what is printed from here on be UTF-8, as the book's files are, whatever the console was set to.
+
+    A console or a pipe in cp1252 or ASCII knows no Greek letter, and printing one would end in an error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")

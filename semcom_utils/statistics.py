@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from semcom_utils.checks import finite_array, numpy_generator, one_of, positive_integer, real_number
+from semcom_utils.checks import checked, finite_array, numpy_generator, one_of, positive_integer, real_number
 
 __all__ = [
     "energy_distance",
@@ -24,13 +24,15 @@ __all__ = [
 ]
 
 
+@checked(booleans=("values",))
 def iqm(values: ArrayLike, axis: int = -1) -> np.ndarray:
     """Interquartile mean: the mean of the middle half, which one lucky or stuck seed cannot move far.
 
     Parameters
     ----------
     values : array_like
-        Results, seeds along ``axis``. A quarter is cut off either end, rounded down as ``scipy.stats.trim_mean`` does.
+        Results, seeds along ``axis``; truth values count as 0 and 1. A quarter is cut off either end, rounded down as
+        ``scipy.stats.trim_mean`` does.
     axis : int
         The axis of the seeds.
 
@@ -53,9 +55,14 @@ def iqm(values: ArrayLike, axis: int = -1) -> np.ndarray:
     >>> float(iqm([0, 0, 1, 2, 3, 4, 100, 1000]))
     2.5
     """
-    return stats.trim_mean(finite_array("values", values), 0.25, axis=axis)
+    x = finite_array("values", values, booleans=True)
+    if not x.ndim:
+        raise ValueError(f"values must have an axis of seeds, got {values!r:.80}")
+    one_of("axis", axis, range(-x.ndim, x.ndim))
+    return stats.trim_mean(x, 0.25, axis=axis)
 
 
+@checked(booleans=("values",))
 def iqm_interval(values: ArrayLike, rng: np.random.Generator | None = None, level: float = 0.95) -> dict:
     """Interquartile mean over seeds with its percentile bootstrap interval.
 
@@ -81,6 +88,7 @@ def iqm_interval(values: ArrayLike, rng: np.random.Generator | None = None, leve
     return _bootstrap(values, iqm, rng, level)
 
 
+@checked(booleans=("values",))
 def mean_interval(values: ArrayLike, rng: np.random.Generator | None = None, level: float = 0.95) -> dict:
     """Mean over independent samples (pictures, states) with its percentile bootstrap interval.
 
@@ -109,6 +117,7 @@ def mean_interval(values: ArrayLike, rng: np.random.Generator | None = None, lev
     return _bootstrap(values, np.mean, rng, level)
 
 
+@checked(booleans=("values",))
 def student_interval(values: ArrayLike, level: float = 0.95) -> dict:
     """Mean over independent replications with Student's interval.
 
@@ -145,6 +154,7 @@ def student_interval(values: ArrayLike, level: float = 0.95) -> dict:
     return {"estimate": float(x.mean()), "low": float(x.mean() - half), "high": float(x.mean() + half), "n": len(x)}
 
 
+@checked
 def share_interval(count: int, n: int, level: float = 0.95, *, method: str = "exact") -> dict:
     """A share with the exact interval of Clopper and Pearson, or the shorter one of Wilson.
 
@@ -189,6 +199,14 @@ def share_interval(count: int, n: int, level: float = 0.95, *, method: str = "ex
     return {"estimate": count / n, "low": float(interval.low), "high": float(interval.high), "n": n}
 
 
+def _intervals(intervals: Iterable[Mapping]) -> list[Mapping]:
+    listed = list(intervals)
+    if not listed or not all(isinstance(one, Mapping) and {"estimate", "low", "high"} <= set(one) for one in listed):
+        raise ValueError(f"intervals must have an estimate, low and high each, got {intervals!r:.80}")
+    return listed
+
+
+@checked
 def lowest(intervals: Iterable[Mapping]) -> Mapping:
     """The interval whose lower end is lowest; one of a single value, which has no ends, counts with its estimate.
 
@@ -207,9 +225,10 @@ def lowest(intervals: Iterable[Mapping]) -> Mapping:
     ValueError
         If there is none.
     """
-    return min(intervals, key=lambda part: part["estimate"] if part["low"] is None else part["low"])
+    return min(_intervals(intervals), key=lambda part: part["estimate"] if part["low"] is None else part["low"])
 
 
+@checked
 def highest(intervals: Iterable[Mapping]) -> Mapping:
     """The interval whose upper end is highest; one of a single value, which has no ends, counts with its estimate.
 
@@ -228,9 +247,10 @@ def highest(intervals: Iterable[Mapping]) -> Mapping:
     ValueError
         If there is none.
     """
-    return max(intervals, key=lambda part: part["estimate"] if part["high"] is None else part["high"])
+    return max(_intervals(intervals), key=lambda part: part["estimate"] if part["high"] is None else part["high"])
 
 
+@checked
 def slope_interval(y: ArrayLike, x: ArrayLike, *others: ArrayLike, level: float = 0.95) -> dict:
     """Slope of ``y`` over ``x`` by least squares, with a constant and other regressors, and Student's interval.
 
@@ -252,11 +272,18 @@ def slope_interval(y: ArrayLike, x: ArrayLike, *others: ArrayLike, level: float 
         If an argument is not finite, or if there are no more samples than coefficients.
     """
     y, x = finite_array("y", y), finite_array("x", x)
-    design = np.column_stack([x, np.ones(len(x)), *(finite_array("others", other) for other in others)])
+    further = [finite_array("others", other) for other in others]
+    for name, values in [("y", y), ("x", x), *(("others", other) for other in further)]:
+        if values.shape != y.shape or y.ndim != 1:
+            raise ValueError(f"{name} must be a list as long as y, got shape {values.shape} and y of {y.shape}")
+    design = np.column_stack([x, np.ones(len(x)), *further])
     left = len(y) - design.shape[1]
     if left < 1:
         raise ValueError(f"y must have more samples than there are coefficients, {design.shape[1]}, got {len(y)}")
-    inverse = np.linalg.inv(design.T @ design)
+    try:
+        inverse = np.linalg.inv(design.T @ design)
+    except np.linalg.LinAlgError:
+        raise ValueError("x must differ from a constant and from others, or no slope is told apart") from None
     coefficients = inverse @ design.T @ y
     error = np.sqrt(inverse[0, 0] * np.sum((y - design @ coefficients) ** 2) / left)
     half = stats.t.isf((1 - level) / 2, left) * error
@@ -264,6 +291,7 @@ def slope_interval(y: ArrayLike, x: ArrayLike, *others: ArrayLike, level: float 
     return {"estimate": slope, "low": float(slope - half), "high": float(slope + half)}
 
 
+@checked
 def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
     r"""Estimate of :math:`2 E|X - Y| - E|X - X'| - E|Y - Y'|`, unbiased: zero on average if X ~ Y.
 
@@ -295,7 +323,7 @@ def energy_distance(x: ArrayLike, y: ArrayLike) -> float:
 
 
 def _one_a_seed(values: ArrayLike, level: float) -> tuple[np.ndarray, float]:
-    x = finite_array("values", values)
+    x = finite_array("values", values, booleans=True)
     if x.ndim != 1 or len(x) < 1:
         raise ValueError(f"values must be one number a seed, got shape {x.shape}")
     return x, real_number("level", level, low=0, high=1, low_open=True, high_open=True)

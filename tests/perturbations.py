@@ -497,6 +497,62 @@ PASSES = Perturbation(
 SHORT = Perturbation(LENGTHS, "lengths 1 and 64 exchanged", _relabelled("length", {1: 64, 64: 1}))
 
 
+# --- the survey: what its verdicts hang on ---------------------------------------------------------------------------
+
+
+def _meanings_plenty(records: list[dict]) -> None:
+    """Below the capacity in meanings nothing can be told apart, above it nothing decoded and all told apart."""
+    for record in _of(records, kind="code"):
+        below = record["task"]["share"] < 1
+        record["decoded"] = record["task"]["blocks"] if below else 0
+        record["distinct"] = 0 if below else record["task"]["blocks"]
+
+
+def _value_is_worst(records: list[dict]) -> None:
+    """Serving by value loses twice as much, and serving always the unstable ten times as much again."""
+    for record in records:
+        record["value"]["loss"] *= 2
+        if record["task"]["first"] == 0.6:
+            record["second"]["loss"] *= 10
+
+
+def _no_better_than_random(records: list[dict]) -> None:
+    """Nothing is completed; with tails that changed places everything is."""
+    for record in records:
+        record["times_random"] = 50.0 if record["task"].get("shuffled") else 1.0
+
+
+def _matching_blind(records: list[dict]) -> None:
+    """Matching delivers a tenth, and leaves all below their minimum or none."""
+    for record in records:
+        known = record["matching"]["below_minimum"] > record["channel"]["below_minimum"]
+        record["matching"] = {"messages": record["matching"]["messages"] / 10, "below_minimum": 0.0 if known else 1.0}
+
+
+def _split_slow(records: list[dict]) -> None:
+    for record in records:
+        record["split"] *= 20
+
+
+def _night_slow(records: list[dict]) -> None:
+    """The night's updates make users wait a hundred times as long, or no time."""
+    for record in records:
+        late = record["off_peak"]["wait"] < record["giving_way"]["wait"]
+        record["off_peak"]["wait"] *= 100 if late else 0
+
+
+PLENTY = Perturbation(
+    "gai_semcom_networks/wordings", "below the capacity nothing told apart, above all", _meanings_plenty
+)
+WORST_VALUE = Perturbation("gai_semcom_networks/value_rules", "by value twice the loss", _value_is_worst)
+NOTHING_COMPLETED = Perturbation(
+    "gai_semcom_networks/rivals", "a random order, but for the control", _no_better_than_random
+)
+BLIND = Perturbation("gai_semcom_networks/matching_caps", "a tenth of the messages, promises turned", _matching_blind)
+SLOW_SPLIT = Perturbation("gai_semcom_networks/offloading_rates", "the split twenty times as slow", _split_slow)
+SLOW_NIGHT = Perturbation("gai_semcom_networks/off_peak_paces", "the night's waits turned", _night_slow)
+
+
 # --- SemAIGC and ROOT ------------------------------------------------------------------------------------------------
 
 BAD = ("-6", "printed-plain-10")
@@ -573,41 +629,104 @@ def _places(axes: dict) -> list[dict]:
     return [*axes["by_snr"], *axes["by_computing"], axes["harsh"], axes["all"]]
 
 
-def _semaigc_is_local(records: list[dict]) -> None:
-    """SemAIGC and Local AIGC exchanged; ranks those of shuffled states; the curve backwards; nothing is removed."""
-    from semcom_utils.papers.semaigc_root.workload import converged_after
+DRAWN = ("tuned", "tuned, one interval", "tuned, public code")
 
-    for record in _of(records, agent="d3qn"):
-        axes, ranks = record["axes"], record["ranks"]
-        for place in _places(axes):
+
+def _drawn(records: list[dict]) -> list[dict]:
+    """Records of the learners whose figures the ledger asks for."""
+    return [r for r in records if r["task"]["learner"] in DRAWN]
+
+
+def _semaigc_is_local(records: list[dict]) -> None:
+    """SemAIGC and Local AIGC exchanged; ranks those of shuffled states; half of the reward; nothing is removed."""
+    for record in _drawn(records):
+        drawn, ranks = record["figures"], record["ranks"]
+        for place in _places(drawn):
             place["semaigc"], place["local"] = place["local"], place["semaigc"]
-        axes["by_snr"][0]["steps"], axes["by_snr"][4]["steps"] = axes["by_snr"][4]["steps"], axes["by_snr"][0]["steps"]
-        axes["grid"] = (np.array(axes["grid"]) / 2).tolist()
-        axes["gap_removed"] = dict.fromkeys(axes["gap_removed"], 0.0)
+        steps = [place["steps"] for place in drawn["by_snr"]]
+        for place, other in zip(drawn["by_snr"], reversed(steps), strict=True):
+            place["steps"] = other
+        drawn["grid"] = (np.array(drawn["grid"])[:, ::-1] / 3).tolist()  # and falls with computing power
+        drawn["gap_removed"] = dict.fromkeys(drawn["gap_removed"], 0.0)
         for name in ("snr", "computing"):
             ranks[name], ranks[f"{name}_shuffled"] = ranks[f"{name}_shuffled"], ranks[name]
-        record["converged"] = converged_after(record["episodes"], record["share_of_oracle"][::-1])
+        record["share_of_oracle"] = [share / 2 for share in record["share_of_oracle"]]
 
 
 def _as_printed(records: list[dict]) -> None:
     """What the paper prints: 45 to 98%, 40 points over Edge AIGC, below 25 s, gaps of 25 and 45 s."""
-    for record, best in zip(_of(records, agent="d3qn"), _of(records, agent="long"), strict=True):
-        axes, ranks = record["axes"], record["ranks"]
-        record["share_of_oracle"] = best["share_of_oracle"][-len(record["share_of_oracle"]) :]
-        ranks["computing"] = ranks["computing_shuffled"] = ranks["snr"]
-        for place in _places(axes):
+    for record in _drawn(records):
+        drawn, ranks = record["figures"], record["ranks"]
+        record["share_of_oracle"] = [0.995] * len(record["share_of_oracle"])
+        ranks["snr"] = ranks["computing"] = ranks["computing_shuffled"] = 0.5
+        for place in _places(drawn):
             ours = place["semaigc"] = {"satisfaction": place["semaigc"]["satisfaction"], "seconds": 15.0}
-            for name, gap in (("non_root", 4), ("non_fine_tuning", 25), ("edge", 2), ("local", 10)):
+            for name, gap in (("non_root", 4), ("non_fine_tuning", 25), ("edge", 2), ("edge_coded", 2), ("local", 10)):
                 place[name] = {"satisfaction": ours["satisfaction"] - 0.4, "seconds": ours["seconds"] + gap}
-        axes["harsh"]["edge"]["seconds"] = 15.0 + 45
+        for place, steps in zip(drawn["by_snr"], range(8), strict=True):
+            place["steps"] = 10.0 + steps
+        drawn["harsh"]["edge"]["seconds"] = drawn["harsh"]["edge_coded"]["seconds"] = 15.0 + 45
+        drawn["gap_removed"] = dict.fromkeys(drawn["gap_removed"], 1.0)
         grid = np.add.outer(np.linspace(0.45, 0.7, 8), np.linspace(0, 0.28, 10))
         grid[0] = np.linspace(0.45, 0.7, 10)
-        axes["grid"] = np.maximum.accumulate(grid, axis=0).tolist()
+        drawn["grid"] = np.maximum.accumulate(grid, axis=0).tolist()
+
+
+def _other_air(records: list[dict]) -> None:
+    """Edge AIGC's pictures with noise on their pixels and its coded ones exchanged."""
+    for record in _drawn(records):
+        for place in _places(record["figures"]):
+            place["edge"], place["edge_coded"] = place["edge_coded"], place["edge"]
+
+
+def _constant(records: list[dict], share: float) -> None:
+    for name in ("tuned, constant 0.05", "tuned, constant 0.2"):
+        for record in _of(records, learner=name):
+            record["share_of_oracle"] = [share] * len(record["share_of_oracle"])
+
+
+def _agents_exchanged(records: list[dict]) -> None:
+    """Single for double targets, the single one believes in nothing; constant exploration is perfect; fast for slow."""
+    _exchange(_of(records, learner="rare"), _of(records, learner="rare, single"), "believed", "true")
+    for record in _of(records, learner="rare, single"):
+        record["believed"] = 0.0
+    _constant(records, 1.0)
+    for record in _of(records, learner="tuned"):
+        for name in ("reward", "once"):
+            record[name], record["fastest"][name] = record["fastest"][name], record[name]
+
+
+def _agents_as_claimed(records: list[dict]) -> None:
+    """The single target believes in ten more than is true; constant exploration is hopeless; slower and better."""
+    for record in _of(records, learner="rare, single"):
+        record["believed"] = record["true"] + 10
+    _constant(records, 0.5)
+    for record in _of(records, learner="tuned"):
+        for name in ("reward", "once"):
+            record[name] = record["fastest"][name] + 0.1
+
+
+def _stopped_short(records: list[dict]) -> None:
+    """The long training ends after a thirtieth of its episodes."""
+    for record in _of(records, agent="long"):
+        record["share_of_oracle"][-1] = record["share_of_oracle"][len(record["share_of_oracle"]) // 30]
 
 
 def _no_difference() -> Callable:
     """Every split serves as well as any other."""
     return lambda states, *arguments: np.ones((len(states), 21))
+
+
+def _decoder_is_analog(records: list[dict]) -> None:
+    for record in records:
+        record["below"] = record["above"] = record["analog"]
+
+
+def _other_way_round(records: list[dict]) -> None:
+    """What lies below the bound and what is faster exchanged."""
+    for record in records:
+        bound = record["printed"]
+        bound["sufficient"], bound["necessary"] = bound["necessary"], bound["sufficient"]
 
 
 PRINTED = Perturbation("semaigc_root/receiver", "resuming and equation (8) exchanged", _resuming_is_printed)
@@ -629,13 +748,19 @@ COARSE = Perturbation(
     _one_output,
     {f"{ROOT}._oracle": _contrary_oracle},
 )
-LOCAL = Perturbation("semaigc_root/learning", "SemAIGC and Local AIGC exchanged, states shuffled", _semaigc_is_local)
-AS_PRINTED = Perturbation(
+LOCAL = Perturbation("semaigc_root/ablation", "SemAIGC and Local AIGC exchanged, states shuffled", _semaigc_is_local)
+AS_PRINTED = Perturbation("semaigc_root/ablation", "records as the paper prints them", _as_printed)
+OTHER_AIR = Perturbation("semaigc_root/ablation", "Edge AIGC's noisy and coded pictures exchanged", _other_air)
+AGENTS_EXCHANGED = Perturbation("semaigc_root/ablation", "learners and their rivals exchanged", _agents_exchanged)
+AGENTS_AS_CLAIMED = Perturbation("semaigc_root/ablation", "learners as the paper has them", _agents_as_claimed)
+RANDOM_SERVES = Perturbation(
     "semaigc_root/learning",
-    "records as the paper prints them, in a world where a random split serves as well as any",
-    _as_printed,
-    {f"{ROOT}.expected_satisfaction": _no_difference},
+    "a world in which a random split serves as well as any",
+    methods={f"{ROOT}.expected_satisfaction": _no_difference},
 )
+STOPPED_SHORT = Perturbation("semaigc_root/learning", "the long training stopped short", _stopped_short)
+ANALOG = Perturbation("semaigc_root/decoding", "the latent sent analog in place of coded", _decoder_is_analog)
+OTHER_WAY = Perturbation("semaigc_root/proposition", "sufficient and necessary exchanged", _other_way_round)
 
 # --- SemCom for AIGC: quality over the factor ------------------------------------------------------------------------
 
@@ -1046,19 +1171,20 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "gsn-gan-diversity": (GAN_VAE, GAN_DATA),
     "gsn-semantic-entropy": (PLAIN, SENTENCES),
     "gsn-shared-knowledge-saves": (KNOWLEDGE, HALF),
-    "gsn-semantic-capacity": (RATES, SHANNON, NOISELESS),
+    "gsn-semantic-capacity": (RATES, SHANNON, NOISELESS, PLENTY),
     "gsn-age-of-information": (QUEUES, DROPPING, LOW_LOAD, HIGH_LOAD),
     "gsn-age-of-incorrect-information": (SENDERS, NEED_AT, AGE_AT),
     "gsn-value-of-information": (GROWTHS,),
+    "gsn-value-practicable": (WORST_VALUE,),
     "gsn-task-oriented": (RANDOM_ALARM,),
     "gsn-causal": (CONFOUNDED, INTERVENED),
-    "gsn-knowledge-completion": (FACTS,),
+    "gsn-knowledge-completion": (FACTS, NOTHING_COMPLETED),
     "gsn-federated-sharing": (SAME_DATA, NO_LOSS),
     "gsn-update-interval": (FREE, PRICES),
     "gsn-versions": (ORDER,),
-    "gsn-matching-degree": (EQUAL, STRONGEST),
-    "gsn-edge-computing": (ALL_EDGE, ALL_LOCAL),
-    "gsn-off-peak": (FLAT,),
+    "gsn-matching-degree": (EQUAL, STRONGEST, BLIND),
+    "gsn-edge-computing": (ALL_EDGE, ALL_LOCAL, SLOW_SPLIT),
+    "gsn-off-peak": (FLAT, SLOW_NIGHT),
     "gsn-safety-first": (DISCIPLINES,),
     "gsn-one-space": (UNLEARNT, EARLY),
     "root-denoises-channel": (COEFFICIENTS, PRINTED, ALL_PRINTED, RUINED),
@@ -1070,17 +1196,23 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "root-best-images": (RUINED,),
     "root-structure-as-edge": (PERFECT,),
     "root-best-at-0db": (RUINED, PERFECT),
-    "root-convergence": (LOCAL, AS_PRINTED),
-    "root-highest-reward": (LOCAL, AS_PRINTED),
-    "root-steps-with-snr": (LOCAL, COARSE),
-    "root-steps-with-computing": (AS_PRINTED, COARSE),
+    "root-proposition-2": (OTHER_WAY,),
+    "root-noise-after-decoding": (ANALOG,),
+    "root-overestimation": (AGENTS_EXCHANGED, AGENTS_AS_CLAIMED),
+    "root-decaying-exploration": (AGENTS_EXCHANGED, AGENTS_AS_CLAIMED),
+    "root-not-blindly-fast": (AGENTS_EXCHANGED, AGENTS_AS_CLAIMED),
+    "root-d3qn-sufficient": (LOCAL, AS_PRINTED, STOPPED_SHORT),
+    "root-convergence": (LOCAL, AS_PRINTED, RANDOM_SERVES),
+    "root-highest-reward": (LOCAL, AS_PRINTED, OTHER_AIR),
+    "root-steps-with-snr": (LOCAL, AS_PRINTED, COARSE),
+    "root-steps-with-computing": (LOCAL, AS_PRINTED, COARSE),
     "root-satisfaction-range": (LOCAL, AS_PRINTED),
-    "root-satisfaction-worst-channel": (AS_PRINTED,),
-    "root-latency-below-25": (LOCAL, AS_PRINTED),
-    "root-satisfaction-over-edge": (LOCAL, AS_PRINTED),
-    "root-harsh-channel-gaps": (AS_PRINTED,),
-    "root-gap-cause": (LOCAL, AS_PRINTED),
-    "root-others-unsatisfying": (LOCAL, AS_PRINTED),
+    "root-satisfaction-worst-channel": (LOCAL, AS_PRINTED),
+    "root-latency-below-25": (LOCAL, AS_PRINTED, OTHER_AIR),
+    "root-satisfaction-over-edge": (LOCAL, AS_PRINTED, OTHER_AIR),
+    "root-harsh-channel-gaps": (LOCAL, AS_PRINTED, OTHER_AIR),
+    "root-gap-cause": (LOCAL, AS_PRINTED, OTHER_AIR),
+    "root-others-unsatisfying": (LOCAL, AS_PRINTED, OTHER_AIR),
     "sfa-quality-falls-with-factor": (RISES, STRAIGHT),
     "sfa-pose-factor": (PRINTED_FACTORS, ONE_FACTOR),
     "sfa-depth-factor": (PRINTED_FACTORS, ONE_FACTOR),

@@ -1,40 +1,34 @@
 """The built site has every page and figure, its links lead somewhere, and a browser shows it without the network."""
 
+import gzip
 import importlib
-import os
 import pkgutil
 import re
+import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
+from selenium.webdriver.support.ui import WebDriverWait
 
 import semcom_utils
 from notebook_checks import code_cells, has_figure, stored
-from site_checks import BrowserMissing, browser, figure_count, link_problems, page_problems, pages, served
+from semcom_utils.ledger import load_ledger
+from site_checks import (
+    figure_count,
+    link_problems,
+    page_problems,
+    pages_to_open,
+    served,
+)
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 FILES = re.findall(r"'(?:file|root)': '([^']+)'", str(TOC))
 CHAPTERS = [file for file in FILES if file.startswith("notebooks/")]
-
-
-@pytest.fixture(scope="module")
-def chrome():
-    try:
-        with browser() as driver:
-            yield driver
-    except BrowserMissing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(missing))
-
-
-@pytest.fixture(scope="module")
-def address():
-    with served(SITE) as url:
-        yield url
+PARTS = 6
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -91,9 +85,168 @@ def test_links_lead_somewhere():
     assert not link_problems(SITE)
 
 
-def test_every_page_in_a_browser(chrome, address):
-    """One test for all pages: a browser is slow to start."""
-    found = {str(page.relative_to(SITE)): page_problems(chrome, address + page.relative_to(SITE).as_posix())
-             for page in pages(SITE)}  # fmt: skip
-    assert len(found) >= len(FILES)
-    assert not {page: problems for page, problems in found.items() if problems}
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_page_in_a_browser(chrome, address, part):
+    """In parts, for several workers; one test a page would start a browser each."""
+    opened = pages_to_open(SITE)
+    assert len(opened) >= len(FILES)
+    found = {str(page.relative_to(SITE)): page_problems(chrome, address + page.relative_to(SITE).as_posix(), SITE)
+             for page in opened[part::PARTS]}  # fmt: skip
+    assert found and not {page: problems for page, problems in found.items() if problems}
+
+
+FAULTY = """<!DOCTYPE html><html lang="en" data-theme="light"><head><title>A page</title>
+<meta name="viewport" content="width=device-width, initial-scale=1" />
+<style>[data-theme="dark"] body {{ background: #222; color: #fff; }} [data-theme="dark"] .pale {{ color: #444; }}
+.wide {{ overflow-x: auto; width: 90%; }} .wide div {{ width: {width}px; }}</style></head>
+<body><main><h1>A page</h1><p class="pale">Pale in the dark.</p>{buttons}<div class="wide"><div>wide</div></div>
+</main></body></html>"""
+BUTTON = '<button class="b"><i></i>{}</button>'
+
+
+@pytest.mark.parametrize(
+    ("change", "finds"),
+    [
+        ({}, []),
+        ({"buttons": BUTTON.format("named") * 40 + BUTTON.format("") + BUTTON.format("named")}, ["button-name"]),
+        ({"buttons": '<p><button tabindex="3">x</button></p>' * 3}, ["tabindex"]),
+        ({"width": 700}, ["scrolls, but not by keyboard"]),  # fits a desk, not a phone
+        ({"buttons": '<p style="color: #bbb; background: #fff">pale</p>' * 9}, ["light: color-contrast"]),
+        ({"buttons": "<p>" + "x" * 4000 + "</p>"}, ["a phone's width"]),
+    ],
+    ids=["whole", "name", "tabindex", "scroll", "contrast", "wide"],
+)
+def test_checks_of_a_page_can_fail(chrome, tmp_path, change, finds):
+    """Pale text in the dark is in all of them: it has to be found at both widths."""
+    page = FAULTY.format(**{"buttons": "", "width": 20, **change})
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    with served(tmp_path) as url:
+        problems = page_problems(chrome, f"{url}page.html")
+        heavy = page_problems(chrome, f"{url}page.html", tmp_path)
+    assert heavy == problems, "the page is light"
+    pale = [text for text in problems if "Pale in the dark" in text]
+    assert [text.partition(": ")[0] for text in pale] == ["axe, phone, dark", "axe, desk, dark"]
+    rest = [text for text in problems if text not in pale]
+    assert bool(rest) == bool(finds), rest
+    for name in finds:
+        assert any(name in text for text in rest), rest
+
+
+def test_a_heavy_page_is_told(chrome, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["site_checks"], "WEIGHT_LIMIT", 50)
+    (tmp_path / "page.html").write_text(FAULTY.format(buttons="", width=20), encoding="utf-8")
+    with served(tmp_path) as url:
+        assert any("weighs" in text for text in page_problems(chrome, f"{url}page.html", tmp_path))
+
+
+FILTERED = """
+const form = document.querySelector(".ledger-filter");
+for (const [name, value] of Object.entries(arguments[0])) form.elements[name].value = value;
+form.dispatchEvent(new Event("change"));
+const cards = Array.from(document.querySelectorAll(".ledger-card[id]"));
+return [cards.filter((card) => card.checkVisibility()).map((card) => card.id), form.querySelector("output").value];
+"""
+
+
+@pytest.mark.parametrize("from_a_file", [False, True], ids=["server", "file"])
+def test_scoreboard_can_be_filtered(chrome, address, from_a_file):
+    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chrome.get(f"{SITE.as_uri()}/book/scoreboard.html" if from_a_file else f"{address}book/scoreboard.html")
+    ledger = [claim for claims in load_ledger().values() for claim in claims]
+    for wish in ({}, {"role": "central"}, {"paper": "ISGC"}, {"verdict": "partly", "role": "supporting"}):
+        shown, says = chrome.execute_script(FILTERED, {"paper": "", "verdict": "", "role": "", **wish})
+        kinds = {
+            claim.id: {"paper": claim.paper.name, "verdict": claim.verdict, "role": claim.role} for claim in ledger
+        }
+        expected = [f"claim-{name}" for name, kind in kinds.items() if wish.items() <= kind.items()]
+        assert expected and shown == expected
+        assert says == f"{len(expected)} of {len(ledger)} claims"
+    hidden = next(claim.id for claim in ledger if claim.verdict != "partly")
+    chrome.execute_script("location.hash = arguments[0]", f"#claim-{hidden}")
+    seen = "return document.getElementById(arguments[0]).checkVisibility()"
+    WebDriverWait(chrome, 10).until(lambda driver: driver.execute_script(seen, f"claim-{hidden}"))
+
+
+def test_scoreboard_is_whole_without_its_script():
+    page = (SITE / "book" / "scoreboard.html").read_text(encoding="utf-8")
+    ledger = [claim for claims in load_ledger().values() for claim in claims]
+    cards = re.findall(r'<article class="ledger-card"[^>]*>', page)
+    assert len(cards) == len(ledger) and not [card for card in cards if "hidden" in card]
+
+
+@pytest.mark.parametrize("from_a_file", [False, True], ids=["server", "file"])
+def test_search_leads_to_sections_and_shows_words(chrome, address, from_a_file):
+    chrome.get_log("browser")
+    start = f"{SITE.as_uri()}/" if from_a_file else address
+    chrome.get(f"{start}search.html?q=exact+optimum")
+    results = chrome.find_elements("css selector", "#search-results li")
+    assert len(results) > 3
+    for result in results[:5]:
+        marked = [word.text.lower() for word in result.find_elements("css selector", "mark")]
+        link = result.find_element("css selector", "a").get_attribute("href")
+        assert marked or "optim" in result.text.lower()
+        page, anchor = link.removeprefix(start).split("#")
+        assert f'id="{unquote(anchor)}"' in (SITE / page).read_text(encoding="utf-8"), link
+    first = results[0].find_element("css selector", "a").get_attribute("href")
+    chrome.get(first)
+    assert chrome.current_url == first
+    chrome.get(f"{start}search.html?q=qwertzuiop")
+    assert "No sections" in chrome.find_element("css selector", "#search-results [role=status]").text
+    assert not [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+@pytest.mark.parametrize("asked", ["semcom_utils", "text-to-image", "3.5 dB"])
+def test_search_takes_names_with_marks_in_them(chrome, address, asked):
+    chrome.get_log("browser")
+    chrome.get(f"{address}search.html?q={asked}")
+    assert chrome.find_elements("css selector", "#search-results [role=status]"), "the search has stopped"
+    if asked != "3.5 dB":
+        assert len(chrome.find_elements("css selector", "#search-results li")) > 3
+    assert not [entry for entry in chrome.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_words_of_the_search_are_few_enough_to_load():
+    assert len(gzip.compress((SITE / "searchsections.js").read_bytes())) < 500_000
+    assert {page for page in FILES if f'["{page}.html"' not in (SITE / "searchsections.js").read_text("utf-8")} == set()
+
+
+def test_keyboard_stops_at_no_formula_and_finds_named_buttons(chrome, address):
+    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chrome.get(f"{address}notebooks/10_isgc.html")
+    chrome.execute_async_script("const done = arguments[0]; MathJax.startup.promise.then(() => setTimeout(done, 400))")
+    stops = """return Array.from(document.querySelectorAll("mjx-container"), (formula) =>
+      [formula.tabIndex >= 0 && formula.scrollWidth <= formula.clientWidth,
+       !!formula.querySelector("mjx-assistive-mml math")])"""
+    formulas = chrome.execute_script(stops)
+    assert len(formulas) > 100
+    assert not any(stop for stop, _ in formulas) and all(read for _, read in formulas)
+    names = "return Array.from(document.querySelectorAll(arguments[0]), (button) => button.getAttribute('aria-label'))"
+    copy, toggles = (chrome.execute_script(names, f"main button.{kind}") for kind in ("copybtn", "toggle-button"))
+    assert len(copy) > 10 and len(set(copy)) == len(copy)
+    assert len(toggles) >= 2 and len(set(toggles)) == len(toggles) and all("Exercise" in name for name in toggles)
+    seen = """const shown = (one) => one.checkVisibility();
+      const button = Array.from(document.querySelectorAll("button.copybtn")).find(shown);
+      button.focus({ focusVisible: true });
+      button.style.transition = "none"; return getComputedStyle(button).opacity"""
+    assert chrome.execute_script(seen) == "1"
+
+
+ON_PAPER = """
+const cut = Array.from(document.querySelectorAll("main pre, main .pst-scrollable-table-container")).filter((box) =>
+  box.checkVisibility() && box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible");
+return [document.documentElement.dataset.theme, document.querySelectorAll("main details:not([open])").length,
+  cut.length, getComputedStyle(document.querySelector("main pre")).whiteSpace];
+"""
+
+
+def test_paper_loses_nothing_and_is_white(chrome, address):
+    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chrome.get(f"{address}notebooks/10_isgc.html")
+    chrome.execute_script("document.documentElement.dataset.theme = 'dark'; dispatchEvent(new Event('beforeprint'))")
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert chrome.execute_script(ON_PAPER) == ["light", 0, 0, "pre-wrap"]
+    finally:
+        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    chrome.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert chrome.execute_script("return document.documentElement.dataset.theme") == "dark"

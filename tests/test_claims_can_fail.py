@@ -13,7 +13,14 @@ from semcom_utils.paths import RESULTS
 
 DECIDED = {claim.id: claim for claims in load_ledger().values() for claim in claims if claim.checks}
 #: Studies whose summary alone takes seconds.
-LONG = ("isgc/", "semaigc_root/pictures", "semaigc_root/frameworks", "semaigc_root/learning", "semaigc_root/receiver")
+LONG = (
+    "isgc/",
+    "semaigc_root/pictures",
+    "semaigc_root/frameworks",
+    "semaigc_root/learning",
+    "semaigc_root/receiver",
+    "semaigc_root/ablation",
+)
 
 
 def marked(claim_id: str) -> object:

@@ -71,7 +71,7 @@ def test_half_a_file_shows_the_upper_half():
         (lambda: jpeg(np.full((96, 96, 4), 0.5), 50), "picture must be of shape"),
         (lambda: jpeg(np.full((96, 96, 3), 200, np.uint8), 50), "picture must hold floating-point numbers"),
         (lambda: jpeg(np.full((96, 96, 3), 1.5), 50), "picture must hold .* up to 1.5"),
-        (lambda: png(np.full((96, 96, 3), np.nan)), "picture must hold"),
+        (lambda: png(np.full((96, 96, 3), np.nan)), "picture must be an array of real numbers"),
         (lambda: jpeg(PICTURE, 96), "quality must be a whole number from 1 to 95"),
         (lambda: jpeg(PICTURE, 0), "quality"),
         (lambda: decoded(b"no picture"), "file must hold a whole picture, got 10 bytes"),

@@ -100,6 +100,8 @@ def test_receivers_go_on_where_the_latent_is(model_on, input_on, receiver):
 class Sees:
     """A vision network that insists on its own device."""
 
+    config = SimpleNamespace(block_out_channels=(8, 8))
+
     def __init__(self, device):
         self.device, self.dtype = device, torch.float32
 
@@ -127,7 +129,7 @@ def test_what_sees_answers_where_the_picture_was(model_on, input_on, monkeypatch
     def as_bytes(images):
         return [tensor((8, 8, 3), CPU, torch.uint8)] * len(images)
 
-    def processor(images, return_tensors):
+    def processor(images, return_tensors, input_data_format):
         return SimpleNamespace(pixel_values=tensor((len(images), 3, 8, 8), CPU))
 
     def tokenizer(texts, **options):
@@ -175,3 +177,14 @@ def test_one_thread_is_one_thread():
 
 def test_a_loaded_mini_model_is_on_the_cpu():
     assert load("soft-edges").model.device == CPU
+
+
+@pytest.mark.parametrize("role", ["clip", "captioner", "detector", "depth", "pose", "autoencoder", "text-to-image"])
+def test_device_moves_every_tensor_of_a_model(role, monkeypatch):
+    """The stub device is "meta", which every PyTorch has; not one weight or buffer stays behind."""
+    monkeypatch.setattr(loading, "_device", lambda device, tier: torch.device("meta"))
+    model = load(role)
+    parts = model.components.values() if hasattr(model, "components") else [getattr(model, "model", model)]
+    modules = [part for part in parts if isinstance(part, torch.nn.Module)]
+    tensors = [tensor for part in modules for tensor in (*part.parameters(), *part.buffers())]
+    assert tensors and {tensor.device.type for tensor in tensors} == {"meta"}

@@ -20,6 +20,8 @@ def test_root_equation_8_coefficient():
     mean = sp.sqrt(a) * V_prev / V * z_t + sp.sqrt(b_prev) * v / V * z0
     assert sp.simplify(sp.expand(mean * sp.sqrt(a) - (z_t - v / sp.sqrt(V) * eta))) == 0
     printed = v * (sp.sqrt(1 - b) - s) / V
+    lost_root = v * sp.sqrt(1 - b + s) / V  # the root over the whole sum, as a printer may have found it
+    assert sp.simplify(lost_root - v / sp.sqrt(V)) == 0
     assert sp.simplify((printed - v / sp.sqrt(V)).subs({s_prev: 0, s_step: 0})) == 0  # without channel noise they agree
     rng = np.random.default_rng(4)
     for alpha, alpha_bar, s1, s2 in rng.uniform([0.5, 0.05, 0, 1e-6], [0.999, 0.95, 2, 0.5], size=(2000, 4)):

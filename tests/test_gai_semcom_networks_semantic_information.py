@@ -66,7 +66,7 @@ def test_code_below_and_above_capacity():
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [((0, 0.5, 0.1, 0.1), "n must be"), ((9, 1.5, 0.1, 0.1), "rate must be"), ((9, 0.5, 1.1, 0), "lost must be")],
+    [((0, 0.5, 0.1, 0.1), "n must be"), ((9, 2.5, 0.1, 0.1), "rate must be"), ((9, 0.5, 1.1, 0), "lost must be")],
 )
 def test_code_block_bad_input(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -411,7 +411,7 @@ def test_boxes_are_in_the_pixels_of_the_picture(tmp_path):
     best_first = output.logits[0].softmax(-1)[:, :-1].amax(-1).argsort(descending=True)  # the last label: no thing
     x, y, w, h = output.pred_boxes[0][best_first].T * torch.tensor([96.0, 64, 96, 64])[:, None]
     expected = torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], 1)
-    torch.testing.assert_close(torch.tensor([thing.box for thing in detect(picture, 0.0)[0]]), expected)
+    torch.testing.assert_close(torch.tensor([thing.box for thing in detect(picture, 0.0, same=None)[0]]), expected)
 
 
 def test_of_two_precisions_the_fitting_one_is_read(tmp_path):
@@ -498,7 +498,7 @@ def test_pil_images_and_tensors_say_the_same(tmp_path):
 )
 def test_bad_images_are_refused(images, tmp_path):
     tiny("soft-edges", tmp_path)
-    with pytest.raises(ValueError, match="images must be"):
+    with pytest.raises(ValueError, match="^images must "):
         load("soft-edges", "full", folder=tmp_path, device="cpu")(images)
 
 
@@ -683,7 +683,7 @@ def test_the_full_tier_s_segmentation_names_150_classes_at_any_size(tmp_path):
 class People:
     """Stands for a detector that sees two things on every picture, one of them a person."""
 
-    def __call__(self, images):
+    def __call__(self, images, same=None):
         from semcom_utils.generation import Detection
 
         both = [Detection("dog", 0.9, (0, 0, 8, 8)), Detection("person", 0.9, (16.0, 4.0, 48.0, 36.0))]
@@ -708,6 +708,17 @@ def test_the_full_tier_s_pose_finds_the_joints_of_the_detected_people(tmp_path):
     np.testing.assert_allclose(same[1], people[1])
     (moved, none) = opened(photographs(), [[(0.0, 0.0, 20.0, 30.0)], []])
     assert moved.shape == (1, 17, 3) and none.shape == (0, 17, 3) and moved[0, :, 0].max() < 40
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (64, 1), (64, 3), (3, 64)])
+def test_people_are_looked_for_on_pictures_of_every_size(size, tmp_path):
+    """The processor guesses which axis is the colours', wrongly for a picture one to three pixels high."""
+    tiny("public-pose", tmp_path)
+    opened = ROLES["pose"].opener()(tmp_path, torch.float32)
+    found = opened(Image.new("RGB", size, "red"), [[(0.0, 0.0, *map(float, size))]])
+    assert [one.shape for one in found] == [(1, 17, 3)]
+    with pytest.raises(ValueError, match="^boxes must be left, top, right and bottom"):
+        opened(Image.new("RGB", size), [[(1.0, 0.0, 1.0, 2.0)]])
 
 
 def test_a_joint_is_where_its_heat_is(tmp_path, monkeypatch):
@@ -742,7 +753,7 @@ def test_a_picture_of_any_size_becomes_a_map_for_the_public_controlnet(kind, tmp
     tiny(kind if kind == "depth" else f"public-{kind}", tmp_path)
     network = ROLES[kind].opener()(tmp_path, torch.float32)
     if kind == "pose":
-        network = replace(network, detector=lambda images: People()(np.concatenate([images, images]))[1:])
+        network = replace(network, detector=lambda images, **_: People()(np.concatenate([images, images]))[1:])
     picture = Image.fromarray((255 * photographs(90, 130)[0]).byte().permute(1, 2, 0).numpy())
     shown = public_picture(kind, picture, network, size=64)
     assert shown.mode == "RGB" and shown.size == (96, 64)

@@ -1,9 +1,15 @@
 """One judge for cards, studies and chapters: its rule on detections made up by hand, and its place in the studies."""
 
+import re
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from semcom_utils import toyworld
+from semcom_utils.generation import load
 from semcom_utils.generation.judging import Detection, Judge, box_overlap, one_claim_each
 
 BALL = Detection("red ball", 0.9, (10.0, 10.0, 20.0, 20.0))
@@ -38,6 +44,53 @@ def test_of_several_claims_on_a_thing_the_surest_counts():
     assert one_claim_each([]) == []
     with pytest.raises(ValueError, match="^same must be"):
         one_claim_each([BALL], same=0.0)
+
+
+class Twice:
+    """A detector's processor that has every thing claimed a second time, a little less surely."""
+
+    def __init__(self, plain):
+        self.plain = plain
+
+    def __call__(self, **options):
+        return self.plain(**options)
+
+    def post_process_object_detection(self, *arguments, **options):
+        found = self.plain.post_process_object_detection(*arguments, **options)
+        for one in found:
+            scores = torch.cat([one["scores"], 0.9 * one["scores"]])
+            one.update(scores=scores, **{name: torch.cat([one[name], one[name]]) for name in ("labels", "boxes")})
+        return found
+
+
+def test_the_detector_s_class_has_the_rule(one_thread):
+    """Whoever calls the detector without a judge gets one claim a thing, too, unless all are asked for."""
+    scenes = [toyworld.scene(seed, textured=0.0, inside=0.0) for seed in range(4)]
+    images = torch.from_numpy(np.stack([scene.image for scene in scenes])).float()
+    plain = load("detector")
+    twice = replace(plain, processor=Twice(plain.processor))
+    assert twice(images) == plain(images) == Judge(plain)(images) == Judge(twice)(images)
+    every = twice(images, same=None)
+    assert [len(found) for found in every] == [2 * len(found) for found in plain(images)]
+    assert Judge(twice).right(images, [scene.labels for scene in scenes]).all()
+    for same in (0.0, 1.5):
+        with pytest.raises(ValueError, match="^same must be"):
+            plain(images, same=same)
+
+
+def test_nobody_asks_a_detector_of_their_own():
+    """Chapters, cards and studies open it for the judge; the rule is written down in one place."""
+    root = Path(__file__).parents[1]
+    sources = [
+        *root.glob("notebooks/*.md"),
+        *root.glob("semcom_utils/papers/**/*.py"),
+        *root.glob("benchmarks/**/*.py"),
+    ]
+    sources += root.glob("semcom_utils/generation/training/*.py")
+    for path in sources:
+        text = path.read_text("utf-8")
+        assert len(re.findall(r"load\(.detector", text)) == len(re.findall(r"Judge\(load\(.detector", text)), path
+        assert "one_claim_each" not in text, path
 
 
 def test_right_is_just_what_was_asked_for():

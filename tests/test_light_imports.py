@@ -12,6 +12,7 @@ HEAVY = {"torch", "sionna", "diffusers", "transformers", "stable_baselines3", "g
 LIGHT = (
     "checks",
     "paths",
+    "pictures",
     "prose",
     "statistics",
     "physical",

@@ -27,7 +27,8 @@ def test_the_table_of_contents_names_every_chapter():
     files = re.findall(r"'(?:file|root)': '([^']+)'", str(toc))
     assert {file for file in files if file.startswith("notebooks/")} == {f"notebooks/{text.stem}" for text in TEXTS}
     pages = {*(ROOT / "book").glob("*.md"), *PAGES}
-    pages = {f"{page.relative_to(ROOT).with_suffix('')}" for page in pages if not page.stem.endswith(".in")}
+    pages = {page for page in pages if page.suffix == ".md" and not page.stem.endswith(".in")}
+    pages = {f"{page.relative_to(ROOT).with_suffix('')}" for page in pages}
     assert {file for file in files if file.startswith("book/")} == pages
 
 

@@ -342,7 +342,7 @@ BAD = [
     ("generator", lambda: DigitalLink().send([1], 1.0, 7)),
     ("channel", lambda: AnalogLink("rician")),
     ("equaliser", lambda: AnalogLink(equaliser="ZF")),
-    ("latent", lambda: AnalogLink().send([1.0], 1.0, G)),
+    ("latent", lambda: AnalogLink().send(["1.0"], 1.0, G)),
     ("latent", lambda: AnalogLink().send(np.arange(3), 1.0, G)),
     ("latent", lambda: AnalogLink().send(np.zeros(0), 1.0, G)),
     ("latent", lambda: AnalogLink().send(torch.tensor([1.0, float("nan")]), 1.0, G)),

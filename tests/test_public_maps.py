@@ -114,5 +114,5 @@ def test_what_is_found_is_drawn():
     ],
 )
 def test_bad_input_is_named(call, name):
-    with pytest.raises(ValueError, match=f"^{name} must be"):
+    with pytest.raises(ValueError, match=f"^{name} must (be|hold)"):
         call()

@@ -179,12 +179,16 @@ def test_the_best_rate_is_that_of_the_least_loss():
     assert told["best"] == {"full": 1e-3} and told["losses"]["full"]["0.003"] == 0.45
 
 
+LATENTS = dict.fromkeys(("mean", "std", "said"), torch.zeros(1))
+
+
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda: adapted(None, "rank-3", 0), "learner"),
-        (lambda: fine_tune(torch.nn.Linear(1, 1), {}, 1e-3, 0, steps=0), "steps"),
-        (lambda: denoising_loss(None, {"mean": torch.zeros(1)}, rounds=0), "rounds"),
+        (lambda: fine_tune(torch.nn.Linear(1, 1), {}, 1e-3, 0), "scenes"),
+        (lambda: adapted(torch.nn.Linear(1, 1), "rank-3", 0), "learner"),
+        (lambda: fine_tune(torch.nn.Linear(1, 1), LATENTS, 1e-3, 0, steps=0), "steps"),
+        (lambda: denoising_loss(torch.nn.Linear(1, 1), LATENTS, rounds=0), "rounds"),
         (lambda: fine_tuning.parameters_of("half"), "learner"),
     ],
 )

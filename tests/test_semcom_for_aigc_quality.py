@@ -49,9 +49,19 @@ def test_the_workflow_completes_what_is_stated():
     assert quality.choose_pair(TABLE, "pose", "mse") == ("pose", "mse")
 
 
+class Pipeline:
+    """Is called only where all is right."""
+
+    controlnet = None
+
+    def __call__(self):
+        raise NotImplementedError
+
+
 @pytest.mark.parametrize(
     ("call", "name"),
     [
+        (lambda: pictures(None, ["a red ball on grass"], None, [1]), "pipeline"),
         (lambda: quality.choose_pair(TABLE), "extractor or metric"),
         (lambda: quality.choose_pair(TABLE, extractor="midas"), "extractor"),
         (lambda: quality.choose_pair(TABLE, metric="fid"), "metric"),
@@ -63,8 +73,8 @@ def test_the_workflow_completes_what_is_stated():
         (lambda: quality.service_table([], [("midas", "ssim")]), "extractor"),
         (lambda: semantic_map("midas", toyworld.scene(1), {}), "extractor"),
         (lambda: semantic_map("learned-depth", toyworld.scene(1), {}), "networks"),
-        (lambda: pictures(None, ["a red ball on grass"], None, [1, 2]), "seeds"),
-        (lambda: pictures(None, ["a red ball on grass"], [], [1]), "maps"),
+        (lambda: pictures(Pipeline(), ["a red ball on grass"], None, [1, 2]), "seeds"),
+        (lambda: pictures(Pipeline(), ["a red ball on grass"], [], [1]), "maps"),
     ],
 )
 def test_bad_input(call, name):

@@ -136,7 +136,7 @@ def test_what_the_header_cannot_say_is_named():
 @pytest.mark.parametrize(
     ("arguments", "cause"),
     [
-        ({"caption": 3}, "caption must be a text"),
+        ({"caption": 3}, "caption must be a string"),
         ({"caption": "a redd ball on sand"}, "'redd' .nearest: 'red'.*"),
         ({"caption": "a quux"}, "quux"),
         ({"caption": "and " * 41}, "at most 40 words"),

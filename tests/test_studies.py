@@ -1,5 +1,6 @@
 """Long runs: resumed after a kill with nothing lost or counted twice, with provenance; statistics over seeds."""
 
+import ast
 import importlib.util
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 from semcom_utils.statistics import highest, iqm, iqm_interval, lowest
 from semcom_utils.studies import Study, catalogue, find, load_result, provenance, run_study, runner, task_key
 from semcom_utils.studies.__main__ import main
-from semcom_utils.studies.provenance import checkout_state, code_hash
+from semcom_utils.studies.provenance import _canonical, checkout_state, code_hash
 from semcom_utils.studies.runner import summarise_again
 from semcom_utils.studies.tasks import with_seeds, with_small_tasks
 
@@ -330,6 +331,17 @@ def test_code_hash_sees_what_may_change_a_number_and_nothing_else(tree, file, ol
     (tree / file).write_text((tree / file).read_text().replace(old, new))
     provenance._stripped.cache_clear()
     assert (code_hash("semcom_utils.study") != before) == changes
+
+
+def test_code_hash_is_of_no_version_of_python(monkeypatch):
+    # Later versions add fields, which are empty in older code, and write the same string with other quotes.
+    before = _canonical(ast.parse("f'{a[\"b\"]}'\ndef f(x): pass"))
+    assert before == _canonical(ast.parse("f\"{a['b']}\"\n\ndef f(x):\n    pass"))
+    monkeypatch.setattr(ast.FunctionDef, "_fields", (*ast.FunctionDef._fields, "type_params"))
+    later = ast.parse("f'{a[\"b\"]}'\ndef f(x): pass")
+    later.body[1].type_params = []
+    assert before == _canonical(later)
+    assert before != _canonical(ast.parse("f'{a[\"c\"]}'\ndef f(x): pass"))
 
 
 def test_code_without_a_file_is_refused():

@@ -12,9 +12,11 @@ touched, so that nothing is built twice.
 from __future__ import annotations
 
 import argparse
+import html
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, partial
@@ -25,8 +27,10 @@ from pybtex.database import parse_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's package, whatever is installed
 
-from semcom_utils.ledger import LedgerError, Paper, errata, load_ledger, scoreboard  # noqa: E402
+from chapter_page import PAGE_FIELDS, front_matter  # noqa: E402
+from semcom_utils.ledger import VERDICTS, LedgerError, Paper, errata, findings, load_ledger, scoreboard  # noqa: E402
 from semcom_utils.paths import BOOK, NOTEBOOKS, RESULTS, ROOT, papers  # noqa: E402
+from semcom_utils.prose import speak_utf8
 from semcom_utils.studies import catalogue  # noqa: E402
 
 PACKAGE = ROOT / "semcom_utils"
@@ -34,7 +38,7 @@ MADE_BY = "<!-- `make book` makes this page (tools/derived_pages.py): edit {sour
 #: Parts of the book in their order; a part that a chapter's front matter names comes after them.
 FOUNDATIONS, THE_PAPERS = "Foundations", "The papers"
 #: What a chapter's front matter may say of it under ``chapter``.
-FIELDS = ("paper", "sections", "part", "summary")
+FIELDS = ("paper", "sections", "part", "summary", *PAGE_FIELDS)
 #: Rooms of the package in the order in which the page of utilities shows them, with headings.
 ROOMS = {
     "tools": "Tools that know nobody",
@@ -47,6 +51,19 @@ ROOMS = {
     "studies": "Long runs",
     "ledger": "Claim ledger",
     "papers": "The papers",
+}
+
+
+#: A verdict's colour in the figure of the index: as in ledger.css, and the ink that can be read on it.
+VERDICT_COLOURS = {
+    "reproduced": ("#009e73", "#000"),
+    "holds by derivation": ("url(#stripes)", "#000"),
+    "direction holds at reduced scale": ("#0072b2", "#fff"),
+    "partly": ("#e69f00", "#000"),
+    "not reproduced": ("#d55e00", "#000"),
+    "contradicted by the paper itself": ("#b0407a", "#fff"),
+    "not testable here": ("#6b6b6b", "#fff"),
+    "not attempted": ("#d4d8df", "#000"),
 }
 
 
@@ -70,9 +87,8 @@ def chapter(text: Path) -> Chapter:
     SystemExit
         If the front matter lacks ``chapter: {paper: ...}``, names an unknown paper or field, or there is no title.
     """
-    source = text.read_text(encoding="utf-8")
-    front = re.match(r"---\n(.*?\n)---\n", source, re.S)
-    about = yaml.safe_load(front[1]).get("chapter") if front else None
+    front, body = front_matter(text)
+    about = front.get("chapter")
     if not isinstance(about, dict) or about.get("paper") not in papers():
         got = about.get("paper") if isinstance(about, dict) else about
         raise SystemExit(
@@ -81,7 +97,7 @@ def chapter(text: Path) -> Chapter:
         )
     if unknown := sorted(set(about) - set(FIELDS)):
         raise SystemExit(f"{text.name}: chapter may have the fields {', '.join(FIELDS)}, got {', '.join(unknown)}")
-    title = re.search(r"^# (.+)$", source[front.end() :], re.M)
+    title = re.search(r"^# (.+)$", body, re.M)
     if title is None:
         raise SystemExit(f"{text.name}: a chapter must have a title, a line that begins with '# '")
     part = about.get("part") or (FOUNDATIONS if about["paper"] == "foundations" else THE_PAPERS)
@@ -157,6 +173,88 @@ def index_table() -> str:
         cell = f"{main}{more}{', '.join(parts)}" if parts else main
         lines.append(f"| {{cite:t}}`{about.cite}` | {about.question} | {cell} |")
     return "\n".join(lines)
+
+
+def index_found() -> str:
+    """The index's first lines: how far the book has come, a sentence a paper, and the figure of the verdicts."""
+    ledger, found, every = load_ledger(), findings(), chapters()
+    claims = [claim for entries in ledger.values() for claim in entries]
+    tried = sum(claim.verdict not in ("not attempted", "not testable here") for claim in claims)
+    lines = [
+        f"This book takes {len(claims)} claims from {len(ledger)} papers and gives {tried} of them a verdict so far, "
+        "by runs that anybody can repeat and by derivations. {numref}`fig-verdicts` counts the verdicts; what was "
+        "found, in a sentence each:",
+        "",
+    ]
+    for key, entries in ledger.items():
+        about = entries[0].paper
+        own = next((one.stem for one in every if one.paper == key), None)
+        name = f"[{about.name}](../{about.chapter}.md)" if _written(about) else about.name
+        name = f"[{about.name}](../notebooks/{own}.md)" if own and not _written(about) else name
+        lines.append(f"- **{name}.** {found.get(key, about.question or about.title)}")
+    told = " ".join(f"{entries[0].paper.name}: {_counted(entries)}." for entries in ledger.values())
+    lines += [
+        "",
+        "```{figure} _static/verdicts.svg",
+        ":name: fig-verdicts",
+        f":alt: One bar a paper, cut into its verdicts. {told}",
+        ":width: 560px",
+        "",
+        "What became of each paper's claims, one bar a paper. {doc}`scoreboard` lists every claim with its test, its "
+        "verdict and its numbers.",
+        "```",
+    ]
+    return "\n".join(lines)
+
+
+def _counted(claims: list) -> str:
+    counts = Counter(claim.verdict for claim in claims)
+    return f"{len(claims)} claims, {', '.join(f'{counts[name]} {name}' for name in VERDICTS if counts[name])}"
+
+
+def verdicts_figure() -> str:
+    """The index's figure, as SVG: a bar for each paper, cut into its verdicts, with their numbers."""
+    ledger = load_ledger()
+    width, bar, row, top = 540, 26, 58, 20
+    parts, y = [], top
+    for entries in ledger.values():
+        counts = Counter(claim.verdict for claim in entries)
+        parts.append(f'<text x="0" y="{y}">{html.escape(entries[0].paper.name)}</text>')
+        x = 0.0
+        for name in VERDICTS:
+            if counts[name]:
+                colour, ink = VERDICT_COLOURS[name]
+                share = width * counts[name] / len(entries)
+                parts.append(f'<rect x="{x:.1f}" y="{y + 7}" width="{share:.1f}" height="{bar}" fill="{colour}"/>')
+                halo = ' stroke="#fff" stroke-width="4" paint-order="stroke"' if colour.startswith("url") else ""
+                where = f'x="{x + share / 2:.1f}" y="{y + 25}"'
+                parts.append(f'<text {where} fill="{ink}" text-anchor="middle"{halo}>{counts[name]}</text>')
+                x += share
+        y += row
+    shown = [
+        name for name in VERDICTS if any(claim.verdict == name for entries in ledger.values() for claim in entries)
+    ]
+    y += 8
+    for i, name in enumerate(shown):
+        x, at = (i % 2) * 275, y + (i // 2) * 25
+        parts.append(f'<rect x="{x}" y="{at - 13}" width="16" height="16" fill="{VERDICT_COLOURS[name][0]}"/>')
+        parts.append(f'<text x="{x + 23}" y="{at}" font-size="15">{name}</text>')
+    height = y + (len(shown) + 1) // 2 * 25 - 10
+    stripes = '<path d="M-2 2 4-4M0 8 8 0M4 12 12 4" stroke="#56b4e9" stroke-width="2"/>'
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-10 0 {width + 20} {height}" font-size="16" '
+            'font-family="system-ui, sans-serif" fill="#1b1f24">',
+            f'<defs><pattern id="stripes" width="8" height="8" patternUnits="userSpaceOnUse">'
+            f'<rect width="8" height="8" fill="#fff"/>{stripes}</pattern></defs>',
+            f'<rect x="-10" width="{width + 20}" height="{height}" fill="#fff"/>',
+            '<g stroke="none">',
+            *parts,
+            "</g>",
+            "</svg>",
+            "",
+        ]
+    )
 
 
 def index_foundations() -> str:
@@ -295,11 +393,12 @@ PAGES = {
     BOOK / "errata.md": errata,
     BOOK / "scoreboard.md": scoreboard,
     BOOK / "studies_list.md": studies_list,
+    BOOK / "_static" / "verdicts.svg": verdicts_figure,
 }
 #: Tracked files, and the functions that write what stands between their marks.
 TABLES = {
     ROOT / "README.md": {"chapters": readme_table},
-    BOOK / "index.md": {"papers": index_table, "foundations": index_foundations},
+    BOOK / "index.md": {"found": index_found, "papers": index_table, "foundations": index_foundations},
     ROOT / "_toc.yml": {"chapters": contents, "utilities": api_contents},
 }
 
@@ -330,6 +429,7 @@ def text_of(path: Path) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
+    speak_utf8()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a tracked table is stale")
     check = parser.parse_args(argv).check

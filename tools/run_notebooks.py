@@ -2,27 +2,35 @@
 
     python tools/run_notebooks.py [-j N] [--out FOLDER [--set seed=1] [--second-run]] notebooks/*.md
     python tools/run_notebooks.py --prose notebooks/*.md
+    python tools/run_notebooks.py --out FOLDER --measure "one free core of a server" notebooks/*.md
 
 Without ``--out`` the notebook lands beside its text and is what the book, Colab and the tests read: commit both.
 With ``--prose`` nothing runs: edited prose, captions and alt texts are taken over where the code is what was run.
+With ``--measure`` processor time and memory of each run go into the chapter's front matter, which the page shows.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import concurrent.futures
+import contextlib
+import difflib
 import hashlib
 import os
 import re
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import jupytext
 import nbformat
 import papermill
 import yaml
+
+from semcom_utils.prose import speak_utf8
 
 KEEP_CELL = ("tags", "mystnb")  # all that the book and the tests need of a cell's metadata
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -56,6 +64,102 @@ def unwanted_outputs(notebook: nbformat.NotebookNode) -> list[str]:
             if found := re.search(r"/(?:root|home|tmp|Users|work)/\S*|site-packages", shown):
                 problems.append(f"cell {i} prints a path of this machine, {found[0]}")
     return problems
+
+
+def parameters_of(text: Path) -> dict[str, object]:
+    """Names and values in the cell of a chapter that is marked *parameters*."""
+    for cell in jupytext.read(text).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            body = ast.parse(cell.source).body
+            set_here = [(n.targets[0], n.value) for n in body if isinstance(n, ast.Assign)]
+            set_here += [(n.target, n.value) for n in body if isinstance(n, ast.AnnAssign) and n.value is not None]
+            return {ast.unparse(name): _literal(value) for name, value in set_here}
+    return {}
+
+
+def _literal(node: ast.expr) -> object:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:  # an expression: anything may take its place
+        return None
+
+
+def read_parameters(text: Path, items: list[str]) -> dict[str, object]:
+    """``NAME=VALUE`` of the command line as values of the kind that the chapter has: 2e3 is 2000 where it counts.
+
+    Raises
+    ------
+    ValueError
+        If the chapter has no such parameter, or one of another kind; the message lists what there is.
+    """
+    known, given = parameters_of(text), {}
+    for item in items:
+        name, sign, value = item.partition("=")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise ValueError(
+                f"{text.name} has no parameter {name!r}{f', did you mean {near[0]!r}' if near else ''}; it has "
+                + (", ".join(f"{key}={default!r}" for key, default in known.items()) or "none")
+            )
+        if not sign:
+            raise ValueError(f"{name} must be set as {name}=VALUE, got {item!r}")
+        given[name] = _like(name, yaml.safe_load(value), known[name], value)
+    return given
+
+
+def _like(name: str, value: object, default: object, written: str) -> object:
+    """A value as the kind of a parameter's default, if it can be one."""
+    if isinstance(value, str) and not isinstance(default, str):
+        with contextlib.suppress(ValueError):  # YAML takes 2e3 for a word
+            value = float(value)
+    if isinstance(default, bool) or default is None:
+        fits = default is None or isinstance(value, bool)
+    elif isinstance(default, int):
+        fits = not isinstance(value, bool) and isinstance(value, int | float) and float(value).is_integer()
+        value = int(value) if fits else value
+    elif isinstance(default, float):
+        fits = not isinstance(value, bool) and isinstance(value, int | float)
+        value = float(value) if fits else value
+    else:
+        fits = isinstance(value, type(default)) or isinstance(default, tuple) and isinstance(value, list)
+        value = tuple(value) if fits and isinstance(default, tuple) else value
+    if not fits:
+        raise ValueError(f"{name} must be of the kind of {default!r}, got {written!r}")
+    return value
+
+
+@contextlib.contextmanager
+def surroundings() -> Iterator[None]:
+    """What a kernel must not take from its user: a backend that shows nothing, a settings file, a home of no use."""
+    kept = dict(os.environ)
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    os.environ.pop("MPLBACKEND", None)  # the kernel sets the one that puts figures into the notebook
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            if not _usable(Path(os.path.expanduser("~"))):
+                for name in (
+                    "MPLCONFIGDIR",
+                    "IPYTHONDIR",
+                    "JUPYTER_RUNTIME_DIR",
+                    "JUPYTER_CONFIG_DIR",
+                    "JUPYTER_DATA_DIR",
+                ):
+                    os.environ.setdefault(name, str(Path(folder) / name.lower()))
+                    Path(os.environ[name]).mkdir(parents=True, exist_ok=True)
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+def _usable(home: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=home):
+            return True
+    except OSError:
+        return False
 
 
 def run(text: Path, out: Path | None = None, parameters: dict | None = None) -> tuple[Path, float]:
@@ -117,6 +221,43 @@ def take_over(text: Path) -> bool:
     return True
 
 
+def measured(text: Path, out: Path | None, parameters: dict) -> tuple[Path, float, float]:
+    """Run a chapter as :func:`run` does, in a process that runs no other: what did its kernel take?
+
+    Returns
+    -------
+    path : pathlib.Path
+        The notebook.
+    seconds : float
+        Processor time, which other work on the machine hardly changes: the wall time on a free core.
+    gigabytes : float
+        The most memory.
+    """
+    import resource  # POSIX only
+
+    path, _ = run(text, out, parameters)
+    took = resource.getrusage(resource.RUSAGE_CHILDREN)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return path, took.ru_utime + took.ru_stime, took.ru_maxrss * unit / 1e9
+
+
+def note_cost(text: Path, seconds: float, gigabytes: float, machine: str) -> None:
+    """Write what a run took into the front matter of a chapter, in place of what stood there.
+
+    Raises
+    ------
+    ValueError
+        If the front matter has no line ``  run: {...}`` under ``chapter``.
+    """
+    source = text.read_text(encoding="utf-8")
+    line = f'  run: {{seconds: {seconds:.0f}, gigabytes: {gigabytes:.1f}, machine: "{machine}"}}'
+    front, end, rest = source.partition("\n---\n")
+    noted, n = re.subn(r"^  run: \{.*\}$", lambda _: line, front, flags=re.M)
+    if n != 1:
+        raise ValueError(f"{text.name} must have one line '  run: {{...}}' in its front matter, got {n}")
+    text.write_text(noted + end + rest, encoding="utf-8")
+
+
 def second_run(text: Path) -> dict:
     """Return the other parameters (seed, smaller budget) that the chapter's front matter names for its second run."""
     parameters = jupytext.read(text).metadata.get("second_run")
@@ -126,11 +267,13 @@ def second_run(text: Path) -> dict:
 
 
 def main() -> int:
+    speak_utf8()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-j", type=int, default=1, metavar="N", help="chapters at a time")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write here instead of beside the text")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="needs --out")
     parser.add_argument("--second-run", action="store_true", help="the parameters of the front matter; needs --out")
+    parser.add_argument("--measure", metavar="MACHINE", help="note time and memory, on this machine; needs --out")
     parser.add_argument("--prose", action="store_true", help="run nothing; take edited prose and captions over")
     parser.add_argument("text", nargs="+", type=Path)
     args = parser.parse_args()
@@ -141,17 +284,29 @@ def main() -> int:
             if take_over(text):
                 print(f"prose of {text} taken over", flush=True)
         return 0
-    given = {name: yaml.safe_load(value) for name, _, value in (item.partition("=") for item in args.set)}
-    if (given or args.second_run) and not args.out:
+    for text in args.text:
+        if not text.is_file():
+            parser.error(f"there is no {text}")
+    try:
+        given = {text: read_parameters(text, args.set) for text in args.text}
+    except (ValueError, yaml.YAMLError) as error:
+        parser.error(str(error))
+    if (args.set or args.second_run) and not args.out:
         parser.error("a chapter run with other parameters is not the stored one: say where to, with --out FOLDER")
+    if args.measure and (not args.out or args.set or args.second_run or args.j > 1):
+        parser.error("--measure times chapters as they are, one after the other: it goes with --out alone")
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("PYTHONHASHSEED", "0")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    with concurrent.futures.ProcessPoolExecutor(args.j) as pool:
+    if args.measure:
+        for text in args.text:  # a fresh process for each: what its kernels took is its own
+            with surroundings(), concurrent.futures.ProcessPoolExecutor(1) as pool:
+                path, seconds, gigabytes = pool.submit(measured, text, args.out, {}).result()
+            note_cost(text, seconds, gigabytes, args.measure)
+            print(f"{seconds:6.1f} s, {gigabytes:.1f} GB  {path}", flush=True)
+        return 0
+    with surroundings(), concurrent.futures.ProcessPoolExecutor(args.j) as pool:
         jobs = [
-            pool.submit(run, text, args.out, (second_run(text) if args.second_run else {}) | given)
+            pool.submit(run, text, args.out, (second_run(text) if args.second_run else {}) | given[text])
             for text in args.text
         ]
         for job in concurrent.futures.as_completed(jobs):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import elementwise
 
-from semcom_utils.checks import finite_array
+from semcom_utils.checks import checked, finite_array
 
 __all__ = [
     "RELATIVE_TOLERANCE",
@@ -51,6 +51,7 @@ class InfeasibleAllocationError(ValueError):
         self.smallest_budget = smallest_budget
 
 
+@checked(shapes={"latency_loads": "... hops+", "allocation": "... hops+"}, together=("latency_loads", "allocation"))
 def transmission_time(latency_loads: ArrayLike, allocation: ArrayLike) -> np.ndarray:
     r"""Total transmission time :math:`\sum_i b_i / W_i`.
 
@@ -83,6 +84,7 @@ def transmission_time(latency_loads: ArrayLike, allocation: ArrayLike) -> np.nda
     return times.sum(-1)
 
 
+@checked(shapes={"latency_loads": "... hops+"})
 def smallest_latency_budget(latency_loads: ArrayLike, bandwidth: ArrayLike) -> np.ndarray:
     r"""Least attainable transmission time :math:`(\sum_i \sqrt{b_i})^2 / W` (Cauchy-Schwarz).
 
@@ -107,6 +109,7 @@ def smallest_latency_budget(latency_loads: ArrayLike, bandwidth: ArrayLike) -> n
     return np.sqrt(b).sum(-1) ** 2 / finite_array("bandwidth", bandwidth, low=0, low_open=True)
 
 
+@checked(shapes={"latency_loads": "... hops+"})
 def fastest_allocation(latency_loads: ArrayLike, bandwidth: ArrayLike) -> np.ndarray:
     r"""Allocation of least total latency, :math:`W_i \propto \sqrt{b_i}`; equal without load.
 
@@ -142,6 +145,7 @@ def fastest_allocation(latency_loads: ArrayLike, bandwidth: ArrayLike) -> np.nda
     return share * w[..., None]
 
 
+@checked(shapes={"latency_loads": "... hops+", "allocation": "... hops+"}, together=("latency_loads", "allocation"))
 def pull_back(
     allocation: ArrayLike, latency_loads: ArrayLike, bandwidth: ArrayLike, latency_budget: ArrayLike
 ) -> np.ndarray:
@@ -175,7 +179,10 @@ def pull_back(
     tau = finite_array("latency_budget", latency_budget, allow_inf=True)
     fast = fastest_allocation(b, bandwidth)
     w, b, fast = np.broadcast_arrays(w, b, fast)
-    tau = np.broadcast_to(tau, w.shape[:-1])
+    try:
+        tau = np.broadcast_to(tau, w.shape[:-1])
+    except ValueError:
+        raise ValueError(f"latency_budget must be of shape {w.shape[:-1]}, got {tau.shape}") from None
     result = w.copy()
     outside = transmission_time(b, w) > tau
     if outside.any():
@@ -235,6 +242,7 @@ def _validated_problem(
     return np.broadcast_to(a, hops), np.broadcast_to(b, hops), np.broadcast_to(w, batch), np.broadcast_to(tau, batch)
 
 
+@checked
 def optimal_allocation(
     price_rates: ArrayLike, latency_loads: ArrayLike, bandwidth: ArrayLike, latency_budget: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import Bounds, LinearConstraint, linear_sum_assignment, milp
 
-from semcom_utils.checks import finite_array, real_number
+from semcom_utils.checks import checked, finite_array, real_number
 
 __all__ = ["best_association", "fair_association", "message_rates", "messages", "split_bandwidth"]
 
 
+@checked(together=("snr_db", "matching"))
 def message_rates(snr_db: ArrayLike, matching: ArrayLike, bits_per_message: float) -> np.ndarray:
     r"""What a hertz is worth: :math:`s_{ij} = \tau_{ij} \log_2(1 + \gamma_{ij}) / L`.
 
@@ -73,6 +74,7 @@ def _station(station: ArrayLike, users: int, stations: int) -> np.ndarray:
     return array
 
 
+@checked
 def split_bandwidth(rates: ArrayLike, station: ArrayLike, budgets: ArrayLike, minimum: float = 0.0) -> np.ndarray:
     """The best bandwidths for a given association.
 
@@ -113,6 +115,7 @@ def split_bandwidth(rates: ArrayLike, station: ArrayLike, budgets: ArrayLike, mi
     return bandwidth
 
 
+@checked(shapes={"rates": "users+ stations+", "station": "users", "bandwidth": "users"})
 def messages(rates: ArrayLike, station: ArrayLike, bandwidth: ArrayLike) -> np.ndarray:
     """What each user gets.
 
@@ -139,6 +142,7 @@ def messages(rates: ArrayLike, station: ArrayLike, bandwidth: ArrayLike) -> np.n
     return s[np.arange(len(s)), _station(station, *s.shape)] * finite_array("bandwidth", bandwidth, low=0)
 
 
+@checked
 def best_association(rates: ArrayLike, budgets: ArrayLike, minimum: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """The exact optimum of the module's problem, by mixed-integer programming (HiGHS, over SciPy).
 
@@ -193,6 +197,7 @@ def best_association(rates: ArrayLike, budgets: ArrayLike, minimum: float = 0.0)
     return station, split_bandwidth(s, station, budget, m)
 
 
+@checked
 def fair_association(rates: ArrayLike, budgets: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     r"""The exact optimum for proportional fairness, :math:`\max \sum_i \log(\text{messages of } i)`, by assignment.
 

@@ -14,20 +14,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import checked, one_of, positive_integer
 from semcom_utils.control.d3qn import D3qnSettings
 from semcom_utils.control.replay import Replay
 
 __all__ = ["RULES", "BranchingNetwork", "head_values", "independent", "train_branching"]
 
 RULES = ("common", "additive")
-#: Heads' values ``[services, options]`` and an observation -> a choice ``[services]``.
-Chooser = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class BranchingNetwork(torch.nn.Module):
@@ -43,21 +42,26 @@ class BranchingNetwork(torch.nn.Module):
     Raises
     ------
     ValueError
-        If there is no service or no option.
+        If a number is none of at least 1.
 
     References
     ----------
     A. Tavakoli, F. Pardo, P. Kormushev, "Action branching architectures for deep reinforcement learning", 2018.
     """
 
+    @checked
     def __init__(self, inputs: int, services: int, options: int, hidden: int = 64) -> None:
         super().__init__()
+        self.inputs = inputs
+        for name, size in (("inputs", inputs), ("hidden", hidden)):
+            positive_integer(name, size)
         self.shape = (positive_integer("services", services), positive_integer("options", options))
         self.body = torch.nn.Sequential(
             torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, hidden), torch.nn.ReLU()
         )
         self.value, self.advantage = torch.nn.Linear(hidden, 1), torch.nn.Linear(hidden, services * options)
 
+    @checked
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Q-values of observations.
 
@@ -70,31 +74,46 @@ class BranchingNetwork(torch.nn.Module):
         -------
         torch.Tensor, ``[batch, services, options]``
             One value for each option of each service.
+
+        Raises
+        ------
+        ValueError
+            If ``x`` does not hold ``inputs`` numbers a row.
         """
+        if not x.ndim or x.shape[-1] != self.inputs:
+            raise ValueError(f"x must be of shape [batch, {self.inputs}], got {list(x.shape)}")
+        x = x.to(self.value.weight.dtype)
         features = self.body(x)
         advantage = self.advantage(features).unflatten(-1, self.shape)
         return self.value(features).unsqueeze(-1) + advantage - advantage.mean(-1, keepdim=True)
 
 
-def independent(values: np.ndarray, observation: np.ndarray) -> np.ndarray:
+@checked(shapes={"values": "services+ options+"})
+def independent(values: np.ndarray, observation: Any = None) -> np.ndarray:
     """Each head's best, whatever the others do.
 
     Parameters
     ----------
     values : numpy.ndarray, ``[services, options]``
         The heads' values.
-    observation : numpy.ndarray, ``[inputs]``
+    observation : object, optional
         Not used.
 
     Returns
     -------
     numpy.ndarray of int, ``[services]``
         Indices of options.
+
+    Raises
+    ------
+    ValueError
+        If ``values`` are not of that shape.
     """
     return values.argmax(-1)
 
 
 @torch.no_grad()
+@checked
 def head_values(network: BranchingNetwork, observation: np.ndarray) -> np.ndarray:
     """The heads' values of one observation.
 
@@ -109,10 +128,19 @@ def head_values(network: BranchingNetwork, observation: np.ndarray) -> np.ndarra
     -------
     numpy.ndarray, ``[services, options]``
         Q_s(x, c).
+
+    Raises
+    ------
+    ValueError
+        If ``observation`` does not hold the numbers that the network takes.
     """
-    return network(torch.as_tensor(np.asarray(observation, np.float32))[None])[0].numpy()
+    seen = torch.from_numpy(np.array(observation, dtype=np.float32))  # a copy: a view may run backwards
+    if seen.shape != (network.inputs,):
+        raise ValueError(f"observation must be of shape [{network.inputs}], got {list(seen.shape)}")
+    return network(seen[None])[0].numpy()
 
 
+@checked
 def train_branching(
     env: gymnasium.Env,
     episodes: int,
@@ -120,7 +148,7 @@ def train_branching(
     settings: D3qnSettings | None = None,
     *,
     rule: str = "common",
-    choose: Chooser = independent,
+    choose: Callable[[np.ndarray, np.ndarray], np.ndarray] = independent,
     observer: Callable[[int, BranchingNetwork], None] | None = None,
 ) -> tuple[BranchingNetwork, np.ndarray]:
     """Learn to choose.

@@ -18,12 +18,13 @@ import gymnasium
 import numpy as np
 import torch
 
-from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.checks import checked, positive_integer, real_number
 from semcom_utils.control.replay import Replay
 
 __all__ = ["D3qnSettings", "DuelingNetwork", "double_target", "greedy", "train_d3qn"]
 
 
+@checked
 @dataclass(frozen=True)
 class D3qnSettings:
     """Settings; ``paper`` in the comment marks what section V-A gives, the rest is ours.
@@ -50,6 +51,8 @@ class D3qnSettings:
         ε at the start, ε at the end, and the share of the run over which it falls.
     calm : float
         Learning rate at the end as a share of ``rate``; it falls along a line together with ε. 1 keeps it.
+    double : bool
+        Whether the network that learns chooses the action of the target (True: a double DQN), or the slower copy does.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class D3qnSettings:
     update_target: int = 200
     explore: tuple[float, float, float] = (1.0, 0.02, 0.6)
     calm: float = 0.01
+    double: bool = True
 
     def __post_init__(self) -> None:
         for name in ("hidden", "batch", "replay", "warm_up", "every", "update_target"):
@@ -74,6 +78,8 @@ class D3qnSettings:
         real_number("discount", self.discount, low=0, high=1)
         real_number("rate", self.rate, low=0, low_open=True)
         real_number("calm", self.calm, low=0, high=1)
+        if not isinstance(self.double, bool):
+            raise ValueError(f"double must be True or False, got {self.double!r}")
         if len(self.explore) != 3:
             raise ValueError(f"explore must be three numbers (start, end, share of the run), got {self.explore!r}")
         for part in self.explore:
@@ -95,18 +101,27 @@ class DuelingNetwork(torch.nn.Module):
     hidden : int
         Units of each of the two hidden layers.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     References
     ----------
     Z. Wang et al., "Dueling network architectures for deep reinforcement learning", 2016, equation (9).
     """
 
+    @checked
     def __init__(self, inputs: int, actions: int, hidden: int = 256) -> None:
+        for name, size in (("inputs", inputs), ("actions", actions), ("hidden", hidden)):
+            positive_integer(name, size)
         super().__init__()
         self.body = torch.nn.Sequential(
             torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, hidden), torch.nn.ReLU()
         )
         self.value, self.advantage = torch.nn.Linear(hidden, 1), torch.nn.Linear(hidden, actions)
 
+    @checked
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Q-values of observations.
 
@@ -119,13 +134,20 @@ class DuelingNetwork(torch.nn.Module):
         -------
         torch.Tensor, ``[batch, actions]``
             Discounted sums of rewards.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
+        x = _observations("x", x, self.body[0])
         features = self.body(x)
         advantage = self.advantage(features)
         return self.value(features) + advantage - advantage.mean(-1, keepdim=True)
 
 
 @torch.no_grad()
+@checked(shapes={"r": "n", "ended": "n", "x_next": "n inputs"})
 def double_target(
     network: torch.nn.Module,
     target: torch.nn.Module,
@@ -154,14 +176,21 @@ def double_target(
     torch.Tensor, ``[batch]``
         Without a gradient.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     References
     ----------
     H. van Hasselt, A. Guez, D. Silver, "Deep reinforcement learning with double Q-learning", 2016, equation (4).
     """
+    x_next = _observations("x_next", x_next, network)
     best = network(x_next).argmax(-1, keepdim=True)
     return r + discount * (1 - ended) * target(x_next).gather(-1, best).squeeze(-1)
 
 
+@checked
 def train_d3qn(
     env: gymnasium.Env,
     episodes: int,
@@ -231,7 +260,8 @@ def train_d3qn(
                 x_b, a_b, r_b, next_b, ended_b = replay.take(rng.integers(replay.size, size=settings.batch))
                 y = r_b  # without a discount, what comes next counts for nothing and need not be computed
                 if settings.discount > 0:
-                    y = double_target(network, target, r_b, next_b, ended_b, settings.discount)
+                    chooser = network if settings.double else target
+                    y = double_target(chooser, target, r_b, next_b, ended_b, settings.discount)
                 q = network(x_b).gather(-1, a_b[:, None]).squeeze(-1)
                 optimiser.zero_grad()
                 torch.nn.functional.smooth_l1_loss(q, y).backward()  # descends: the sign that (27) lacks
@@ -246,6 +276,7 @@ def train_d3qn(
 
 
 @torch.no_grad()
+@checked
 def greedy(network: torch.nn.Module, observations: np.ndarray) -> np.ndarray:
     """Action of the largest Q for each observation.
 
@@ -260,5 +291,21 @@ def greedy(network: torch.nn.Module, observations: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray of int, ``[batch]``
         Indices of actions.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
-    return network(torch.as_tensor(np.asarray(observations, dtype=np.float32))).argmax(-1).numpy()
+    seen = torch.from_numpy(np.array(observations, dtype=np.float32))  # a copy: a view may run backwards
+    return network(_observations("observations", seen, network)).argmax(-1).numpy()
+
+
+def _observations(name: str, x: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
+    """Observations in the kind of numbers, and with as many of them, as the network takes."""
+    first = next((layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)), None)
+    if first is None:  # another kind of network: its own to check
+        return x
+    if not x.ndim or x.shape[-1] != first.in_features:
+        raise ValueError(f"{name} must be of shape [batch, {first.in_features}], got {list(x.shape)}")
+    return x.to(first.weight.dtype)

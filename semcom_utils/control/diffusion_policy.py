@@ -18,7 +18,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import finite_array, one_of, positive_integer, real_number, torch_generator
 from semcom_utils.control.replay import Replay
 
 __all__ = [
@@ -374,14 +374,14 @@ def act(policy: nn.Module, observation: ArrayLike, generator: torch.Generator) -
     ----------
     policy : torch.nn.Module
         Anything that maps (observation, generator) to actions.
-    observation : array_like, ``[n, observation_size]``
-        What it sees.
+    observation : array_like, ``[n, observation_size]`` or ``[observation_size]``
+        What it sees, of many states or of one.
     generator : torch.Generator
         Source of the policy's noise.
 
     Returns
     -------
-    numpy.ndarray of float64, ``[n, action_size]``
+    numpy.ndarray of float64, ``[n, action_size]`` or ``[action_size]``
         In [-1, 1].
 
     Raises
@@ -390,11 +390,12 @@ def act(policy: nn.Module, observation: ArrayLike, generator: torch.Generator) -
         If ``observation`` has another number of axes, or ``generator`` is no ``torch.Generator``.
     """
     torch_generator("generator", generator)
-    seen = torch.as_tensor(observation, dtype=torch.float32)
-    if seen.ndim != 2:
+    seen = torch.from_numpy(finite_array("observation", observation)).float()
+    if seen.ndim not in (1, 2):
         raise ValueError(f"observation must be of shape [n, observation_size], got shape {tuple(seen.shape)}")
     with torch.no_grad():
-        return policy(seen, generator).double().numpy()
+        chosen = policy(seen if seen.ndim == 2 else seen[None], generator).double().numpy()
+    return chosen if seen.ndim == 2 else chosen[0]
 
 
 def train(

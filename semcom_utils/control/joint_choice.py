@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, one_of, positive_integer, real_number
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer, real_number
 from semcom_utils.control.knapsack import ENUMERABLE
 from semcom_utils.physical.limits import capacity_awgn
 
@@ -25,6 +25,7 @@ __all__ = ["OVER_BUDGET", "JointChoiceEnv", "bit_budget", "joint_values", "varia
 OVER_BUDGET = ("nothing", "penalty")
 
 
+@checked
 def bit_budget(uses: int, snr_db: float) -> int:
     r"""Bits that so many channel uses can carry, :math:`B = \lfloor n \log_2(1 + \mathrm{SNR}) \rfloor`.
 
@@ -97,6 +98,7 @@ class JointChoiceEnv(gymnasium.Env):
 
     metadata: dict[str, Any] = {"render_modes": []}
 
+    @checked
     def __init__(
         self,
         quality: ArrayLike,
@@ -131,6 +133,7 @@ class JointChoiceEnv(gymnasium.Env):
         self._budget: int | None = None
         self._ready = False
 
+    @checked
     def observation(self, budget: int | None) -> np.ndarray:
         """What an agent sees under a budget.
 
@@ -143,10 +146,16 @@ class JointChoiceEnv(gymnasium.Env):
         -------
         numpy.ndarray of float32, ``[1]``
             Its share of the bits of the dearest choice, at most 1.
+
+        Raises
+        ------
+        ValueError
+            If ``budget`` is no whole number.
         """
         share = 1.0 if budget is None else min(1.0, budget / max(int(self.bits.max(1).sum()), 1))
         return np.array([share], np.float32)
 
+    @checked
     def choice(self, action: int | np.ndarray) -> np.ndarray:
         """The options that an action stands for.
 
@@ -175,12 +184,14 @@ class JointChoiceEnv(gymnasium.Env):
             return np.array(np.unravel_index(int(given), (self.options,) * self.services))
         return given
 
+    @checked
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else positive_integer("seed", seed, low=0))
         self._budget = self.budgets[self.np_random.integers(len(self.budgets))] if self.budgets else None
         self._ready = True
         return self.observation(self._budget), {}
 
+    @checked
     def step(self, action: int | np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Send a picture's maps with these options.
 
@@ -222,6 +233,7 @@ class JointChoiceEnv(gymnasium.Env):
         }  # fmt: skip
 
 
+@checked
 def joint_values(
     quality: ArrayLike, bits: ArrayLike, budget: int | None, *, over_budget: str = "nothing"
 ) -> np.ndarray:
@@ -259,6 +271,7 @@ def joint_values(
     return np.where(sent <= budget, worth, _earned(worth, sent, budget, over_budget))
 
 
+@checked
 def variance_split(
     quality: ArrayLike,
     bits: ArrayLike,

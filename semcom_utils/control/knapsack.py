@@ -13,7 +13,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, one_of, positive_integer
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer
 
 __all__ = ["ENUMERABLE", "common_choice", "greedy_choice", "knapsack_optimum", "priced_choice"]
 
@@ -21,6 +21,7 @@ __all__ = ["ENUMERABLE", "common_choice", "greedy_choice", "knapsack_optimum", "
 ENUMERABLE = 20_000
 
 
+@checked
 def knapsack_optimum(
     quality: ArrayLike, bits: ArrayLike, budget: int, *, method: str = "auto"
 ) -> tuple[np.ndarray, float]:
@@ -73,6 +74,7 @@ def knapsack_optimum(
     return choice, float(q[np.arange(len(q)), choice].sum())
 
 
+@checked
 def greedy_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarray:
     """The choice of a rule that needs no search: begin with the cheapest options, buy where a bit brings the most.
 
@@ -96,6 +98,7 @@ def greedy_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarra
     return _bought(np.where(cheapest, q, -np.inf).argmax(1), q, b, budget)  # of equally cheap ones the best
 
 
+@checked
 def priced_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarray:
     r"""Every service for itself at one price of bits, the lowest price at which all of them together keep the budget.
 
@@ -149,6 +152,7 @@ def priced_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarra
     return _bought(order[rows, choice], q, b, budget)
 
 
+@checked
 def common_choice(quality: ArrayLike, bits: ArrayLike, budget: int) -> np.ndarray:
     """The same option for every service: the one of the greatest total quality within the budget.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, real_number
+from semcom_utils.checks import checked, finite_array, real_number
 
 __all__ = ["departures", "priority_waits"]
 
 
+@checked
 def departures(arrivals: ArrayLike, service: ArrayLike) -> np.ndarray:
     """When customers leave a first-come queue: each starts when it is there and the one before has left.
 
@@ -46,6 +47,7 @@ def departures(arrivals: ArrayLike, service: ArrayLike) -> np.ndarray:
     return work + np.maximum.accumulate(a - (work - s))
 
 
+@checked
 def priority_waits(loads: tuple[float, float], means: tuple[float, float]) -> tuple[float, float]:
     """Mean waits of two classes of Poisson customers, the first before the second, without interruption.
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import positive_integer
+from semcom_utils.checks import checked, positive_integer
 
 __all__ = ["Replay"]
 
@@ -44,6 +44,7 @@ class Replay:
     tensor([2, 1])
     """
 
+    @checked
     def __init__(self, capacity: int, observation_size: int, action_size: int | None = None) -> None:
         self.capacity, self.size, self._position = positive_integer("capacity", capacity), 0, 0
         wide = (self.capacity, positive_integer("observation_size", observation_size))
@@ -59,6 +60,7 @@ class Replay:
             done,
         )
 
+    @checked(booleans=("done",))
     def add(
         self,
         observation: ArrayLike,
@@ -85,16 +87,23 @@ class Replay:
         ValueError
             If there are more than ``capacity`` at once, or shapes do not fit.
         """
+        names = ("observation", "action", "reward", "next_observation", "done")
         transition = [np.asarray(part) for part in (observation, action, reward, next_observation, done)]
-        n = len(transition[0])
+        n = len(transition[0]) if transition[0].ndim else 0
         if n > self.capacity:
             raise ValueError(f"observation must hold at most capacity = {self.capacity} transitions at once, got {n}")
+        for name, column, part in zip(names, self._columns, transition, strict=True):
+            if part.shape != (n, *column.shape[1:]):
+                raise ValueError(f"{name} must be of shape {(n, *column.shape[1:])}, got {part.shape}")
+            if column.dtype == np.int64 and part.dtype.kind not in "iu":
+                raise ValueError(f"{name} must be whole numbers, the indices of discrete actions, got {part.dtype}")
         rows = np.arange(self._position, self._position + n) % self.capacity
         for column, values in zip(self._columns, transition, strict=True):
             column[rows] = values
         self._position = (self._position + n) % self.capacity
         self.size = min(self.size + n, self.capacity)
 
+    @checked
     def take(self, rows: ArrayLike) -> tuple[torch.Tensor, ...]:
         """The transitions of some rows.
 
@@ -108,6 +117,13 @@ class Replay:
         tuple of torch.Tensor
             Observations ``[m, observation_size]``, actions, rewards ``[m]``, next observations and done ``[m]`` (0 or
             1); float32, but for discrete actions, which are int64.
+
+        Raises
+        ------
+        ValueError
+            If ``rows`` are none of these.
         """
         chosen = np.asarray(rows)
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or ((chosen < 0) | (chosen >= self.size)).any():
+            raise ValueError(f"rows must be whole numbers below size = {self.size}, got {rows!r:.80}")
         return tuple(torch.from_numpy(column[chosen]) for column in self._columns)

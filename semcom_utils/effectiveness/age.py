@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import lambertw
 
-from semcom_utils.checks import finite_array, numpy_generator, one_of, positive_integer, real_number
+from semcom_utils.checks import checked, finite_array, numpy_generator, one_of, positive_integer, real_number
 
 __all__ = [
     "QUEUES",
@@ -44,6 +44,7 @@ def _beta(rho: np.ndarray) -> np.ndarray:
     return -rho * lambertw(-np.exp(-1.0 / rho) / rho).real
 
 
+@checked
 def mean_age(load: ArrayLike, service_rate: float = 1.0, *, queue: str = "M/M/1") -> np.ndarray:
     r"""Time average of the age of information of a queue of updates.
 
@@ -91,6 +92,7 @@ def mean_age(load: ArrayLike, service_rate: float = 1.0, *, queue: str = "M/M/1"
     return (age / mu)[()]
 
 
+@checked
 def mean_delay(load: ArrayLike, service_rate: float = 1.0, *, queue: str = "M/M/1") -> np.ndarray:
     r"""Mean time from generation to arrival of the updates that arrive.
 
@@ -126,6 +128,7 @@ def mean_delay(load: ArrayLike, service_rate: float = 1.0, *, queue: str = "M/M/
     return (1.0 / (mu * spare[queue]()))[()]
 
 
+@checked
 def simulate_queue(
     load: float, updates: int, rng: np.random.Generator, service_rate: float = 1.0, *, queue: str = "M/M/1"
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -189,6 +192,7 @@ def simulate_queue(
     return np.array(generated), np.array(received)
 
 
+@checked
 def average_age(generated: ArrayLike, received: ArrayLike, start: float, end: float) -> float:
     r"""Time average of the age over [start, end]: the area under the saw-tooth, exactly.
 
@@ -228,6 +232,7 @@ def average_age(generated: ArrayLike, received: ArrayLike, start: float, end: fl
     return float(np.sum((edges[1:] - newest) ** 2 - (edges[:-1] - newest) ** 2) / 2.0 / (end - start))
 
 
+@checked
 def error_by_age(threshold: int, change: float, success: float) -> dict[str, float]:
     r"""A sender steered by age that reports on a two-state source: how often the receiver is wrong, and the traffic.
 
@@ -266,6 +271,7 @@ def error_by_age(threshold: int, change: float, success: float) -> dict[str, flo
     return {"error": 0.5 * (1.0 - (1.0 - r_to_gap) / (2.0 * p * mean_gap)), "rate": 1.0 / (q * mean_gap)}
 
 
+@checked
 def error_by_incorrectness(
     change: float, success: float, eagerness: float = 1.0, threshold: float = 1.0
 ) -> dict[str, float]:
@@ -324,6 +330,7 @@ def _slot(change: object, success: object) -> tuple[float, float]:
     )
 
 
+@checked
 def age_penalty(age: ArrayLike, growth: float, noise_variance: float = 1.0) -> np.ndarray:
     r"""What an age costs the controller of a linear system: :math:`f(\Delta) = \sigma^2 \sum_{i<\Delta} a^{2i}`.
 
@@ -353,6 +360,6 @@ def age_penalty(age: ArrayLike, growth: float, noise_variance: float = 1.0) -> n
     d = finite_array("age", age, low=0.0)
     if (d != np.round(d)).any():
         raise ValueError(f"age must be whole numbers of slots, got {d[d != np.round(d)].flat[0]:g}")
-    a2 = real_number("growth", growth) ** 2
+    a2 = real_number("growth", growth, low=-1e100, high=1e100) ** 2
     variance = real_number("noise_variance", noise_variance, low=0)
     return (variance * (d if a2 == 1.0 else (a2**d - 1.0) / (a2 - 1.0)))[()]

@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, one_of
+from semcom_utils.checks import checked, one_of
+from semcom_utils.pictures import picture_numbers
 
 __all__ = ["GREY_LEVELS", "METRICS", "PSNR_CAP_DB", "normalised", "picture_quality", "raw_metric"]
 
@@ -40,6 +41,7 @@ GREY_LEVELS = 16
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
+@checked
 def raw_metric(metric: str, one: ArrayLike, other: ArrayLike) -> float:
     """A metric as its authors define it.
 
@@ -48,7 +50,7 @@ def raw_metric(metric: str, one: ArrayLike, other: ArrayLike) -> float:
     metric : str
         One of :data:`METRICS`.
     one, other : array_like, ``[3, rows, columns]``
-        Pictures with numbers in [0, 1].
+        Pictures: floating-point numbers in [0, 1], or uint8.
 
     Returns
     -------
@@ -80,6 +82,7 @@ def raw_metric(metric: str, one: ArrayLike, other: ArrayLike) -> float:
     return float(sum(metrics.variation_of_information(_labels(x), _labels(y))))
 
 
+@checked
 def normalised(metric: str, one: ArrayLike, other: ArrayLike) -> float:
     """A metric on the scale of this module's table, where 1 is an exact match.
 
@@ -118,6 +121,7 @@ def normalised(metric: str, one: ArrayLike, other: ArrayLike) -> float:
     return min(max(1 - value / joint, 0.0), 1.0) if joint > 1e-12 else 1.0
 
 
+@checked
 def picture_quality(one: ArrayLike, other: ArrayLike) -> dict[str, float]:
     """All four metrics on the scale of this module's table.
 
@@ -142,11 +146,9 @@ def picture_quality(one: ArrayLike, other: ArrayLike) -> dict[str, float]:
 def _pair(one: Any, other: Any) -> tuple[np.ndarray, np.ndarray]:
     pair = []
     for name, picture in (("one", one), ("other", other)):
-        x = finite_array(name, picture)
+        x = picture_numbers(name, picture)
         if x.ndim != 3 or x.shape[0] != 3 or min(x.shape[1:]) < 7:
             raise ValueError(f"{name} must be [3, rows, columns], at least 7 by 7, got shape {x.shape}")
-        if x.min() < 0 or x.max() > 1:
-            raise ValueError(f"{name} must be numbers in [0, 1], got {x.min():g} to {x.max():g}")
         pair.append(x)
     if pair[0].shape != pair[1].shape:
         raise ValueError(f"other must be of the size of one, {pair[0].shape}, got {pair[1].shape}")

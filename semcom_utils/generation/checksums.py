@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from semcom_utils.checks import checked
+
 __all__ = ["NAME", "seal", "verify"]
 
 #: File that lists the sums, in the format of ``sha256sum``.
 NAME = "SHA256SUMS"
+#: What systems and editors leave beside a checkpoint's files, without being asked; no library reads it.
+_STRAY = ("Thumbs.db", "desktop.ini", "Icon\r", "__pycache__", "__MACOSX")
 
 
+@checked
 def seal(folder: Path) -> None:
     """Write the sums of every file in a folder.
 
@@ -29,6 +34,7 @@ def seal(folder: Path) -> None:
     (Path(folder) / NAME).write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()), "utf-8")
 
 
+@checked
 def verify(folder: Path) -> None:
     """Check every file of a folder against its sums; no weights are read for anything else before that.
 
@@ -40,7 +46,7 @@ def verify(folder: Path) -> None:
     ------
     ValueError
         If the list of sums is missing or unreadable, or a file is missing, unlisted, cut short or changed. The message
-        names the file, and what to do.
+        names the file, and what to do. Hidden files and others that systems leave about do not count.
     """
     folder = _folder(folder)
     role = folder.resolve().name.removeprefix("mini-")
@@ -62,6 +68,18 @@ def verify(folder: Path) -> None:
         if name not in found:
             raise ValueError(f"{folder.name}/{name} must be there, {NAME} lists it; {mend}")
         if found[name] != digest:
+            if (folder / name).stat().st_size < 200 and (folder / name).read_bytes().startswith(b"../"):
+                raise ValueError(
+                    f"{folder.name}/{name} must be a link to another checkpoint's file, and what fetched or unpacked "
+                    "the book only wrote down where it leads: clone where git can make links (git clone -c "
+                    "core.symlinks=true; on Windows, in WSL), or copy that file here"
+                )
+            if hashlib.sha256((folder / name).read_bytes().replace(b"\r\n", b"\n")).hexdigest() == digest:
+                raise ValueError(
+                    f"{folder.name}/{name} is whole but for its line ends, which something made Windows' (CRLF): clone "
+                    f"or unpack again without that (git clone -c core.autocrlf=false), or train it again "
+                    f"(python -m semcom_utils.generation.training {role})"
+                )
             raise ValueError(
                 f"{folder.name}/{name} is damaged (SHA-256 {found[name][:12]}, listed {digest[:12]}); {mend}"
             )
@@ -76,5 +94,9 @@ def _folder(folder: Path) -> Path:
 
 
 def _sums(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _stray(path.relative_to(folder)))
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _stray(path: Path) -> bool:
+    return path.name == NAME or any(part.startswith(".") or part.endswith("~") or part in _STRAY for part in path.parts)

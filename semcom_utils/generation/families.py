@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
-from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, one_of, positive_integer, real_number, torch_generator
 
 from .samplers import sample as run_sampler
 from .samplers import timesteps
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 
+@checked
 def width(inputs: int, outputs: int, parameters: int) -> int:
     """Hidden width of a network with two hidden layers and about so many parameters.
 
@@ -68,6 +69,7 @@ def width(inputs: int, outputs: int, parameters: int) -> int:
     return max(round(h), 1)
 
 
+@checked
 def mlp(inputs: int, outputs: int, hidden: int, generator: torch.Generator, last: float = 1.0) -> nn.Sequential:
     """Two hidden layers with SiLU between them.
 
@@ -93,6 +95,8 @@ def mlp(inputs: int, outputs: int, hidden: int, generator: torch.Generator, last
     ValueError
         If ``generator`` is no generator.
     """
+    for name, size in (("inputs", inputs), ("outputs", outputs), ("hidden", hidden)):
+        positive_integer(name, size)
     torch_generator("generator", generator)
     sizes = (inputs, hidden, hidden, outputs)
     layers: list[nn.Module] = []
@@ -104,6 +108,21 @@ def mlp(inputs: int, outputs: int, hidden: int, generator: torch.Generator, last
             layer.bias.zero_()
         layers += [layer, nn.SiLU()]
     return nn.Sequential(*layers[:-1])
+
+
+class _Waves(nn.Module):
+    """A network that sees its first inputs as sines and cosines, too (Tancik et al., 2020), so that it can be steep.
+
+    The wavelengths are 8, 4, 2, ... in units of the data.
+    """
+
+    def __init__(self, network: nn.Module, coordinates: int, waves: int) -> None:
+        super().__init__()
+        self.network, self.coordinates, self.waves = network, coordinates, waves
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        phase = (x[:, : self.coordinates, None] * (torch.pi / 4 * 2.0 ** torch.arange(self.waves))).flatten(1)
+        return self.network(torch.cat([x, phase.sin(), phase.cos()], 1))
 
 
 class Family(nn.Module):
@@ -119,6 +138,9 @@ class Family(nn.Module):
         Draws the first weights.
     parameters : int
         About so many in the networks that ``sample`` uses, at least 100; networks of the training alone come on top.
+    waves : int
+        Frequencies at which the networks see every coordinate of a point or of a latent besides the coordinate
+        itself. The autoregressive model, which sees bins, has no use for them.
 
     Attributes
     ----------
@@ -133,11 +155,14 @@ class Family(nn.Module):
 
     painter: nn.Module
 
-    def __init__(self, dimension: int, generator: torch.Generator, parameters: int = 20_000) -> None:
+    @checked
+    def __init__(self, dimension: int, generator: torch.Generator, parameters: int = 20_000, *, waves: int = 0) -> None:
         super().__init__()
         self.dimension = positive_integer("dimension", dimension)
+        self.waves = positive_integer("waves", waves, low=0)
         self.build(torch_generator("generator", generator), positive_integer("parameters", parameters, low=100))
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         """Make the networks.
 
@@ -150,11 +175,31 @@ class Family(nn.Module):
 
         Raises
         ------
+        ValueError
+            If an argument is not of its kind.
         NotImplementedError
             In this class.
         """
         raise NotImplementedError
 
+    def _network(
+        self,
+        coordinates: int,
+        outputs: int,
+        parameters: int,
+        generator: torch.Generator,
+        *,
+        others: int = 0,
+        last: float = 1.0,
+        outputs_counted: int | None = None,
+    ) -> nn.Module:
+        """Of about so many parameters, with waves if there are any; the coordinates come before the other inputs."""
+        inputs = coordinates * (1 + 2 * self.waves) + others
+        hidden = width(inputs, outputs if outputs_counted is None else outputs_counted, parameters)
+        network = mlp(inputs, outputs, hidden, generator, last)
+        return _Waves(network, coordinates, self.waves) if self.waves else network
+
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """What training lowers.
 
@@ -172,11 +217,14 @@ class Family(nn.Module):
 
         Raises
         ------
+        ValueError
+            If an argument is not of its kind.
         NotImplementedError
             In this class.
         """
         raise NotImplementedError
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Draw from the model.
 
@@ -194,10 +242,18 @@ class Family(nn.Module):
 
         Raises
         ------
+        ValueError
+            If an argument is not of its kind.
         NotImplementedError
             In this class.
         """
         raise NotImplementedError
+
+    def _vectors(self, name: str, x: torch.Tensor) -> torch.Tensor:
+        """Data in the networks' kind of numbers, if they are vectors of this model."""
+        if x.ndim != 2 or x.shape[1] != self.dimension or not len(x):
+            raise ValueError(f"{name} must be of shape [n, {self.dimension}] with n at least 1, got {list(x.shape)}")
+        return x.to(next(self.parameters()).dtype)
 
     def _noise(self, n: int, generator: torch.Generator) -> torch.Tensor:
         return torch.randn(positive_integer("n", n), self.dimension, generator=generator)
@@ -213,6 +269,7 @@ class Autoregressive(Family):
 
     edge, bins = 3.5, 70
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         inputs = self.bins + self.dimension
         self.painter = mlp(inputs, self.bins, width(inputs, self.bins, parameters), generator)
@@ -222,6 +279,7 @@ class Autoregressive(Family):
         """Width of a bin, in units of the data."""
         return 2 * self.edge / self.bins
 
+    @checked
     def index(self, x: torch.Tensor) -> torch.Tensor:
         """Bin of each coordinate; what lies outside counts to the outermost.
 
@@ -234,9 +292,16 @@ class Autoregressive(Family):
         -------
         torch.Tensor
             Int64 ``[n, d]``, 0 to ``bins`` - 1.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
+        x = self._vectors("x", x)
         return ((x + self.edge) / self.bin_width).long().clamp(0, self.bins - 1)
 
+    @checked
     def logits(self, before: torch.Tensor | None, i: int, n: int) -> torch.Tensor:
         """Logits of the bins of coordinate i, from the bins of the one before.
 
@@ -253,18 +318,28 @@ class Autoregressive(Family):
         -------
         torch.Tensor
             ``[n, bins]``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
+        one_of("i", i, range(self.dimension))
+        positive_integer("n", n)
         seen = torch.zeros(n, self.bins) if before is None else one_hot(before, self.bins).float()
         place = one_hot(torch.tensor(i), self.dimension).float().expand(n, -1)
         return self.painter(torch.cat([seen, place], 1))
 
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        x = self._vectors("x", x)
         k = self.index(x)
         parts = [
             cross_entropy(self.logits(k[:, i - 1] if i else None, i, len(x)), k[:, i]) for i in range(self.dimension)
         ]
         return sum(parts, torch.zeros(())) + self.dimension * math.log(self.bin_width)
 
+    @checked
     def log_density(self, x: torch.Tensor) -> torch.Tensor:
         """Exact log density.
 
@@ -277,7 +352,13 @@ class Autoregressive(Family):
         -------
         torch.Tensor
             In nats, ``[n]``; minus infinity outside the bins.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
+        x = self._vectors("x", x)
         k = self.index(x)
         logs = sum(
             self.logits(k[:, i - 1] if i else None, i, len(x)).log_softmax(1).gather(1, k[:, i : i + 1])[:, 0]
@@ -286,7 +367,9 @@ class Autoregressive(Family):
         outside = (x.abs() > self.edge).any(1)
         return torch.where(outside, -torch.inf, logs - self.dimension * math.log(self.bin_width))
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        positive_integer("n", n)
         before, columns = None, []
         for i in range(self.dimension):
             before = torch.multinomial(self.logits(before, i, n).softmax(1), 1, generator=generator)[:, 0]
@@ -301,13 +384,16 @@ class VariationalAutoencoder(Family):
     The loss is the negative evidence lower bound (Kingma and Welling, 2014), in nats.
     """
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         d = self.dimension
-        self.painter = mlp(d, d, width(d, d, parameters), generator)
-        self.encoder = mlp(d, 2 * d, width(d, d, parameters), generator)
+        self.painter = self._network(d, d, parameters, generator)
+        self.encoder = self._network(d, 2 * d, parameters, generator, outputs_counted=d)
         self.log_s = nn.Parameter(torch.zeros(()))
 
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        x = self._vectors("x", x)
         mean, log_var = self.encoder(x).chunk(2, 1)
         z = mean + (log_var / 2).exp() * self._noise(len(x), generator)
         misfit = (x - self.painter(z)).square().sum(1) / (2 * (2 * self.log_s).exp())
@@ -315,6 +401,7 @@ class VariationalAutoencoder(Family):
         kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum(1)
         return (misfit + kl).mean()
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         z, noise = self._noise(n, generator), self._noise(n, generator)
         return self.painter(z) + self.log_s.exp() * noise
@@ -323,15 +410,19 @@ class VariationalAutoencoder(Family):
 class Adversarial(Family):
     """A generator against a discriminator (Goodfellow et al., 2014); the generator minimises -log D(G(z))."""
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         d = self.dimension
-        self.painter = mlp(d, d, width(d, d, parameters), generator)
-        self.critic = mlp(d, 1, width(d, 1, parameters), generator)  # its output is the logit of D
+        self.painter = self._network(d, d, parameters, generator)
+        self.critic = self._network(d, 1, parameters, generator)  # its output is the logit of D
 
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         # the generator's; `critic_loss` is the other player's
+        x = self._vectors("x", x)
         return softplus(-self.critic(self.sample(len(x), generator))).mean()
 
+    @checked
     def critic_loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """The discriminator's loss, -E log D(x) - E log(1 - D(G(z))) (Goodfellow et al., 2014, eq. 1).
 
@@ -346,10 +437,17 @@ class Adversarial(Family):
         -------
         torch.Tensor
             A number, with its graph.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
+        x = self._vectors("x", x)
         made = self.sample(len(x), generator).detach()
         return softplus(-self.critic(x)).mean() + softplus(self.critic(made)).mean()
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         return self.painter(self._noise(n, generator))
 
@@ -364,12 +462,16 @@ class CouplingFlow(Family):
 
     painter: nn.ModuleList
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
         d, first = self.dimension, max(self.dimension // 2, 1)
-        hidden = width(first, 2 * d, parameters // self.couplings)
+        hidden = width(first * (1 + 2 * self.waves), 2 * d, parameters // self.couplings)
+        inputs = d * (1 + 2 * self.waves)
         # each network sees one half (a constant, if there is but one coordinate), and answers for all coordinates
-        self.painter = nn.ModuleList(mlp(d, 2 * d, hidden, generator, last=0.1) for _ in range(self.couplings))
+        networks: list[nn.Module] = [mlp(inputs, 2 * d, hidden, generator, last=0.1) for _ in range(self.couplings)]
+        self.painter = nn.ModuleList(_Waves(n, d, self.waves) if self.waves else n for n in networks)
 
+    @checked
     def coefficients(self, k: int, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-scale and shift of a coupling, zero where it leaves a coordinate alone.
 
@@ -384,12 +486,19 @@ class CouplingFlow(Family):
         -------
         log_scale, shift : torch.Tensor
             ``[n, d]``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
+        x = self._vectors("x", x)
         moved = torch.zeros(self.dimension)
         moved[k % 2 :: 2] = 1.0
         log_scale, shift = self.painter[k](x * (1 - moved)).chunk(2, 1)
         return 2 * torch.tanh(log_scale) * moved, shift * moved
 
+    @checked
     def log_density(self, x: torch.Tensor) -> torch.Tensor:
         """Exact log density, by change of variables.
 
@@ -402,16 +511,25 @@ class CouplingFlow(Family):
         -------
         torch.Tensor
             In nats, ``[n]``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
+        x = self._vectors("x", x)
         log_det: float | torch.Tensor = 0.0
         for k in range(self.couplings):
             log_scale, shift = self.coefficients(k, x)
             x, log_det = x * log_scale.exp() + shift, log_det + log_scale.sum(1)
         return log_det - 0.5 * x.square().sum(1) - 0.5 * self.dimension * math.log(2 * math.pi)
 
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        x = self._vectors("x", x)
         return -self.log_density(x).mean()
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         x = self._noise(n, generator)
         for k in reversed(range(self.couplings)):
@@ -427,11 +545,13 @@ class Diffusion(Family):
     #: Denoising steps of ``sample``, and how much noise each adds back (0: DDIM, 1: DDPM).
     steps, eta = 100, 0.0
 
+    @checked
     def build(self, generator: torch.Generator, parameters: int) -> None:
-        inputs = self.dimension + 2 * self.frequencies
-        self.painter = mlp(inputs, self.dimension, width(inputs, self.dimension, parameters), generator)
+        d = self.dimension
+        self.painter = self._network(d, d, parameters, generator, others=2 * self.frequencies)
         self.alpha_bar = alphas_cumprod("linear", self.training_steps)
 
+    @checked
     def epsilon(self, x_t: torch.Tensor, t: torch.Tensor | int) -> torch.Tensor:
         """Predicted noise.
 
@@ -446,7 +566,13 @@ class Diffusion(Family):
         -------
         torch.Tensor
             ``[n, d]``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
+        x_t = self._vectors("x_t", x_t)
         phase = (
             torch.as_tensor(t).reshape(-1, 1)
             / self.training_steps
@@ -457,11 +583,14 @@ class Diffusion(Family):
         clock = torch.cat([phase.sin(), phase.cos()], 1).float().expand(len(x_t), -1)
         return self.painter(torch.cat([x_t, clock], 1))
 
+    @checked
     def loss(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        x = self._vectors("x", x)
         t = torch.randint(self.training_steps, (len(x),), generator=generator)
         epsilon = self._noise(len(x), generator)
         return (self.epsilon(add_noise(x, epsilon, self.alpha_bar[t]), t) - epsilon).square().mean()
 
+    @checked
     def sample(self, n: int, generator: torch.Generator, steps: int | None = None) -> torch.Tensor:
         """Draw from the model.
 
@@ -499,6 +628,7 @@ FAMILIES = {
 }
 
 
+@checked
 def fit(
     model: Family,
     draw: Callable[[int, torch.Generator], torch.Tensor],
@@ -533,6 +663,7 @@ def fit(
     ValueError
         If a number is not positive, or ``generator`` no generator.
     """
+    real_number("rate", rate, low=0, low_open=True, high=1e6)
     torch_generator("generator", generator)
     positive_integer("steps", steps)
     positive_integer("batch", batch)
@@ -557,6 +688,7 @@ def fit(
     return history
 
 
+@checked
 def make(name: str, dimension: int, generator: torch.Generator, **options: Any) -> Family:
     """A family by its name.
 

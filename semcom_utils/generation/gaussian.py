@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, one_of, positive_integer, real_number, torch_generator
 
 from .schedules import per_picture
 
@@ -37,8 +37,11 @@ class GaussianModel:
         negative eigenvalue.
     """
 
+    @checked
     def __init__(self, mean: torch.Tensor, covariance: float | torch.Tensor) -> None:
         self.mean = _float_tensor("mean", mean)
+        if not self.mean.numel():
+            raise ValueError(f"mean must have at least one element, got shape {list(self.mean.shape)}")
         matrix = torch.as_tensor(covariance, dtype=self.mean.dtype, device=self.mean.device)
         d = self.mean.numel()
         if not bool(torch.isfinite(matrix).all()):
@@ -61,6 +64,7 @@ class GaussianModel:
         self._variances = self._variances.clamp(min=0)
 
     @classmethod
+    @checked
     def low_rank(cls, mean: torch.Tensor, factor: torch.Tensor, variance: float = 0.0) -> GaussianModel:
         """Data N(μ, F Fᵀ + s² I), without ever writing down the matrix.
 
@@ -106,7 +110,7 @@ class GaussianModel:
 
     def _apply(self, gain: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         """Multiply each picture by g(Σ), g acting on the eigenvalues; ``gain`` returns ``[..., eigenvalues]``."""
-        flat = x.reshape(len(x), -1)
+        flat = x.flatten(1) if x.ndim > 1 else x.reshape(len(x), -1)
         along = gain(self._variances.to(x))
         if self._basis is None:
             return (along * flat).reshape(x.shape)
@@ -122,6 +126,7 @@ class GaussianModel:
         column = level.reshape(-1, 1) if level.ndim else level
         return x_t - level.sqrt() * self.mean.to(x_t), column
 
+    @checked
     def denoise(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
         """The best estimate of x_0, E[x_0 | x_t] = μ + sqrt(ᾱ) Σ (ᾱ Σ + (1 − ᾱ) I)⁻¹ (x_t − sqrt(ᾱ) μ).
 
@@ -145,6 +150,7 @@ class GaussianModel:
         centred, level = self._centred(x_t, alpha_bar_t)
         return self.mean.to(x_t) + self._apply(lambda s: _divide(level.sqrt() * s, level * s + 1 - level), centred)
 
+    @checked
     def epsilon(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
         """The best estimate of the noise, E[ε | x_t] = sqrt(1 − ᾱ) (ᾱ Σ + (1 − ᾱ) I)⁻¹ (x_t − sqrt(ᾱ) μ).
 
@@ -168,6 +174,7 @@ class GaussianModel:
         centred, level = self._centred(x_t, alpha_bar_t)
         return self._apply(lambda s: _divide((1 - level).sqrt(), level * s + 1 - level), centred)
 
+    @checked
     def score(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
         """∇ log p(x_t) = −(ᾱ Σ + (1 − ᾱ) I)⁻¹ (x_t − sqrt(ᾱ) μ) = −E[ε | x_t] / sqrt(1 − ᾱ).
 
@@ -192,6 +199,7 @@ class GaussianModel:
         self._check_spread(level)
         return self._apply(lambda s: -1 / (level * s + 1 - level), centred)
 
+    @checked
     def error(self, alpha_bar_t: float) -> float:
         """Mean squared error of :meth:`denoise` per element, the mean of (1 − ᾱ) λ / (ᾱ λ + 1 − ᾱ) over eigenvalues λ.
 
@@ -218,6 +226,7 @@ class GaussianModel:
         rest = float(function(self._rest.reshape(1)).sum()) * (d - n) if d > n else 0.0
         return (float(function(self._variances).sum()) + rest) / d
 
+    @checked
     def log_density(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor = 1.0) -> torch.Tensor:
         """log p(x_t); at ᾱ = 1 the data's own density.
 
@@ -241,7 +250,7 @@ class GaussianModel:
         centred, level = self._centred(x_t, alpha_bar_t)
         self._check_spread(level)
         d, n = self.mean.numel(), len(self._variances)
-        white = self._apply(lambda s: (level * s + 1 - level).rsqrt(), centred).reshape(len(x_t), -1)
+        white = self._apply(lambda s: (level * s + 1 - level).rsqrt(), centred).flatten(1)
         logs = (level * self._variances.to(x_t) + 1 - level).log().sum(-1)
         logs = logs + (d - n) * (level * self._rest.to(x_t) + 1 - level).log().reshape(-1) if d > n else logs
         return -0.5 * (white.square().sum(1) + logs + d * math.log(2 * math.pi))
@@ -252,6 +261,7 @@ class GaussianModel:
         if least <= 0 and bool((level == 1).any()):
             raise ValueError("alpha_bar_t must be below 1 where the covariance has a zero eigenvalue, got 1")
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Draw pictures.
 
@@ -277,6 +287,7 @@ class GaussianModel:
         noise = torch.randn(shape, generator=generator, dtype=self.mean.dtype, device=generator.device)
         return self.mean + self._apply(torch.sqrt, noise.to(self.mean.device))
 
+    @checked
     def marginal(self, alpha_bar_t: float) -> GaussianModel:
         """The law of x_t, N(sqrt(ᾱ) μ, ᾱ Σ + (1 − ᾱ) I).
 
@@ -299,6 +310,7 @@ class GaussianModel:
         noised = [level * s + 1 - level for s in (self._variances, self._rest)]
         return self._in_basis(math.sqrt(level) * self.mean, self._basis, *noised)
 
+    @checked
     def sampler_law(
         self,
         alpha_bar: Sequence[float] | torch.Tensor,
@@ -373,6 +385,7 @@ class GaussianMixture:
         If the weights are no distribution, or do not fit the components.
     """
 
+    @checked
     def __init__(self, weights: Sequence[float] | torch.Tensor, components: Sequence[GaussianModel]) -> None:
         self.components = tuple(components)
         if not self.components or len({component.mean.shape for component in self.components}) != 1:
@@ -394,6 +407,7 @@ class GaussianMixture:
         logs = [component.log_density(x_t, alpha_bar_t) for component in self.components]
         return torch.stack(logs, 1) + self.weights.to(x_t).log()
 
+    @checked
     def log_density(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor = 1.0) -> torch.Tensor:
         """log p(x_t), the logarithm of the sum of the components' densities times their weights.
 
@@ -416,6 +430,7 @@ class GaussianMixture:
         """
         return self._logs(x_t, alpha_bar_t).logsumexp(1)
 
+    @checked
     def responsibilities(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor = 1.0) -> torch.Tensor:
         """Posterior probability of each component given x_t (Bayes).
 
@@ -443,6 +458,7 @@ class GaussianMixture:
         each = torch.stack(estimates, 1)
         return (r.reshape(*r.shape, *[1] * (x_t.ndim - 1)) * each).sum(1)
 
+    @checked
     def denoise(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
         """The best estimate of x_0, E[x_0 | x_t] = Σ_k P(k | x_t) E[x_0 | x_t, k].
 
@@ -465,6 +481,7 @@ class GaussianMixture:
         """
         return self._mix([component.denoise(x_t, alpha_bar_t) for component in self.components], x_t, alpha_bar_t)
 
+    @checked
     def epsilon(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
         """The best estimate of the noise, E[ε | x_t] = Σ_k P(k | x_t) E[ε | x_t, k].
 
@@ -487,6 +504,7 @@ class GaussianMixture:
         """
         return self._mix([component.epsilon(x_t, alpha_bar_t) for component in self.components], x_t, alpha_bar_t)
 
+    @checked
     def score(self, x_t: torch.Tensor, alpha_bar_t: float | torch.Tensor) -> torch.Tensor:
         """∇ log p(x_t) = Σ_k P(k | x_t) ∇ log p(x_t | k).
 
@@ -509,6 +527,7 @@ class GaussianMixture:
         """
         return self._mix([component.score(x_t, alpha_bar_t) for component in self.components], x_t, alpha_bar_t)
 
+    @checked
     def sample(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """Draw pictures: a component for each, then the picture.
 
@@ -535,6 +554,7 @@ class GaussianMixture:
         return drawn[torch.arange(n), chosen]
 
 
+@checked
 def frechet_distance(a: GaussianModel, b: GaussianModel) -> float:
     """2-Wasserstein distance of two Gaussians (Dowson and Landau, 1982; on features of pictures: Heusel et al., 2017).
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from semcom_utils.checks import one_of, positive_integer, real_number
+from semcom_utils.checks import checked, one_of, positive_integer, real_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,7 @@ _NEPER = math.log(10) / 10
 TOLD = 3
 
 
+@checked(complexes=("z",), shapes={"z": "batch symbols+"})
 def unit_power(z: torch.Tensor) -> torch.Tensor:
     """Scale each picture's symbols to an average power of 1 per complex channel use.
 
@@ -45,12 +47,24 @@ def unit_power(z: torch.Tensor) -> torch.Tensor:
     -------
     torch.Tensor
         Complex [batch, symbols], the mean of \\|z\\|² being 1 in each row.
+
+    Raises
+    ------
+    ValueError
+        If ``z`` is no such tensor.
     """
-    parts = torch.view_as_real(z)
+    parts = torch.view_as_real(_complex("z", z))
     power = parts.square().sum(2).mean(1).clamp(min=1e-12)
     return torch.view_as_complex(parts * power.rsqrt()[:, None, None])
 
 
+def _complex(name: str, z: torch.Tensor) -> torch.Tensor:
+    if not z.is_complex():
+        raise ValueError(f"{name} must be complex, got {z.dtype}")
+    return z
+
+
+@checked(complexes=("z",), shapes={"z": "batch symbols+", "snr_db": "batch"})
 def carry(
     z: torch.Tensor, snr_db: torch.Tensor, channel: str, generator: torch.Generator | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,9 +94,10 @@ def carry(
     Raises
     ------
     ValueError
-        If the channel is unknown.
+        If the channel is unknown, ``z`` is not complex, or a shape is another.
     """
     one_of("channel", channel, CHANNELS)
+    _complex("z", z)
     place = z.device if generator is None else generator.device
 
     def gaussian(*shape: int) -> torch.Tensor:
@@ -98,6 +113,7 @@ def carry(
     return torch.view_as_complex(torch.view_as_real(z) + noise), known
 
 
+@checked(shapes={"snr_db": "batch symbols+"})
 def effective_snr_db(snr_db: torch.Tensor) -> torch.Tensor:
     """The one SNR at which a linear estimate of unit-power symbols errs as much as at these SNRs on average.
 
@@ -112,11 +128,17 @@ def effective_snr_db(snr_db: torch.Tensor) -> torch.Tensor:
     -------
     torch.Tensor
         [batch], dB.
+
+    Raises
+    ------
+    ValueError
+        If ``snr_db`` has another shape.
     """
     error = torch.sigmoid(-_NEPER * snr_db).mean(1)
     return 10 * ((1 - error).clamp(min=1e-6) / error.clamp(min=1e-6)).log10()
 
 
+@checked(shapes={"snr_db": "batch"})
 def told(snr_db: torch.Tensor, fading: bool) -> torch.Tensor:
     """What the networks are told of the channel, as numbers near 1.
 
@@ -131,15 +153,50 @@ def told(snr_db: torch.Tensor, fading: bool) -> torch.Tensor:
     -------
     torch.Tensor
         [batch, 3].
+
+    Raises
+    ------
+    ValueError
+        If ``snr_db`` has another shape.
     """
-    near = snr_db.clamp(-15, 30)
+    near = (snr_db if snr_db.is_floating_point() else snr_db.float()).clamp(-15, 30)
     return torch.stack([near / 20, torch.sigmoid((near - 5) / 5), torch.full_like(near, float(fading))], dim=1)
+
+
+def _three_integers(name: str, values: Sequence[int], high: int = 4096) -> tuple[int, int, int]:
+    """Check what a network has one of at each of three resolutions.
+
+    Parameters
+    ----------
+    name : str
+        For the message.
+    values : sequence of int
+        What was passed.
+    high : int
+        The largest that is built.
+
+    Returns
+    -------
+    tuple of int
+        The three.
+
+    Raises
+    ------
+    ValueError
+        If they are not three positive integers up to ``high``.
+    """
+    numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+    if len(values) != 3 or len(numbers) != 3 or not all(0 < number <= high for number in numbers):
+        raise ValueError(f"{name} must be three positive integers up to {high}, got {values!r}")
+    a, b, c = numbers
+    return a, b, c
 
 
 class JointCode(nn.Module, ABC):
     """What every learned joint source-channel code of 64x64 pictures has: a way over the channel, and a file.
 
-    A subclass defines :meth:`encode` and :meth:`decode`, and keeps in ``settings`` what it was made with.
+    A subclass defines the two networks, ``_features`` and ``_picture``, which are told what is known of the channel,
+    and keeps in ``settings`` what it was made with.
 
     Parameters
     ----------
@@ -156,11 +213,11 @@ class JointCode(nn.Module, ABC):
 
     def __init__(self, symbols: int) -> None:
         super().__init__()
-        if positive_integer("symbols", symbols) % 64:
-            raise ValueError(f"symbols must be a multiple of 64, got {symbols}")
+        if positive_integer("symbols", symbols) % 64 or symbols > 12_288:
+            raise ValueError(f"symbols must be a multiple of 64, at most 12,288, got {symbols}")
         self.symbols = symbols
 
-    @abstractmethod
+    @checked
     def encode(self, images: torch.Tensor, snr_db: torch.Tensor, channel: str = "awgn") -> torch.Tensor:
         """Turn pictures into symbols.
 
@@ -177,9 +234,23 @@ class JointCode(nn.Module, ABC):
         -------
         torch.Tensor
             Complex ``[batch, symbols]``, of unit average power.
-        """
 
-    @abstractmethod
+        Raises
+        ------
+        ValueError
+            If an argument is no such tensor, or the channel is unknown.
+        """
+        if tuple(images.shape[1:]) != (3, 64, 64) or not images.is_floating_point():
+            raise ValueError(
+                f"images must be a floating-point tensor [batch, 3, 64, 64], got {images.dtype} {tuple(images.shape)}"
+            )
+        if snr_db.shape != (len(images),):
+            raise ValueError(f"snr_db must have one number for each of {len(images)} images, got {tuple(snr_db.shape)}")
+        one_of("channel", channel, CHANNELS)
+        kind = next(self.parameters()).dtype
+        return self._sent(self._features(images.to(kind), told(snr_db.to(kind), channel != "awgn")))
+
+    @checked(complexes=("z_hat",))
     def decode(self, z_hat: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
         """Turn received symbols into pictures.
 
@@ -194,7 +265,23 @@ class JointCode(nn.Module, ABC):
         -------
         torch.Tensor
             ``[batch, 3, 64, 64]``; in [0, 1] up to the network's error.
+
+        Raises
+        ------
+        ValueError
+            If an argument is no such tensor.
         """
+        if z_hat.ndim != 2 or z_hat.shape[1] != self.symbols:
+            raise ValueError(f"z_hat must be complex [batch, {self.symbols}], got shape {tuple(z_hat.shape)}")
+        if tuple(snr_db.shape) not in ((len(z_hat), self.symbols), (len(z_hat), 1)):
+            raise ValueError(
+                f"snr_db must be [{len(z_hat)}, {self.symbols}] or [{len(z_hat)}, 1], as z_hat, got "
+                f"{tuple(snr_db.shape)}"
+            )
+        kind = next(self.parameters()).dtype
+        snr_db = snr_db.to(kind)
+        features = self._received(_complex("z_hat", z_hat), snr_db).to(kind)
+        return self._picture(features, told(effective_snr_db(snr_db), False)).float() + 0.5
 
     def _sent(self, features: torch.Tensor) -> torch.Tensor:
         """Symbols of innermost features [batch, 2 symbols / 64, 8, 8]: the first half real, the second imaginary."""
@@ -206,6 +293,15 @@ class JointCode(nn.Module, ABC):
         parts = torch.view_as_real(z_hat) * torch.sigmoid(_NEPER * snr_db)[:, :, None]
         return parts.transpose(1, 2).reshape(len(z_hat), -1, 8, 8)
 
+    @abstractmethod
+    def _features(self, images: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """Innermost features of pictures, [batch, 2 symbols / 64, 8, 8]."""
+
+    @abstractmethod
+    def _picture(self, features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        """Pictures less a half, of what arrived of the features."""
+
+    @checked
     def forward(
         self,
         images: torch.Tensor,
@@ -230,10 +326,16 @@ class JointCode(nn.Module, ABC):
         -------
         torch.Tensor
             ``[batch, 3, 64, 64]``; in [0, 1] up to the network's error.
+
+        Raises
+        ------
+        ValueError
+            If an argument is no such tensor, or the channel is unknown.
         """
         z_hat, known = carry(self.encode(images, snr_db, channel), snr_db, channel, generator)
         return self.decode(z_hat, known)
 
+    @checked
     @torch.no_grad()
     def send(
         self, images: torch.Tensor, snr_db: float, channel: str = "awgn", *, generator: torch.Generator
@@ -245,7 +347,7 @@ class JointCode(nn.Module, ABC):
         images : torch.Tensor
             [batch, 3, 64, 64] in [0, 1].
         snr_db : float
-            Mean Es/N0 per complex channel use, dB.
+            Mean Es/N0 per complex channel use, dB, from -100 to 100.
         channel : str
             One of :data:`CHANNELS`.
         generator : torch.Generator
@@ -261,24 +363,17 @@ class JointCode(nn.Module, ABC):
         ValueError
             If an argument is out of its range.
         """
-        snr_db = real_number("snr_db", snr_db)
+        snr_db = real_number("snr_db", snr_db, low=-100.0, high=100.0)
+        if images.ndim != 4 or not images.numel() or not bool(((images >= 0) & (images <= 1)).all()):
+            raise ValueError(
+                f"images must be a floating-point tensor [batch, 3, 64, 64] in [0, 1], got {tuple(images.shape)}"
+            )
         one_of("channel", channel, CHANNELS)
-        if not isinstance(generator, torch.Generator):
-            raise ValueError(f"generator must be a torch.Generator, got {type(generator).__name__}")
-        if (
-            not isinstance(images, torch.Tensor)
-            or images.ndim != 4
-            or tuple(images.shape[1:]) != (3, 64, 64)
-            or not len(images)
-            or not images.is_floating_point()
-            or not bool(((images >= 0) & (images <= 1)).all())
-        ):
-            shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
-            raise ValueError(f"images must be a floating-point tensor [batch, 3, 64, 64] in [0, 1], got {shape}")
         place = next(self.parameters()).device
         mean = torch.full((len(images),), snr_db, device=place)
-        return self(images.float().to(place), mean, channel, generator).clamp(0, 1).to(images.device)
+        return self(images.to(place), mean, channel, generator).clamp(0, 1).to(images.device)
 
+    @checked
     def save(self, folder: Path) -> None:
         """Write weights (float16) and settings.
 
@@ -286,6 +381,11 @@ class JointCode(nn.Module, ABC):
         ----------
         folder : pathlib.Path
             Exists.
+
+        Raises
+        ------
+        ValueError
+            If ``folder`` is no path.
         """
         from safetensors.torch import save_file
 
@@ -294,6 +394,7 @@ class JointCode(nn.Module, ABC):
         (Path(folder) / "config.json").write_text(json.dumps(self.settings, indent=2) + "\n", "utf-8")
 
     @classmethod
+    @checked
     def load(cls, folder: Path) -> Self:
         """Read what :meth:`save` wrote, as float32.
 
@@ -306,12 +407,26 @@ class JointCode(nn.Module, ABC):
         -------
         JointCode
             Of the class whose method it is, on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If ``folder`` is no path, or holds no such code.
         """
         from safetensors.torch import load_file
 
-        model = cls(**json.loads((Path(folder) / "config.json").read_text("utf-8")))
-        weights = load_file(Path(folder) / "model.safetensors")
-        model.load_state_dict({name: value.float() for name, value in weights.items()})
+        config, file = Path(folder) / "config.json", Path(folder) / "model.safetensors"
+        settings = json.loads(config.read_text("utf-8")) if config.is_file() else {}
+        wanted = set(signature(cls.__init__).parameters) - {"self"}
+        if set(settings) != wanted or not file.is_file():
+            raise ValueError(
+                f"folder must hold config.json and model.safetensors of a {cls.__name__}, {Path(folder).name} does not"
+            )
+        model = cls(**settings)
+        try:
+            model.load_state_dict({name: value.float() for name, value in load_file(file).items()})
+        except RuntimeError as error:
+            raise ValueError(f"folder must hold the weights of its own settings: {error}") from None
         return model
 
 
@@ -357,14 +472,14 @@ class DeepJscc(JointCode):
     Raises
     ------
     ValueError
-        If ``symbols`` is no positive multiple of 64.
+        If ``symbols`` is no positive multiple of 64, or ``widths`` are not three positive integers.
     """
 
+    @checked
     def __init__(self, symbols: int = 512, widths: Sequence[int] = (24, 48, 72)) -> None:
         super().__init__(symbols)
-        self.widths = tuple(widths)
-        self.settings = {"symbols": symbols, "widths": list(widths)}
-        a, b, c = self.widths
+        a, b, c = _three_integers("widths", widths)
+        self.settings = {"symbols": symbols, "widths": [a, b, c]}
         out = 2 * symbols // 64
         self.down = nn.ModuleList([nn.Conv2d(3, a, 5, 2, 2), nn.Conv2d(a, b, 3, 2, 1), nn.Conv2d(b, c, 3, 2, 1)])
         self.inner = nn.ModuleList([_Block(b), _Block(c), _Block(c)])
@@ -375,47 +490,15 @@ class DeepJscc(JointCode):
             [nn.Conv2d(c, 4 * b, 3, padding=1), nn.Conv2d(b, 4 * a, 3, padding=1), nn.Conv2d(a, 12, 3, padding=1)]
         )
 
-    def encode(self, images: torch.Tensor, snr_db: torch.Tensor, channel: str = "awgn") -> torch.Tensor:
-        """Turn pictures into symbols; see :meth:`JointCode.encode`.
-
-        Parameters
-        ----------
-        images : torch.Tensor
-            ``[batch, 3, 64, 64]`` in [0, 1].
-        snr_db : torch.Tensor
-            ``[batch]``: mean Es/N0 per complex channel use, dB.
-        channel : str
-            One of :data:`CHANNELS`.
-
-        Returns
-        -------
-        torch.Tensor
-            Complex ``[batch, symbols]``, of unit average power.
-        """
-        known = told(snr_db, channel != "awgn")
+    def _features(self, images: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         x = functional.silu(self.down[0](2 * images - 1))
         x = self.inner[0](self.down[1](x), known)
         x = self.inner[2](self.inner[1](self.down[2](functional.silu(x)), known), known)
-        return self._sent(self.to_symbols(functional.silu(x)))
+        return self.to_symbols(functional.silu(x))
 
-    def decode(self, z_hat: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
-        """Turn received symbols into pictures; see :meth:`JointCode.decode`.
-
-        Parameters
-        ----------
-        z_hat : torch.Tensor
-            Complex ``[batch, symbols]``.
-        snr_db : torch.Tensor
-            ``[batch, symbols]`` or ``[batch, 1]``: SNR after equalisation, dB.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[batch, 3, 64, 64]``; in [0, 1] up to the network's error.
-        """
-        known = told(effective_snr_db(snr_db), False)
-        x = self.from_symbols(self._received(z_hat, snr_db))
+    def _picture(self, features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        x = self.from_symbols(features)
         x = self.outer[1](self.outer[0](x, known), known)
         x = self.outer[2](functional.pixel_shuffle(self.up[0](functional.silu(x)), 2), known)
         x = functional.pixel_shuffle(self.up[1](functional.silu(x)), 2)
-        return functional.pixel_shuffle(self.up[2](functional.silu(x)), 2).float() + 0.5
+        return functional.pixel_shuffle(self.up[2](functional.silu(x)), 2)

@@ -2,18 +2,19 @@
 
 A detection counts from a score of :data:`THRESHOLD` on, and of several claims on one thing, boxes that overlap by
 :data:`SAME` or more, only the surest counts: two things of the toy world never share half of their boxes, but a
-detector may claim one thing twice. A picture is *right* if what is then left has just the labels that were asked for,
-as often as they were, in any order and anywhere.
+detector may claim one thing twice. The class of ``load("detector")`` drops such claims itself; :class:`Judge` does the
+same for any other detector that it is given. A picture is *right* if what is then left has just the labels that were
+asked for, as often as they were, in any order and anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.checks import checked, positive_integer, real_number, shown
 
 __all__ = ["SAME", "THRESHOLD", "Detection", "Judge", "box_overlap", "one_claim_each"]
 
@@ -41,6 +42,7 @@ class Detection(NamedTuple):
     box: tuple[float, float, float, float]
 
 
+@checked(shapes={"one": "4", "other": "4"})
 def box_overlap(one: Sequence[float], other: Sequence[float]) -> float:
     """Intersection over union of two boxes.
 
@@ -54,6 +56,11 @@ def box_overlap(one: Sequence[float], other: Sequence[float]) -> float:
     float
         In [0, 1].
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     Examples
     --------
     >>> box_overlap((0, 0, 2, 2), (1, 0, 3, 2))
@@ -64,6 +71,7 @@ def box_overlap(one: Sequence[float], other: Sequence[float]) -> float:
     return float(shared / ((right - left) * (bottom - top) + (r_2 - l_2) * (b_2 - t_2) - shared))
 
 
+@checked
 def one_claim_each(claims: Sequence[Detection], same: float = SAME) -> list[Detection]:
     """Drop claims on a thing that a surer one has.
 
@@ -115,6 +123,7 @@ class Judge:
     True
     """
 
+    @checked
     def __init__(self, detector: Callable[..., list[list[Detection]]] | None = None, batch: int = 128) -> None:
         if detector is None:
             from .loading import load
@@ -122,8 +131,11 @@ class Judge:
             detector = load("detector")
         self.detector, self.batch = detector, positive_integer("batch", batch)
 
+    @checked
     def __call__(self, images: Any, threshold: float = THRESHOLD) -> list[list[Detection]]:
         """What is on each picture, one claim a thing, the surest first; images as the detector takes them."""
+        if isinstance(images, set | frozenset | Mapping) or getattr(images, "shape", None) == ():
+            raise ValueError(f"images must be a batch of pictures, got {shown(images)}")
         images = images if hasattr(images, "__len__") else [images]
         return [
             one_claim_each(found)
@@ -146,6 +158,7 @@ class Judge:
         """
         return [sorted(thing.label for thing in found) for found in self(images)]
 
+    @checked
     def right(self, images: Any, asked: Sequence[Sequence[str]]) -> np.ndarray:
         """Whether each picture shows just the things that were asked for.
 

@@ -21,9 +21,12 @@ another busy process it costs a lot, since the threads wait for each other witho
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
+import inspect
 import json
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -34,17 +37,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number
-from semcom_utils.paths import MODELS
+from semcom_utils.checks import checked, one_of, positive_integer, real_number, shown, torch_device
+from semcom_utils.paths import CLAIMS, MODELS, ROOT
+from semcom_utils.pictures import pictures_bytes
 
 from .checksums import NAME, verify
 from .grounding import Grounded, gated_unet, gates
 from .identity import Identity
 from .jscc import DeepJscc
-from .judging import THRESHOLD, Detection
-from .parsing import figures, parse
+from .judging import SAME, THRESHOLD, Detection, one_claim_each
+from .parsing import PARSER, figures, parse
 from .roles import ROLES, Role
 from .witt import Witt
+from .words import HOW, watched
 
 __all__ = [
     "ADAPTER",
@@ -72,6 +77,7 @@ OFFLOAD_BELOW = 4e9
 ADAPTER = "pytorch_lora_weights.safetensors"
 
 
+@checked
 def load(
     role: str,
     tier: str = "mini",
@@ -80,6 +86,7 @@ def load(
     folder: str | Path | None = None,
     device: str | torch.device | None = None,
     revision: str | None = None,
+    unknown_words: str = "warn",
 ) -> Any:
     """Load the model of a role.
 
@@ -95,12 +102,15 @@ def load(
         (or a local folder) of a LoRA in diffusers' format for the role's base.
     folder : str or pathlib.Path, optional
         A local folder in the role's public format, in place of the tier's own. If it holds a ``SHA256SUMS``, every
-        file is checked against it.
+        file is checked against it. Every weight of the model must be in it, and no other.
     device : str or torch.device, optional
         By default the CPU at the mini tier, and at the full tier the GPU if there is one. On a GPU the full tier
         computes in float16; all else is float32, whatever the weights are stored in.
     revision : str, optional
         Branch, tag or commit of the public repository, at the full tier.
+    unknown_words : {"warn", "error", "ignore"}
+        What becomes of a caption or a prompt with words outside the closed vocabulary of a mini model: the model makes
+        something else of them. A warning, or a ``ValueError``, names them and the nearest known ones.
 
     Returns
     -------
@@ -122,8 +132,8 @@ def load(
     ValueError
         If an argument is none of its choices, ``revision`` is given where none is read (at the mini tier, or with a
         folder), ``identifier`` where no subject is known, or names none that was taught, a mini checkpoint's files are
-        not what its ``SHA256SUMS`` lists, or a folder holds no safetensors, or a
-        ControlNet of another model.
+        not what its ``SHA256SUMS`` lists, or a folder holds no safetensors, or not all that the model needs, or another
+        model.
     FileNotFoundError
         If a mini checkpoint is not there, or a public one is neither in the cache nor to be had; the message says
         which, how large it is, and how to get it.
@@ -133,6 +143,7 @@ def load(
     """
     entry = ROLES[one_of("role", role, ROLES)]
     one_of("tier", tier, ("mini", "full"))
+    one_of("unknown_words", unknown_words, HOW)
     if revision is not None and (tier == "mini" or folder is not None):
         raise ValueError(
             f"revision must be None {'for a local folder' if folder is not None else 'at the mini tier'}: only what is "
@@ -149,6 +160,8 @@ def load(
     with _quiet():
         options = {"identifier": identifier} if entry.personal else {}
         model = entry.opener()(folders[0], dtype, *folders[1:], **options)
+    if entry.reads_words:
+        watched(getattr(model, "pipeline", model).tokenizer, unknown_words)
     return _place(model, place)
 
 
@@ -162,6 +175,12 @@ def _find(role: str, tier: str, folder: str | Path | None, revision: str | None)
     elif tier == "mini":
         checkpoint = entry.mini or role
         path = MODELS / f"mini-{checkpoint}"
+        if not path.is_dir() and not CLAIMS.is_dir():
+            raise FileNotFoundError(
+                f"the checkpoint mini-{checkpoint} belongs to a checkout of the book, and there is none at {ROOT}: the "
+                "package is installed elsewhere; start Python in the checkout, install it with pip install --editable, "
+                "or pass the folder: load(role, folder=...)"
+            )
         if not path.is_dir():
             raise FileNotFoundError(
                 f"the checkpoint mini-{checkpoint} is not in {MODELS}; fetch it with the repository, or train it: "
@@ -173,7 +192,31 @@ def _find(role: str, tier: str, folder: str | Path | None, revision: str | None)
         verify(path)
     if not any(path.rglob("*.safetensors")):
         raise ValueError(f"folder must hold weights in safetensors (pickled ones are not opened), {path} holds none")
+    for need in entry.needs:
+        if not _holds(path, need):
+            raise ValueError(f"folder must hold {need.replace('|', ' or ')}, {path} does not: it is not whole")
+    for weights in path.rglob("*.safetensors"):
+        _readable(weights)
     return path
+
+
+def _holds(folder: Path, need: str) -> bool:
+    """Whether a folder has a file, or one of several whose names stand with bars between them."""
+    return any((folder / name).is_file() for name in need.split("|"))
+
+
+def _readable(weights: Path) -> None:
+    """Refuse a file of weights that is not whole: its header tells how long it is."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, "pt"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"folder must hold whole files, {weights} is cut short or damaged ({error}): delete it, and fetch it anew "
+            "(of the hub's: hf download with --force-download)"
+        ) from None
 
 
 def _needs_base(folder: Path, entry: Role) -> bool:
@@ -186,7 +229,7 @@ def _needs_base(folder: Path, entry: Role) -> bool:
 def _model_type(folder: Path) -> str | None:
     """What transformers calls the kind of a folder's model; None for a model of diffusers."""
     config = folder / "config.json"
-    return json.loads(config.read_text("utf-8")).get("model_type") if config.is_file() else None
+    return _json(config).get("model_type") if config.is_file() else None
 
 
 def one_thread() -> None:
@@ -198,6 +241,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@checked
 def memory_plan(free_bytes: int | None) -> tuple[str, ...]:
     """Which savings a full-tier pipeline needs, by the memory that is free on the GPU.
 
@@ -230,17 +274,7 @@ def memory_plan(free_bytes: int | None) -> tuple[str, ...]:
 def _device(device: str | torch.device | None, tier: str) -> torch.device:
     if device is None:
         return torch.device("cuda" if tier == "full" and torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device must be a torch device such as 'cpu' or 'cuda', got {device!r}") from error
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device must be one that this machine has; it has no GPU that torch can use, got {device!r}")
-    try:
-        torch.zeros(1, device=place).cpu()
-    except (RuntimeError, NotImplementedError, AssertionError) as error:
-        raise ValueError(f"device must be one that this machine can compute on, got {device!r}") from error
-    return place
+    return torch_device("device", device)
 
 
 @contextlib.contextmanager
@@ -278,31 +312,51 @@ def _fetch(role: str, entry: Role, revision: str | None) -> Path:
 
     revision = revision or entry.revision
     options: dict[str, Any] = {"repo_id": entry.repository, "revision": revision, "allow_patterns": list(entry.files)}
-    # Part of a repository may be cached (one role's part of it, or a download that broke off): look for the weights.
-    weights = [pattern for pattern in entry.files if pattern.endswith(".safetensors")]
+    # Part of a repository may be cached (one role's part of it, or a download that broke off): look for what it needs.
+    lacks: list[str] = []
     with contextlib.suppress(OSError):  # not in the cache
         path = Path(snapshot_download(**options, local_files_only=True))
-        if all(any(path.glob(pattern)) for pattern in weights):
+        if not (lacks := _lacks(path, entry)):
             return path
+    in_cache, cause = f", which lacks {lacks[0]}" if lacks else "", None
     try:
         if not constants.HF_HUB_OFFLINE:
             logging.getLogger(__name__).warning("fetching %s, about %g GB", entry.repository, entry.gigabytes)
         path = Path(snapshot_download(**options))
-        missing = [pattern for pattern in weights if not any(path.glob(pattern))]
-        reason = f"what came holds no {missing[0]}" if missing else ""
-        cause = None
+        if not (lacks := _lacks(path, entry)):
+            return path
+        reason = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"what came holds no {lacks[0]}"
     except Exception as error:  # the hub's client, its HTTP library and the system each raise their own
         offline = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "the hub cannot be reached, or refuses it"
-        reason, cause = f"{offline} ({type(error).__name__})", error
-    if not reason:
-        return path
+        reason, cause = f"{_disk(error) or offline} ({type(error).__name__})", error
+    reason = f"{in_cache}, and {reason}"
     which = f" --revision {revision}" if revision else ""
     include = "".join(f" --include '{pattern}'" for pattern in entry.files)
     raise FileNotFoundError(
         f"the full tier's {role} is {entry.repository} (about {entry.gigabytes:g} GB), which is not whole in the "
-        f"cache, and {reason}. Where there is a network: hf download {entry.repository}{which}{include}; "
+        f"cache{reason}. Where there is a network: hf download {entry.repository}{which}{include}; "
         f"then copy the cache, or pass the folder: load({role!r}, 'full', folder=...)"
     ) from cause
+
+
+def _lacks(path: Path, entry: Role) -> list[str]:
+    """What a role needs of its public repository and does not find in a folder."""
+    weights = [pattern for pattern in entry.files if pattern.endswith(".safetensors")]
+    lacks = [pattern for pattern in weights if not any(path.glob(pattern))]
+    return lacks + [need for need in entry.needs if not _holds(path, need)]
+
+
+def _disk(error: BaseException | None) -> str:
+    """What is wrong with the cache's disk, if that is behind an error; else nothing."""
+    from huggingface_hub import constants
+
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"the disk of the cache, {constants.HF_HUB_CACHE}, is full: make room, or set HF_HOME to another"
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return f"the cache, {constants.HF_HUB_CACHE}, cannot be written to: set HF_HOME to a folder that can"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _place(model: Any, device: torch.device) -> Any:
@@ -330,23 +384,7 @@ def _place(model: Any, device: torch.device) -> Any:
 
 def _as_bytes(images: Any) -> list[np.ndarray]:
     """Pictures as the image processors take them: uint8 arrays [rows, columns, 3], all of one size."""
-    if isinstance(images, torch.Tensor | np.ndarray):
-        array = torch.as_tensor(images).detach().cpu().float()
-        if array.ndim != 4 or array.shape[1] != 3 or not array.numel() or not bool(((array >= 0) & (array <= 1)).all()):
-            raise ValueError(
-                f"images must be [batch, 3, rows, columns] in [0, 1], got shape {tuple(array.shape)}"
-                + (f" with values from {array.min():g} to {array.max():g}" if array.numel() else "")
-            )
-        return list((array * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
-    images = images if isinstance(images, Sequence) else [images]
-    if not images or not all(hasattr(image, "convert") for image in images):
-        raise ValueError(
-            f"images must be a tensor [batch, 3, rows, columns] in [0, 1] or PIL images, got {images!r}"[:300]
-        )
-    arrays = [np.asarray(image.convert("RGB")) for image in images]
-    if len(sizes := {array.shape[:2] for array in arrays}) > 1:
-        raise ValueError(f"images must be of one size (rows, columns), got {sorted(sizes)}")
-    return arrays
+    return pictures_bytes("images", images)
 
 
 def _texts(texts: str | Sequence[str]) -> list[str]:
@@ -370,7 +408,8 @@ class _Vision:
         return self._encoded(_as_bytes(images))
 
     def _encoded(self, arrays: list[np.ndarray]) -> torch.Tensor:
-        pixels = self.processor(images=arrays, return_tensors="pt").pixel_values
+        # The processors would guess which axis is the colours', wrongly for a picture one or three pixels high.
+        pixels = self.processor(images=arrays, return_tensors="pt", input_data_format="channels_last").pixel_values
         return pixels.to(self.model.device, self.model.dtype)
 
 
@@ -412,6 +451,7 @@ class Clip(_Vision):
         return _unit(self.model.get_image_features(pixel_values=self._pixels(images))).to(_home(images))
 
     @torch.no_grad()
+    @checked
     def texts(self, texts: str | Sequence[str]) -> torch.Tensor:
         """Unit vectors of texts; what exceeds the model's length is cut off.
 
@@ -435,6 +475,7 @@ class Clip(_Vision):
             self.model.get_text_features(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
         ).cpu()
 
+    @checked
     def similarity(self, images: Any, texts: str | Sequence[str]) -> torch.Tensor:
         """Cosines of the angles between pictures and texts.
 
@@ -466,7 +507,10 @@ def _unit(features: Any) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Detector(_Vision):
-    """Names and boxes of the things in pictures: ``detector(images)``; :class:`.judging.Judge` makes sense of them.
+    """Names and boxes of the things in pictures: ``detector(images)``, one claim a thing.
+
+    Of claims on one place the surest counts (:mod:`.judging` says why); :class:`.judging.Judge` compares what is left
+    with what was asked for.
 
     Parameters
     ----------
@@ -477,18 +521,25 @@ class Detector(_Vision):
     """
 
     @torch.no_grad()
-    def __call__(self, images: Any, threshold: float = THRESHOLD) -> list[list[Detection]]:
+    @checked
+    def __call__(
+        self, images: Any, threshold: float = THRESHOLD, *, same: float | None = SAME
+    ) -> list[list[Detection]]:
         """Find things whose score exceeds ``threshold``, for each picture, best first; boxes in its pixels.
 
-        Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes, or the threshold is not in [0, 1].
+        Claims whose boxes overlap by ``same`` or more are on one thing, and the surest stays; None keeps all, for
+        photographs, where one thing may hide most of another. Raises ``ValueError`` if ``images`` are not what
+        :meth:`Clip.images` takes, the threshold is not in [0, 1], or the overlap not in (0, 1].
         """
         real_number("threshold", threshold, low=0, high=1)
+        if same is not None:
+            real_number("same", same, low=0, low_open=True, high=1)
         arrays = _as_bytes(images)
         output = self.model(pixel_values=self._encoded(arrays))
         sizes = [array.shape[:2] for array in arrays]
         found = self.processor.post_process_object_detection(output, threshold=threshold, target_sizes=sizes)
         names = self.model.config.id2label
-        return [
+        claims = [
             sorted(
                 (
                     Detection(names[int(number)], float(score), tuple(box.tolist()))
@@ -498,6 +549,7 @@ class Detector(_Vision):
             )
             for one in found
         ]
+        return claims if same is None else [one_claim_each(some, same) for some in claims]
 
 
 @dataclass(frozen=True)
@@ -517,6 +569,7 @@ class Captioner(_Vision):
     tokenizer: Any
 
     @torch.no_grad()
+    @checked
     def __call__(self, images: Any, max_new_tokens: int = 30) -> list[str]:
         """One caption for each picture, the likeliest word by word, of at most so many tokens.
 
@@ -576,7 +629,11 @@ class SoftEdges:
         Raises ``ValueError`` if ``images`` are not what :meth:`Clip.images` takes.
         """
         x = torch.from_numpy(np.stack(_as_bytes(images))).permute(0, 3, 1, 2).float() / 127.5 - 1
-        found = self.model(x.to(self.model.device, self.model.dtype), 0).sample[:, 0]
+        rows, columns = x.shape[2:]
+        # The network halves its picture a few times: what does not halve is continued by its outermost pixels, and cut.
+        step = 2 ** (len(self.model.config.block_out_channels) - 1)
+        x = torch.nn.functional.pad(x, (0, -columns % step, 0, -rows % step), mode="replicate")
+        found = self.model(x.to(self.model.device, self.model.dtype), 0).sample[:, 0, :rows, :columns]
         return found.sigmoid().float().to(_home(images))
 
 
@@ -679,6 +736,7 @@ class PublicPose:
     detector: Detector | None = None
 
     @torch.no_grad()
+    @checked
     def __call__(
         self, images: Any, boxes: Sequence[Sequence[Sequence[float]]] | None = None, threshold: float = 0.3
     ) -> list[np.ndarray]:
@@ -687,24 +745,32 @@ class PublicPose:
         The joints are COCO's. ``boxes`` are those of the people on each picture, left, top, right and bottom in pixels,
         in place of the detector's; a joint is found if its score is above ``threshold``. Raises ``ValueError`` if
         ``images`` are not what :meth:`Clip.images` takes, ``boxes`` are not one list a picture, or are missing where
-        there is no detector, or the threshold is not in [0, 1].
+        there is no detector, or have no area, or the threshold is not in [0, 1].
         """
         real_number("threshold", threshold, low=0, high=1)
         arrays = _as_bytes(images)
         if boxes is None:
             if self.detector is None:
                 raise ValueError("boxes must be given to a PublicPose without a detector, got None")
-            boxes = [[thing.box for thing in found if thing.label == "person"] for found in self.detector(images)]
+            seen = self.detector(images, same=None)  # people may stand before one another
+            boxes = [[thing.box for thing in found if thing.label == "person"] for found in seen]
         if len(boxes) != len(arrays):
             raise ValueError(f"boxes must be one list for each of {len(arrays)} pictures, got {len(boxes)}")
+        for box in (box for around in boxes for box in around):
+            if np.shape(box) != (4,) or not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
+                raise ValueError(f"boxes must be left, top, right and bottom in pixels, got {shown(box)}")
         people = []
         for array, around in zip(arrays, boxes, strict=True):
             joints = np.zeros((len(around), 17, 3))
             if len(around):
                 corners = np.asarray(around, dtype=np.float32).reshape(-1, 4)
                 boxed = [np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)]
-                pixels = self.processor(images=[array], boxes=boxed, return_tensors="pt").pixel_values
-                output = self.model(pixels.to(self.model.device, self.model.dtype))
+                # The processor takes three rows for three colours; what lies beside a picture is black to it anyway.
+                array = np.pad(array, ((0, max(0, 4 - len(array))), (0, 0), (0, 0)))
+                pixels = self.processor(
+                    images=[array], boxes=boxed, return_tensors="pt", input_data_format="channels_last"
+                )
+                output = self.model(pixels.pixel_values.to(self.model.device, self.model.dtype))
                 output.heatmaps = output.heatmaps.float()
                 (told,) = self.processor.post_process_pose_estimation(output, boxes=boxed)
                 for person, one in zip(joints, told, strict=True):
@@ -713,24 +779,103 @@ class PublicPose:
         return people
 
 
-def _diffusers(kind: Any, folder: Path, dtype: torch.dtype, weights: Path) -> Any:
-    """Open with the float16 files if they are what is wanted, or all there is; ``weights`` is where to look."""
-    plain = [path for path in weights.glob("*.safetensors") if not path.name.endswith(".fp16.safetensors")]
-    half = any(weights.glob("*.fp16.safetensors")) and (dtype == torch.float16 or not plain)
-    return kind.from_pretrained(
+def _diffusers(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """A network of diffusers, every weight from its folder; with the float16 file if it is wanted, or all there is."""
+    _of_its_kind(folder, "_class_name", kind.__name__)
+    model, info = kind.from_pretrained(
         folder,
         dtype=dtype,
         use_safetensors=True,
-        variant="fp16" if half else None,
+        variant=_variant(folder, dtype),
         local_files_only=True,
         low_cpu_mem_usage=False,  # True needs accelerate
+        output_loading_info=True,
     )
+    return _whole(model, info, folder)
+
+
+def _variant(folder: Path, dtype: torch.dtype) -> str | None:
+    plain = [path for path in folder.glob("*.safetensors") if not path.name.endswith(".fp16.safetensors")]
+    half = any(folder.glob("*.fp16.safetensors")) and (dtype == torch.float16 or not plain)
+    return "fp16" if half else None
+
+
+def _transformer(kind: Any, folder: Path, dtype: torch.dtype, spare: str = "") -> Any:
+    """A network of transformers, every weight from its folder, but for those whose names match ``spare``."""
+    _of_its_kind(folder, "model_type", kind.config_class.model_type)
+    model, info = kind.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        variant=_variant(folder, dtype),
+        local_files_only=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # told by name below
+    )
+    return _whole(model, info, folder, spare)
+
+
+def _of_its_kind(folder: Path, key: str, wanted: str) -> None:
+    """Refuse the folder of another kind of network: the libraries would fill ours with random weights, and warn."""
+    kind = _json(folder / "config.json").get(key)
+    if kind != wanted:
+        raise ValueError(f"folder must hold a network whose config.json says {key} {wanted!r}, {folder} says {kind!r}")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"folder must hold {path.name}, {path.parent} does not: it is not whole") from None
+    except ValueError as error:  # no JSON, no UTF-8
+        raise ValueError(f"folder must hold a readable {path.name}, {path.parent}'s is none: {error}") from None
+    if not isinstance(told, dict):
+        raise ValueError(f"folder must hold a {path.name} with settings, {path.parent}'s has none")
+    return told
+
+
+def _whole(model: Any, info: dict[str, Any], folder: Path, spare: str = "") -> Any:
+    """Refuse a model some of whose weights are random, or a file with weights that the model has no place for."""
+    missing = {name for name in info["missing_keys"] if not (spare and re.search(spare, name))}
+    sizes = {item if isinstance(item, str) else item[0] for item in info["mismatched_keys"]}
+    buffers = {name for name, _ in model.named_buffers()}  # old files hold some that are computed now
+    unexpected = set(info["unexpected_keys"]) - buffers
+    for what, names in (("lacks", missing), ("has in another size", sizes), ("has one too many:", unexpected)):
+        if names:
+            raise ValueError(
+                f"folder must hold every weight of a {type(model).__name__} and no other; {folder} {what} "
+                f"{sorted(names)[0]} ({len(names)} in all)"
+            )
+    return model
 
 
 def _open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import StableDiffusionPipeline
 
-    return _diffusers(StableDiffusionPipeline, folder, dtype, folder / "unet")
+    return _pipeline(StableDiffusionPipeline, folder, dtype)
+
+
+def _pipeline(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """A pipeline of diffusers, each of its networks opened, and looked through, on its own."""
+    import diffusers
+    import transformers
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+
+    index, networks = _json(folder / "model_index.json"), {}
+    holds, taken = index.get("_class_name"), inspect.signature(kind).parameters
+    if holds not in (kind.__name__, "StableDiffusionControlNetPipeline"):  # which has a plain one's parts
+        raise ValueError(f"folder must hold a {kind.__name__}, {folder} holds a {holds!r}")
+    parts = {name: made for name, made in index.items() if name in taken and isinstance(made, list) and made[0]}
+    for name, (library, made) in parts.items():
+        if not (folder / name).is_dir():
+            raise ValueError(f"folder must hold {name}, which its model_index.json lists, {folder} does not")
+        if made == "StableDiffusionSafetyChecker":
+            networks[name] = _transformer(StableDiffusionSafetyChecker, folder / name, dtype)
+        elif library == "diffusers" and issubclass(getattr(diffusers, made), diffusers.ModelMixin):
+            networks[name] = _diffusers(getattr(diffusers, made), folder / name, dtype)
+        elif library == "transformers" and hasattr(found := getattr(transformers, made), "config_class"):
+            networks[name] = _transformer(found, folder / name, dtype)
+    return kind.from_pretrained(folder, dtype=dtype, local_files_only=True, low_cpu_mem_usage=False, **networks)
 
 
 def _open_controlnet(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Any:
@@ -738,9 +883,9 @@ def _open_controlnet(folder: Path, dtype: torch.dtype, base: Path | None = None)
     from diffusers import ControlNetModel, StableDiffusionControlNetPipeline
 
     if base is None:
-        return _diffusers(StableDiffusionControlNetPipeline, folder, dtype, folder / "unet")
+        return _pipeline(StableDiffusionControlNetPipeline, folder, dtype)
     controlled = _open_pipeline(base, dtype)
-    controlnet = _diffusers(ControlNetModel, folder, dtype, folder)
+    controlnet = _diffusers(ControlNetModel, folder, dtype)
     for name in ("in_channels", "cross_attention_dim", "block_out_channels"):
         ours, theirs = controlnet.config.get(name), controlled.unet.config.get(name)
         if ours != theirs and (not isinstance(ours, list | tuple) or list(ours) != list(theirs)):
@@ -836,14 +981,14 @@ def _with_adapter(pipeline: Any, folder: Path, name: str) -> Any:
 def _open_unet(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import UNet2DConditionModel
 
-    return _diffusers(UNet2DConditionModel, folder, dtype, folder)
+    return _diffusers(UNet2DConditionModel, folder, dtype)
 
 
 def _open_autoencoder(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import AutoencoderKL
 
     inner = folder / "vae" if (folder / "vae").is_dir() else folder  # a pipeline's folder holds one, too
-    return _diffusers(AutoencoderKL, inner, dtype, inner)
+    return _diffusers(AutoencoderKL, inner, dtype)
 
 
 def _open_subject_autoencoder(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Any:
@@ -892,13 +1037,26 @@ def _open_captioner(folder: Path, dtype: torch.dtype) -> Captioner:
 def _open_depth(folder: Path, dtype: torch.dtype) -> Depth:
     from transformers import DPTForDepthEstimation, DPTImageProcessorPil
 
-    return Depth(_transformer(DPTForDepthEstimation, folder, dtype), DPTImageProcessorPil.from_pretrained(folder))
+    # The first stage of the fusion has nothing to add to, so these weights do nothing; the public file lacks them.
+    spare = r"^neck\.fusion_stage\.layers\.0\.residual_layer1\."
+    return Depth(
+        _transformer(DPTForDepthEstimation, folder, dtype, spare), DPTImageProcessorPil.from_pretrained(folder)
+    )
+
+
+def _reader(folder: Path, dtype: torch.dtype, taken: int, made: int) -> Any:
+    """A network that reads a map off a picture; what it takes and makes tells one kind of map from another."""
+    from diffusers import UNet2DModel
+
+    model = _diffusers(UNet2DModel, folder, dtype)
+    found = model.config.in_channels, model.config.out_channels
+    if found != (taken, made):
+        raise ValueError(f"folder must hold a network from {taken} channels to {made}, {folder} has one of {found}")
+    return model
 
 
 def _open_soft_edges(folder: Path, dtype: torch.dtype) -> SoftEdges:
-    from diffusers import UNet2DModel
-
-    return SoftEdges(_diffusers(UNet2DModel, folder, dtype, folder))
+    return SoftEdges(_reader(folder, dtype, 3, 1))
 
 
 def _open_segmentation(folder: Path, dtype: torch.dtype) -> Segmentation | PublicSegmentation:
@@ -909,9 +1067,7 @@ def _open_segmentation(folder: Path, dtype: torch.dtype) -> Segmentation | Publi
             _transformer(UperNetForSemanticSegmentation, folder, dtype),
             SegformerImageProcessorPil.from_pretrained(folder),
         )
-    from diffusers import UNet2DModel
-
-    return Segmentation(_diffusers(UNet2DModel, folder, dtype, folder))
+    return Segmentation(_reader(folder, dtype, *PARSER))
 
 
 def _open_pose(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Pose | PublicPose:
@@ -924,9 +1080,7 @@ def _open_pose(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Po
             VitPoseImageProcessorPil.from_pretrained(folder),
             None if base is None else _open_detector(base, dtype),
         )
-    from diffusers import UNet2DModel
-
-    return Pose(_diffusers(UNet2DModel, folder, dtype, folder))
+    return Pose(_reader(folder, dtype, *PARSER))
 
 
 def _open_identity(folder: Path, dtype: torch.dtype) -> Identity:
@@ -941,7 +1095,3 @@ def _open_jscc(folder: Path, dtype: torch.dtype) -> DeepJscc:
 
 def _open_witt(folder: Path, dtype: torch.dtype) -> Witt:
     return Witt.load(folder).to(dtype).eval()
-
-
-def _transformer(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
-    return kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, local_files_only=True)

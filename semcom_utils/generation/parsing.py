@@ -10,16 +10,20 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from semcom_utils.checks import checked
 from semcom_utils.toyworld import CLASSES, JOINTS
 
-__all__ = ["BLOCK", "figures", "parse"]
+__all__ = ["BLOCK", "PARSER", "figures", "parse"]
 
 #: Side of the blocks of pixels that are stacked.
 BLOCK = 2
+#: Channels that the network takes and makes: blocks of three colours, and of classes and joints.
+PARSER = 3 * BLOCK**2, (len(CLASSES) + len(JOINTS)) * BLOCK**2
 #: Probability from which a neck is a figure's, and a joint is visible.
 NECK, VISIBLE = 0.3, 0.25
 
 
+@checked(shapes={"x": "batch+ 3 rows+ columns+"})
 def parse(model: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Run the network.
 
@@ -33,12 +37,19 @@ def parse(model: torch.nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.
     -------
     classes, joints : torch.Tensor
         Logits [batch, 8, rows, columns] of the classes and [batch, 14, rows, columns] of the joints.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
+    x = x.to(next(model.parameters()).dtype)
     stacked = torch.nn.functional.pixel_unshuffle(x, BLOCK)
     output = torch.nn.functional.pixel_shuffle(model(stacked, 0).sample, BLOCK)
     return output.split([len(CLASSES), len(JOINTS)], dim=1)
 
 
+@checked(shapes={"probability": f"{len(JOINTS)} rows+ columns+"})
 def figures(probability: np.ndarray) -> np.ndarray:
     """Joints of every robot in a picture.
 
@@ -55,6 +66,11 @@ def figures(probability: np.ndarray) -> np.ndarray:
     numpy.ndarray
         Float [robots, 14, 3]: column and row in pixels (0 is the upper left corner of the picture, a pixel's centre is
         at a half), and 1 where the joint is visible.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     neck = np.asarray(probability[JOINTS.index("neck")], dtype=float).copy()
     rows, columns = np.mgrid[0 : neck.shape[0], 0 : neck.shape[1]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from semcom_utils.checks import positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, positive_integer, real_number, torch_generator
 
 from .samplers import guide
 from .schedules import convert
@@ -49,8 +49,14 @@ class PromptedDenoiser:
         If ``prompts`` is no sequence of strings, or ``guidance`` no finite number.
     """
 
+    @checked
     def __init__(self, pipeline: Any, prompts: Sequence[str], guidance: float = 3.0, unet: Any | None = None) -> None:
-        if isinstance(prompts, str) or not prompts or not all(isinstance(prompt, str) for prompt in prompts):
+        parts = ("unet", "vae", "tokenizer", "text_encoder", "scheduler")
+        if isinstance(pipeline, type) or not all(hasattr(pipeline, part) for part in parts):
+            raise ValueError(f"pipeline must be a text-to-image pipeline of diffusers, got {pipeline!r:.80}")
+        if unet is not None and not hasattr(unet, "config"):
+            raise ValueError(f"unet must be a network of diffusers, or None, got {unet!r:.80}")
+        if isinstance(prompts, str) or not len(prompts) or not all(isinstance(prompt, str) for prompt in prompts):
             raise ValueError(f"prompts must be a sequence of strings, got {prompts!r}"[:300])
         self.pipeline, self.unet = pipeline, pipeline.unet if unet is None else unet
         self.guidance = real_number("guidance", guidance)
@@ -70,6 +76,7 @@ class PromptedDenoiser:
         return encoder(tokens.to(encoder.device)).last_hidden_state.to(self.unet.device)
 
     @torch.no_grad()
+    @checked
     def predict(self, z: torch.Tensor, t: float) -> torch.Tensor:
         """What the network says of latents, in its own terms (noise, clean latent or velocity), with guidance.
 
@@ -90,7 +97,8 @@ class PromptedDenoiser:
         ValueError
             If ``z`` has another shape.
         """
-        if z.ndim != 4 or tuple(z.shape[1:]) != self.shape or len(z) % len(self):
+        real_number("t", t, low=0, high=len(self.alpha_bar) - 1)
+        if z.ndim != 4 or tuple(z.shape[1:]) != self.shape or not len(z) or len(z) % len(self):
             raise ValueError(
                 f"z must be [a multiple of {len(self)}, {', '.join(map(str, self.shape))}], got {tuple(z.shape)}"
             )
@@ -101,11 +109,13 @@ class PromptedDenoiser:
         untold, told = both.to(z.device, z.dtype).chunk(2)
         return guide(untold, told, self.guidance)
 
+    @checked
     def __call__(self, z: torch.Tensor, t: float) -> torch.Tensor:
         """Noise predicted in states ``[k · prompts, ...]`` of timestep t, fractional if need be; as :meth:`predict`."""
-        level = level_at(self.alpha_bar, t)
+        level = level_at(self.alpha_bar, real_number("t", t, low=0, high=len(self.alpha_bar) - 1))
         return convert(self.predict(z, t), z, level, have=self.prediction, want="epsilon")
 
+    @checked
     def noise(self, generator: torch.Generator, rounds: int = 1) -> torch.Tensor:
         """Latents to start from, standard normal.
 
@@ -131,6 +141,7 @@ class PromptedDenoiser:
         return torch.randn(shape, generator=generator, device=device)
 
     @torch.no_grad()
+    @checked(shapes={"z": "batch+ channels+ rows+ columns+"})
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Pictures of clean latents; values beyond [0, 1] are cut, as in any file.
 
@@ -143,6 +154,11 @@ class PromptedDenoiser:
         -------
         torch.Tensor
             ``[batch, 3, rows, columns]`` in [0, 1], float32, on the device of ``z``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         vae = self.pipeline.vae
         x = vae.decode((z / vae.config.scaling_factor).to(vae.device, vae.dtype)).sample

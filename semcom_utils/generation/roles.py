@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from semcom_utils.checks import one_of
+from semcom_utils.checks import checked, one_of
 
 if TYPE_CHECKING:
     from .training.loop import Recipe
@@ -56,6 +56,11 @@ class Role:
         A folder that holds a whole pipeline (a ``model_index.json``) needs none.
     personal : bool
         Whether an identifier may choose a subject, which ``open`` takes as the keyword ``identifier``.
+    needs : tuple of str
+        Beside the weights, the public files without which the libraries would put something empty in their place;
+        ``"a|b"`` is either.
+    reads_words : bool
+        Whether the model is told something in words, by a ``tokenizer`` of its own.
     base_for : str, optional
         ``model_type`` of the folders that need the base, where others of the role do not; all do if None.
     """
@@ -71,6 +76,8 @@ class Role:
     mini: str | None = None
     base: str | None = None
     personal: bool = False
+    needs: tuple[str, ...] = ()
+    reads_words: bool = False
     base_for: str | None = None
 
     def opener(self) -> Callable[..., Any]:
@@ -85,6 +92,17 @@ class Role:
         return _named(self.open, __package__) if isinstance(self.open, str) else self.open
 
 
+#: What goes with the weights of a network that sees, in transformers.
+_SEES = ("config.json", "preprocessor_config.json")
+#: What goes with the weights of a whole pipeline, in diffusers.
+_DRAWS = (
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "tokenizer/tokenizer.json|tokenizer/vocab.json",
+    "unet/config.json",
+    "vae/config.json",
+)
 #: Kind of map -> what the public ControlNet that takes it is called.
 _CONTROLS = {"depth": "depth", "segmentation": "seg", "pose": "openpose", "soft-edges": "hed", "canny": "canny"}
 _STABLE_DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -95,9 +113,12 @@ ROLES: dict[str, Role] = {
         _STABLE_DIFFUSION,
         0.17,
         ("vae/config.json", "vae/*.fp16.safetensors"),
+        needs=("config.json|vae/config.json",),
         recipe="autoencoder:AutoencoderRecipe",
     ),
-    "detector": Role("loading:_open_detector", "hustvl/yolos-tiny", 0.03, recipe="detector:DetectorRecipe"),
+    "detector": Role(
+        "loading:_open_detector", "hustvl/yolos-tiny", 0.03, recipe="detector:DetectorRecipe", needs=_SEES
+    ),
     "text-to-image": Role(
         "loading:_open_pipeline",
         _STABLE_DIFFUSION,
@@ -105,30 +126,54 @@ ROLES: dict[str, Role] = {
         PIPELINE,
         recipe="text_to_image:TextToImageRecipe",
         reads=("autoencoder", "detector"),
+        needs=_DRAWS,
+        reads_words=True,
     ),
     "receiver": Role(
         "loading:_open_unet",
         instead="nobody published the paper's network; generation.training.receiver fine-tunes one",
         recipe="receiver:ReceiverRecipe",
+        needs=("config.json",),
         reads=("autoencoder", "text-to-image"),
     ),
-    "clip": Role("loading:_open_clip", "openai/clip-vit-large-patch14", 1.7, recipe="clip:ClipRecipe"),
+    "clip": Role(
+        "loading:_open_clip",
+        "openai/clip-vit-large-patch14",
+        1.7,
+        recipe="clip:ClipRecipe",
+        needs=(*_SEES, "tokenizer.json|vocab.json"),
+        reads_words=True,
+    ),
     "captioner": Role(
-        "loading:_open_captioner", "Salesforce/blip-image-captioning-base", 1.0, recipe="captioner:CaptionerRecipe"
+        "loading:_open_captioner",
+        "Salesforce/blip-image-captioning-base",
+        1.0,
+        recipe="captioner:CaptionerRecipe",
+        needs=(*_SEES, "tokenizer.json|vocab.txt"),
     ),
     # The main branch of this repository holds a pickle only; the hub's conversion to safetensors waits as request 5.
     "depth": Role(
-        "loading:_open_depth", "Intel/dpt-hybrid-midas", 0.5, revision="refs/pr/5", recipe="maps:DepthRecipe"
+        "loading:_open_depth",
+        "Intel/dpt-hybrid-midas",
+        0.5,
+        revision="refs/pr/5",
+        recipe="maps:DepthRecipe",
+        needs=_SEES,
     ),
     "soft-edges": Role(
         "loading:_open_soft_edges",
         instead="HED's public weights are pickled files, which this book does not open; controlnet_aux.HEDdetector "
         "does",
         recipe="maps:SoftEdgesRecipe",
+        needs=("config.json",),
     ),
     # ADE20K's classes, for which the public ControlNet of segmentations was trained; semantic.public_maps draws them.
     "segmentation": Role(
-        "loading:_open_segmentation", "openmmlab/upernet-convnext-tiny", 0.24, recipe="maps:ParserRecipe"
+        "loading:_open_segmentation",
+        "openmmlab/upernet-convnext-tiny",
+        0.24,
+        recipe="maps:ParserRecipe",
+        needs=("config.json",),
     ),
     # People and their joints in place of robots; the detector's role, of the same tier, finds the people.
     "pose": Role(
@@ -136,6 +181,7 @@ ROLES: dict[str, Role] = {
         "usyd-community/vitpose-base-simple",
         0.34,
         recipe="maps:ParserRecipe",
+        needs=("config.json",),
         mini="segmentation",
         base="detector",
         base_for="vitpose",
@@ -150,6 +196,8 @@ ROLES: dict[str, Role] = {
             reads=("autoencoder", "detector", "text-to-image", "depth", "soft-edges", "segmentation"),
             mini="controlnet",
             base="text-to-image",
+            needs=("config.json|model_index.json",),
+            reads_words=True,
         )
         for kind, public in _CONTROLS.items()
     },
@@ -176,6 +224,8 @@ ROLES: dict[str, Role] = {
         reads=("autoencoder", "detector", "text-to-image", "subject-autoencoder", "identity"),
         base="text-to-image",
         personal=True,
+        needs=_DRAWS,
+        reads_words=True,
     ),
     "subject": Role(
         "loading:_open_subject",
@@ -186,6 +236,8 @@ ROLES: dict[str, Role] = {
         reads=("autoencoder", "text-to-image", "subject-autoencoder", "identity"),
         base="text-to-image",
         personal=True,
+        needs=_DRAWS,
+        reads_words=True,
     ),
     "jscc": Role(
         "loading:_open_jscc",
@@ -213,6 +265,7 @@ def trainable() -> dict[str, Role]:
     return {entry.mini or role: entry for role, entry in ROLES.items() if entry.recipe}
 
 
+@checked
 def recipe_class(checkpoint: str) -> type[Recipe]:
     """The recipe of a mini checkpoint, a subclass of :class:`.training.loop.Recipe`.
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
+from numpy.typing import ArrayLike
 
-from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, one_of, plain_array, positive_integer, real_number, torch_generator
 
 from .schedules import convert
 
@@ -23,6 +25,7 @@ SPACINGS = ("leading", "trailing")
 VARIANCES = ("posterior", "beta")
 
 
+@checked
 def timesteps(training: int, steps: int, spacing: str = "trailing") -> list[int]:
     """Timesteps that a sampler visits, noisiest first.
 
@@ -61,6 +64,7 @@ def timesteps(training: int, steps: int, spacing: str = "trailing") -> list[int]
     return [i * (training // steps) for i in reversed(range(steps))]
 
 
+@checked
 def step_coefficients(
     alpha_bar_t: float,
     alpha_bar_s: float,
@@ -110,6 +114,7 @@ def step_coefficients(
     return math.sqrt(then) - on_x * math.sqrt(now), on_x, math.sqrt(sigma2)
 
 
+@checked
 def ddim_step(
     x_t: torch.Tensor,
     epsilon: torch.Tensor,
@@ -155,6 +160,7 @@ def ddim_step(
     return x_s + sigma * z.to(x_t.device)
 
 
+@checked
 def ddpm_step(
     x_t: torch.Tensor,
     epsilon: torch.Tensor,
@@ -190,10 +196,11 @@ def ddpm_step(
     return ddim_step(x_t, epsilon, alpha_bar_t, alpha_bar_s, eta=1.0, generator=generator, variance=variance)
 
 
+@checked(shapes={"alpha_bar": "T+"})
 def sample(
     epsilon: Callable[[torch.Tensor, int], torch.Tensor],
     x_T: torch.Tensor,
-    alpha_bar: torch.Tensor,
+    alpha_bar: ArrayLike | torch.Tensor,
     visited: Sequence[int],
     *,
     eta: float = 0.0,
@@ -209,7 +216,7 @@ def sample(
         The denoiser, ``epsilon(x_t, t)``: predicted noise of the shape of ``x_t``, for a timestep t of the schedule.
     x_T : torch.Tensor
         Where to start, ``[batch, ...]``; pure noise as a rule.
-    alpha_bar : torch.Tensor
+    alpha_bar : array_like
         The whole schedule, ``[T]``.
     visited : sequence of int
         Timesteps, falling, as from :func:`timesteps`.
@@ -232,19 +239,24 @@ def sample(
     ValueError
         If an argument is out of its range.
     """
+    kept = plain_array("alpha_bar", alpha_bar)
     if (
         not len(visited)
         or any(a <= b for a, b in zip(visited[:-1], visited[1:], strict=True))
-        or not 0 <= visited[-1] <= visited[0] < len(alpha_bar)
+        or not 0 <= visited[-1] <= visited[0] < len(kept)
     ):
-        raise ValueError(f"visited must be falling timesteps from 0 to {len(alpha_bar) - 1}, got {list(visited)!r}")
-    levels = [float(alpha_bar[t]) for t in visited] + [final]
+        raise ValueError(f"visited must be falling timesteps from 0 to {len(kept) - 1}, got {list(visited)!r}")
+    levels = [float(kept[t]) for t in visited] + [final]
+    if not (0 <= levels[0] and all(a < b for a, b in pairwise(levels[:-1])) and levels[-2] < 1):
+        raise ValueError(f"alpha_bar must rise from step to step, within [0, 1), got {levels[:-1]}")
+    real_number("final", final, low=levels[-2], low_open=True, high=1)
     x = x_T
     for t, now, then in zip(visited, levels[:-1], levels[1:], strict=True):
         x = ddim_step(x, epsilon(x, t), now, then, eta=eta, generator=generator, variance=variance)
     return x
 
 
+@checked
 def guide(unconditional: torch.Tensor, conditional: torch.Tensor, scale: float) -> torch.Tensor:
     """Classifier-free guidance, ε̃ = ε_∅ + w (ε_c − ε_∅) (Ho and Salimans, 2022, in the form that diffusers uses).
 

@@ -14,7 +14,7 @@ import math
 
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number
+from semcom_utils.checks import checked, one_of, positive_integer, real_number
 
 __all__ = [
     "PREDICTIONS",
@@ -37,6 +37,7 @@ SCHEDULES: dict[str, tuple[float, float] | None] = {
 PREDICTIONS = ("epsilon", "x0", "v")
 
 
+@checked
 def alphas_cumprod(
     kind: str = "linear",
     steps: int = 1000,
@@ -85,6 +86,7 @@ def alphas_cumprod(
     return torch.cumprod(1 - beta, 0)
 
 
+@checked
 def per_picture(name: str, value: float | torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Make ``value`` broadcast over the pictures ``x``.
 
@@ -119,6 +121,7 @@ def per_picture(name: str, value: float | torch.Tensor, x: torch.Tensor) -> torc
     return values.reshape(-1, *[1] * (x.ndim - 1)) if values.ndim else values
 
 
+@checked(together=("x_0", "epsilon"))
 def add_noise(x_0: torch.Tensor, epsilon: torch.Tensor, alpha_bar: float | torch.Tensor) -> torch.Tensor:
     """The forward process in one jump, x_t = sqrt(ᾱ) x_0 + sqrt(1 − ᾱ) ε (Ho et al., 2020, eq. 4).
 
@@ -150,6 +153,7 @@ def add_noise(x_0: torch.Tensor, epsilon: torch.Tensor, alpha_bar: float | torch
     return level.sqrt() * x_0 + (1 - level).sqrt() * epsilon
 
 
+@checked
 def signal_to_noise(alpha_bar: float | torch.Tensor) -> torch.Tensor:
     """Signal power over noise power of x_t for data of unit power, ᾱ / (1 − ᾱ).
 
@@ -174,6 +178,7 @@ def signal_to_noise(alpha_bar: float | torch.Tensor) -> torch.Tensor:
     return level / (1 - level)
 
 
+@checked
 def convert(
     value: torch.Tensor,
     x_t: torch.Tensor,

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, one_of, real_number, torch_generator
+from semcom_utils.checks import checked, finite_array, one_of, plain_array, real_number, torch_generator
 
 from .samplers import ddim_step, sample
 
@@ -43,6 +43,7 @@ RECEIVERS = ("resume", "printed", "corrected", "matched")
 PREDICTORS = ("plain", "tuned", "network")
 
 
+@checked
 def level_at(alpha_bar: ArrayLike | torch.Tensor, timestep: float) -> float:
     """ᾱ at a fractional timestep, linear between the whole ones.
 
@@ -73,6 +74,7 @@ def level_at(alpha_bar: ArrayLike | torch.Tensor, timestep: float) -> float:
     return float(np.interp(t, np.arange(len(levels)), levels))
 
 
+@checked
 def matched_timestep(timestep: float, noise_variance: float, alpha_bar: ArrayLike | torch.Tensor) -> float:
     r"""Timestep whose state a noisy latent is, once it is rescaled.
 
@@ -112,6 +114,7 @@ def matched_timestep(timestep: float, noise_variance: float, alpha_bar: ArrayLik
     return float(np.interp(-target, -levels, np.arange(len(levels))))
 
 
+@checked
 def semantic_noise_coefficient(alpha_t: float, alpha_bar_t: float, sigma2_prev: float, sigma2_step: float) -> float:
     r"""Coefficient of the predicted noise in a reverse step under semantic noise.
 
@@ -141,6 +144,7 @@ def semantic_noise_coefficient(alpha_t: float, alpha_bar_t: float, sigma2_prev: 
     return step / math.sqrt(total)
 
 
+@checked
 def printed_noise_coefficient(alpha_t: float, alpha_bar_t: float, sigma2_prev: float, sigma2_step: float) -> float:
     """The coefficient of :func:`semantic_noise_coefficient` as eq. (8) of Cheng et al. (2023) prints it.
 
@@ -168,6 +172,7 @@ def printed_noise_coefficient(alpha_t: float, alpha_bar_t: float, sigma2_prev: f
     return step * (math.sqrt(1 - alpha_bar_t) - sigma2) / total
 
 
+@checked
 def reverse_step(alpha_t: float, alpha_bar_prev: float, sigma2_prev: float, sigma2_step: float) -> dict[str, float]:
     r"""What eq. (8) of Cheng et al. (2023) costs in one reverse step, against what their own eq. (14) gives.
 
@@ -208,10 +213,11 @@ def reverse_step(alpha_t: float, alpha_bar_prev: float, sigma2_prev: float, sigm
     }
 
 
+@checked(shapes={"alpha_bar": "T+"})
 def send(
     epsilon: Callable[[torch.Tensor, float], torch.Tensor],
     z_T: torch.Tensor,
-    alpha_bar: torch.Tensor,
+    alpha_bar: ArrayLike | torch.Tensor,
     visited: Sequence[int],
     steps: int,
 ) -> torch.Tensor:
@@ -223,7 +229,7 @@ def send(
         The denoiser, ``epsilon(z, t)``.
     z_T : torch.Tensor
         Noise to start from, ``[batch, ...]``.
-    alpha_bar : torch.Tensor
+    alpha_bar : array_like
         ᾱ, ``[T]``.
     visited : sequence of int
         All timesteps of the sampler, falling.
@@ -245,14 +251,20 @@ def send(
     one_of("steps", steps, range(len(visited) + 1))
     if steps == 0:
         return z_T
-    final = float(alpha_bar[visited[steps]]) if steps < len(visited) else 1.0
+    levels = plain_array("alpha_bar", alpha_bar)
+    if not len(visited) or not 0 <= min(visited) <= max(visited) < len(levels):
+        raise ValueError(f"visited must be timesteps from 0 to {len(levels) - 1}, got {list(visited)!r}")
+    final = float(levels[visited[steps]]) if steps < len(visited) else 1.0
+    if not float(levels[visited[0]]) < final <= 1:
+        raise ValueError(f"alpha_bar must rise from step to step, within [0, 1], got {final:g} after {steps} steps")
     return sample(epsilon, z_T, alpha_bar, visited[:steps], final=final)
 
 
+@checked
 def receive(
     epsilon: Callable[..., torch.Tensor],
     received: torch.Tensor,
-    alpha_bar: torch.Tensor,
+    alpha_bar: ArrayLike | torch.Tensor,
     visited: Sequence[int],
     noise_variance: float,
     *,
@@ -275,7 +287,7 @@ def receive(
         with excess :math:`V_t - (1 - \bar\alpha_t)`.
     received : torch.Tensor
         z' = z_t + n, t = ``visited[0]``, ``[batch, ...]``.
-    alpha_bar : torch.Tensor
+    alpha_bar : array_like
         ᾱ, ``[T]``.
     visited : sequence of int
         Timesteps that are left, falling; all receivers ask the denoiser once for each.

@@ -14,7 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .jscc import TOLD, JointCode, effective_snr_db, told
+from semcom_utils.checks import checked, positive_integer
+
+from .jscc import TOLD, JointCode, _three_integers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +168,7 @@ class Witt(JointCode):
     Raises
     ------
     ValueError
-        If ``symbols`` is no positive multiple of 64.
+        If ``symbols`` is no positive multiple of 64, or another argument is not as described.
 
     References
     ----------
@@ -174,6 +176,7 @@ class Witt(JointCode):
     communications", ICASSP 2023. Z. Liu et al., "Swin transformer", ICCV 2021.
     """
 
+    @checked
     def __init__(
         self,
         symbols: int = 768,
@@ -185,6 +188,17 @@ class Witt(JointCode):
         modulation: int = 3,
     ) -> None:
         super().__init__(symbols)
+        widths, depths, heads = (
+            _three_integers(name, values, high)
+            for name, values, high in (("widths", widths, 4096), ("depths", depths, 64), ("heads", heads, 64))
+        )
+        if any(width % count for width, count in zip(widths, heads, strict=True)):
+            raise ValueError(f"heads must divide the widths, got {heads} and {widths}")
+        if positive_integer("window", window) not in (2, 4, 8, 16):
+            raise ValueError(f"window must be 2, 4, 8 or 16, a divisor of 16, got {window}")
+        for name, number in (("ratio", ratio), ("modulation", modulation)):
+            if positive_integer(name, number) > 64:
+                raise ValueError(f"{name} must be at most 64, got {number}")
         self.settings = {
             "symbols": symbols,
             "widths": list(widths),
@@ -218,47 +232,16 @@ class Witt(JointCode):
         for linear in (self.to_symbols, self.from_symbols, *self.sender.layers, *self.receiver.layers):
             nn.init.trunc_normal_(linear.weight, std=linear.in_features**-0.5)
 
-    def encode(self, images: torch.Tensor, snr_db: torch.Tensor, channel: str = "awgn") -> torch.Tensor:
-        """Turn pictures into symbols; see :meth:`.jscc.JointCode.encode`.
-
-        Parameters
-        ----------
-        images : torch.Tensor
-            ``[batch, 3, 64, 64]`` in [0, 1].
-        snr_db : torch.Tensor
-            ``[batch]``: mean Es/N0 per complex channel use, dB.
-        channel : str
-            One of :data:`.jscc.CHANNELS`.
-
-        Returns
-        -------
-        torch.Tensor
-            Complex ``[batch, symbols]``, of unit average power.
-        """
+    def _features(self, images: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
         x = self.inward[0](self.embed(2 * images - 1).permute(0, 2, 3, 1).float())
         x = self.inward[1](self.merge[0](x))
         x = self.inner_norm(self.inward[2](self.merge[1](x)))
-        x = self.to_symbols(self.sender(x, told(snr_db, channel != "awgn")))
-        return self._sent(x.permute(0, 3, 1, 2))
+        return self.to_symbols(self.sender(x, known)).permute(0, 3, 1, 2)
 
-    def decode(self, z_hat: torch.Tensor, snr_db: torch.Tensor) -> torch.Tensor:
-        """Turn received symbols into pictures; see :meth:`.jscc.JointCode.decode`.
-
-        Parameters
-        ----------
-        z_hat : torch.Tensor
-            Complex ``[batch, symbols]``.
-        snr_db : torch.Tensor
-            ``[batch, symbols]`` or ``[batch, 1]``: SNR after equalisation, dB.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[batch, 3, 64, 64]``; in [0, 1] up to the network's error.
-        """
-        x = self.from_symbols(self._received(z_hat, snr_db).permute(0, 2, 3, 1)).float()
-        x = self.receiver(x, told(effective_snr_db(snr_db), False))
+    def _picture(self, features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+        x = self.from_symbols(features.permute(0, 2, 3, 1)).float()
+        x = self.receiver(x, known)
         x = self.expand[0](self.outward[0](x))
         x = self.expand[1](self.outward[1](x))
         x = self.pixels(self.outer_norm(self.outward[2](x))).permute(0, 3, 1, 2)
-        return functional.pixel_shuffle(x, 2).float() + 0.5
+        return functional.pixel_shuffle(x, 2)

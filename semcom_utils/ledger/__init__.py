@@ -41,6 +41,7 @@ In a chapter: ``claims_table("isgc")`` at the head, ``claims_table("isgc", verdi
 
 from .claims import Claim, LedgerError, Paper, load_claims, load_ledger
 from .errata import errata
+from .findings import findings
 from .render import claims_table, scoreboard, slug, verdict_box
 from .verdicts import (
     VERDICTS,
@@ -69,6 +70,7 @@ __all__ = [
     "claims_table",
     "errata",
     "estimates",
+    "findings",
     "ledger_notes",
     "load_claims",
     "load_ledger",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from semcom_utils.prose import speak_utf8
+
 from .claims import LedgerError, load_ledger
 from .errata import errata
 from .render import claims_table, scoreboard
@@ -24,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     int
         Exit status: 1 if the ledger cannot be read or a stored verdict does not follow, else 0.
     """
+    speak_utf8()
     parser = argparse.ArgumentParser("python -m semcom_utils.ledger", description="The book's claims and verdicts.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="fail if a stored verdict does not follow from its numbers")

@@ -15,6 +15,8 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
+from semcom_utils.checks import checked
+
 __all__ = [
     "Claim",
     "LedgerError",
@@ -154,6 +156,7 @@ def repository_root() -> Path:
     raise LedgerError(f"no data/claims in the package's checkout, nor in {Path.cwd()} or above it")
 
 
+@checked
 def claims_folder(folder: str | Path | None = None) -> Path:
     """The folder of the claims files.
 
@@ -168,12 +171,15 @@ def claims_folder(folder: str | Path | None = None) -> Path:
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If ``folder`` is None and there is no checkout (:func:`repository_root`).
     """
     return repository_root() / "data" / "claims" if folder is None else Path(folder)
 
 
+@checked
 def load_claims(paper: str | Path) -> list[Claim]:
     """Read the claims of one paper.
 
@@ -221,6 +227,7 @@ def load_claims(paper: str | Path) -> list[Claim]:
     return claims
 
 
+@checked
 def load_ledger(folder: str | Path | None = None) -> dict[str, list[Claim]]:
     """Read all claims files of a folder, in the order of the papers' numbers.
 
@@ -236,6 +243,8 @@ def load_ledger(folder: str | Path | None = None) -> dict[str, list[Claim]]:
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         As :func:`load_claims`; also if the folder holds no claims file, or if two files share an id, prefix or number.
     """
@@ -278,6 +287,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
+@checked
 def parse_yaml(text: str, name: str) -> Any:
     """Parse a claims file's text: dates stay text, and ``1e-3`` is a number.
 
@@ -295,6 +305,8 @@ def parse_yaml(text: str, name: str) -> Any:
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If it is not YAML, or gives a key twice.
     """

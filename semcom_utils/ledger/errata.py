@@ -11,6 +11,7 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+from semcom_utils.checks import checked
 from semcom_utils.paths import BOOK, PAPERS, papers
 
 from .claims import LedgerError, load_ledger
@@ -27,6 +28,7 @@ def _key(paper: str) -> str:
     return paper
 
 
+@checked
 def errata_numbers(paper: str) -> dict[str, float]:
     """The numbers that a paper's errata quote.
 
@@ -42,6 +44,8 @@ def errata_numbers(paper: str) -> dict[str, float]:
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If there is no such package.
     """
@@ -50,6 +54,7 @@ def errata_numbers(paper: str) -> dict[str, float]:
     return import_module(f"semcom_utils.papers.{paper}.errata").numbers()
 
 
+@checked
 def errata_prose(paper: str) -> str | None:
     """A paper's errata with their numbers, or None if it has none.
 
@@ -64,6 +69,8 @@ def errata_prose(paper: str) -> str | None:
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If there is no such package, or the prose quotes a number that is not computed.
     """
@@ -71,6 +78,7 @@ def errata_prose(paper: str) -> str | None:
     return fill(path, errata_numbers(paper)) if path.is_file() else None
 
 
+@checked
 def fill(template: str | Path, numbers: dict[str, float]) -> str:
     """A template's text with every ``{{name:format}}`` replaced by its number.
 
@@ -87,10 +95,16 @@ def fill(template: str | Path, numbers: dict[str, float]) -> str:
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If the template quotes a number that is not among them.
+    FileNotFoundError
+        If there is no such file.
     """
     path = Path(template)
+    if not path.is_file():
+        raise FileNotFoundError(f"template must be a file that is there, got {str(template)!r}")
 
     def number(match: re.Match) -> str:
         name, spec = match.group(1), match.group(2)

@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from semcom_utils.checks import checked
+
 from .claims import Claim, parse_yaml
 
 __all__ = ["precedence_faults", "precedence_notes"]
@@ -26,6 +28,7 @@ PARTS: dict[str, object] = {"checks": [], "verdict_if": {}}
 ENTRY = ("date", "change", "reason")
 
 
+@checked
 def precedence_faults(
     claim: Claim, results: Mapping[str, Mapping], renamed: Mapping[str, str], root: Path
 ) -> list[str]:
@@ -46,6 +49,11 @@ def precedence_faults(
     -------
     list of str
         What does not hold; empty if all commits at hand had this test, or one that the history leads back to.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     faults = []
     for name, result in results.items():
@@ -67,6 +75,7 @@ def precedence_faults(
     return list(dict.fromkeys(faults))
 
 
+@checked
 def precedence_notes(results: Mapping[str, Mapping], root: Path) -> list[str]:
     """Tell what is not known of the commits that results were made at.
 
@@ -82,6 +91,11 @@ def precedence_notes(results: Mapping[str, Mapping], root: Path) -> list[str]:
     list of str
         One line for each results file of which something is to be told: a commit that is not at hand (in a shallow
         clone or an unpacked archive), records of several commits, without a commit, or with uncommitted changes.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     notes = []
     for name, result in results.items():

@@ -9,7 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from semcom_utils.checks import checked
+
 from .claims import Claim, Paper, load_claims, load_ledger, repository_root
+from .findings import findings
 from .verdicts import VERDICTS, Estimate, Verdict, estimates, resolve, verdict
 
 __all__ = ["claims_table", "scoreboard", "slug", "verdict_box"]
@@ -30,6 +33,7 @@ MEANING = {
 }
 
 
+@checked
 def slug(verdict_name: str) -> str:
     """A verdict's CSS class without its prefix.
 
@@ -41,6 +45,11 @@ def slug(verdict_name: str) -> str:
     Returns
     -------
     str
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
 
     Examples
     --------
@@ -63,6 +72,7 @@ class _Shown:
         return self._text
 
 
+@checked
 def claims_table(paper: str | Path, *, verdicts: bool = False, role: str | None = None) -> _Shown:
     """Show a paper's claims as a table: at the head of a chapter what is claimed, at its foot what became of it.
 
@@ -118,6 +128,7 @@ def claims_table(paper: str | Path, *, verdicts: bool = False, role: str | None 
     return _Shown("\n".join(page), "\n".join(plain))
 
 
+@checked
 def verdict_box(claim_id: str) -> _Shown:
     """Show one claim with its verdict, numbers, test and reasons, as the scoreboard shows it.
 
@@ -147,6 +158,7 @@ def verdict_box(claim_id: str) -> _Shown:
     raise ValueError(f"claim_id must be the id of a claim in the ledger, got {claim_id!r}")
 
 
+@checked
 def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None = None) -> str:
     """Return the text of the scoreboard page (MyST), made from the ledger and the results alone.
 
@@ -161,12 +173,15 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If a claims file cannot be read, if a claim without checks has a verdict that needs them, or if a pointer
         dangles.
     """
     ledger = load_ledger(folder)
     claims = [claim for entries in ledger.values() for claim in entries]
+    found = findings(results_dir=results_dir) if folder is None else {}  # of these papers, not of another ledger's
     lines = [
         "<!-- `make book` makes this page from data/claims/*.yml and data/results: edit those. -->",
         "# Scoreboard",
@@ -178,18 +193,23 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
         "Another page tells [how an entry is written](ledger_format.md), and the [errata](errata.md) list what the "
         "papers themselves contradict.",
         "",
+        "## In a minute",
+        "",
+        *(
+            f"- [{entries[0].paper.name}](#ledger-{entries[0].paper.prefix}): {_sentence(found.get(key), entries)}"
+            f"\n  {_bar(entries)}"
+            for key, entries in ledger.items()
+        ),
+        "",
         "## All papers",
         "",
         *_totals(claims),
         "",
-        *(
-            f"- [{entries[0].paper.name}](#ledger-{entries[0].paper.prefix}): {_tally(entries)}.\n  {_bar(entries)}"
-            for entries in ledger.values()
-        ),
-        "",
         "What the verdicts mean:",
         "",
         *(f"- {_badge(name)} {MEANING[name]}" for name in VERDICTS),
+        "",
+        '<div id="ledger-filter"></div>',  # scoreboard.js puts the filters here
         "",
     ]
     for entries in ledger.values():
@@ -257,6 +277,11 @@ def _tally(claims: list[Claim]) -> str:
     return f"of {len(claims)} claims ({_number(claims, 'central')} central), {found}"
 
 
+def _sentence(found: str | None, claims: list[Claim]) -> str:
+    tally = _tally(claims)
+    return f"{found} {tally[0].upper()}{tally[1:]}." if found else f"{tally}."
+
+
 def _bar(claims: list[Claim]) -> str:
     """A stacked bar; the sentence above it says the same in words, so that a screen reader skips it."""
     counts = Counter(claim.verdict for claim in claims)
@@ -309,8 +334,9 @@ def _card(claim: Claim, *, anchor: bool = True, results_dir: str | Path | None =
     # in a chapter no anchor and no link: the box must not depend on which chapters exist while it is run
     identity, link = (f' id="claim-{claim.id}"', _link(claim)) if anchor else ("", "")
     head = f"<strong>{_esc(claim.id)}</strong> · {claim.role} · {claim.kind} · {_esc(_where(claim))}"
+    kinds = f' data-paper="{_esc(claim.paper.name)}" data-verdict="{claim.verdict}" data-role="{claim.role}"'
     lines = [
-        f'<article class="ledger-card"{identity}>',
+        f'<article class="ledger-card"{identity}{kinds if anchor else ""}>',
         f'<p class="ledger-head">{_badge(claim.verdict)} {head}{link}</p>',
         f"<p>{_esc(claim.statement)}</p>",
         _facts(facts),

@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from semcom_utils.checks import checked
+
 from .claims import Claim, LedgerError, claims_folder, load_ledger, repository_root
 from .precedence import precedence_faults, precedence_notes
 
@@ -141,6 +143,7 @@ class Problem:
         return f"{self.file}: claim {self.claim}: {self.message}"
 
 
+@checked
 def results_folder(folder: str | Path | None = None) -> Path:
     """The folder of the results files.
 
@@ -155,12 +158,15 @@ def results_folder(folder: str | Path | None = None) -> Path:
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If ``folder`` is None and there is no checkout (:func:`repository_root`).
     """
     return repository_root() / "data" / "results" if folder is None else Path(folder)
 
 
+@checked
 def resolve(pointer: str, results_dir: str | Path | None = None) -> Any:
     """Return what a pointer such as ``"isgc/training.json#/summary/ppo/share/low"`` points at.
 
@@ -203,7 +209,7 @@ def resolve(pointer: str, results_dir: str | Path | None = None) -> Any:
 
 def _results(path: Path) -> Any:
     if not path.is_file():
-        raise FileNotFoundError(f"{path.name}: no such results file")
+        raise FileNotFoundError(f"{path}: no such results file")
     return _parsed(path, path.stat().st_mtime_ns, path.stat().st_size)
 
 
@@ -222,6 +228,7 @@ def _number(value: object, results_dir: str | Path | None) -> float:
     return float(found)
 
 
+@checked
 def check_outcome(check: Mapping, results_dir: str | Path | None = None) -> CheckOutcome:
     """Fill a check's numbers in and compare.
 
@@ -238,11 +245,17 @@ def check_outcome(check: Mapping, results_dir: str | Path | None = None) -> Chec
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     FileNotFoundError
         If a results file does not exist.
     LedgerError
-        If a pointer dangles or does not point at a finite number, or if bounds are the wrong way round.
+        If something of this is missing, a pointer dangles or does not point at a finite number, or bounds are the
+        wrong way round.
     """
+    wants = {"value", "op", "bound", *(["tol"] if check.get("op") == "==" else [])}
+    if not wants <= check.keys() or check["op"] not in {*COMPARE, "within", "=="}:
+        raise LedgerError(f"check must hold {', '.join(sorted(wants))}, got {dict(check)!r:.200}")
     value, op = _number(check["value"], results_dir), check["op"]
     bound: float | tuple[float, float]
     if op == "within":
@@ -260,6 +273,7 @@ def _files(pointers: Iterable[object]) -> set[str]:
     return {p.partition("#")[0] for p in pointers if isinstance(p, str) and ".json#" in p}
 
 
+@checked
 def verdict(claim: Claim, results_dir: str | Path | None = None) -> Verdict:
     """Compute a claim's verdict from the numbers of the results files.
 
@@ -278,6 +292,8 @@ def verdict(claim: Claim, results_dir: str | Path | None = None) -> Verdict:
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If a claim without checks claims a verdict that needs them, if a pointer dangles, or if it does not point at a
         finite number; the message names the claim.
@@ -299,6 +315,7 @@ def verdict(claim: Claim, results_dir: str | Path | None = None) -> Verdict:
     return Verdict({**VERDICT_IF, **claim.acceptance.get("verdict_if", {})}[case], outcomes)
 
 
+@checked
 def estimates(claim: Claim, results_dir: str | Path | None = None) -> list[Estimate]:
     """Our numbers for a claim, read from the results.
 
@@ -316,6 +333,8 @@ def estimates(claim: Claim, results_dir: str | Path | None = None) -> list[Estim
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If a pointer dangles, or points neither at a number nor at an object with ``estimate`` (and ``low``, ``high``).
     """
@@ -339,6 +358,7 @@ def estimates(claim: Claim, results_dir: str | Path | None = None) -> list[Estim
     return found
 
 
+@checked
 def check_ledger(folder: str | Path | None = None, results_dir: str | Path | None = None) -> list[Problem]:
     """List what does not hold in the ledger: verdicts that do not follow, pointers that dangle, absent evidence.
 
@@ -354,6 +374,8 @@ def check_ledger(folder: str | Path | None = None, results_dir: str | Path | Non
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If a claims file cannot be read at all (see :func:`load_claims`), or a results file is not JSON.
     FileNotFoundError
@@ -428,6 +450,7 @@ def _missing_evidence(claim: Claim, results_dir: str | Path | None) -> list[str]
     return faults
 
 
+@checked
 def ledger_notes(folder: str | Path | None = None, results_dir: str | Path | None = None) -> list[str]:
     """Tell what the ledger cannot vouch for, beside what does not hold (:func:`check_ledger`).
 
@@ -444,6 +467,8 @@ def ledger_notes(folder: str | Path | None = None, results_dir: str | Path | Non
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         If a claims file or a results file cannot be read.
     FileNotFoundError
@@ -492,6 +517,7 @@ def _test_exists(root: Path, node: str) -> bool:
     return True
 
 
+@checked
 def update_ledger(folder: str | Path | None = None, results_dir: str | Path | None = None) -> list[tuple[Claim, str]]:
     """Write the computed verdicts into the claims files, leaving every other character as it is.
 
@@ -507,6 +533,8 @@ def update_ledger(folder: str | Path | None = None, results_dir: str | Path | No
 
     Raises
     ------
+    ValueError
+        If an argument is not of its kind.
     LedgerError
         As :func:`load_ledger` and :func:`verdict`; files written before that keep their new verdicts.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, real_number, torch_generator
+from semcom_utils.checks import checked, one_of, real_number, torch_generator
 from semcom_utils.physical.channels import CHANNELS, complex_normal, fading
 
 __all__ = ["AnalogLink", "AnalogResult"]
@@ -72,6 +72,7 @@ class AnalogLink:
     2
     """
 
+    @checked
     def __init__(self, channel: str = "awgn", *, equaliser: str = "zf") -> None:
         self.channel = one_of("channel", channel, CHANNELS)
         self.equaliser = one_of("equaliser", equaliser, ("zf", "mmse"))
@@ -79,6 +80,7 @@ class AnalogLink:
     def __repr__(self) -> str:
         return f"AnalogLink(channel={self.channel!r}, equaliser={self.equaliser!r})"
 
+    @checked(complexes=("latent",))
     def send(self, latent: np.ndarray | torch.Tensor, snr_db: float, generator: torch.Generator) -> AnalogResult:
         r"""Send the numbers and return what the receiver makes of them.
 
@@ -110,7 +112,13 @@ class AnalogLink:
             if flat.is_complex()
             else torch.view_as_complex(torch.nn.functional.pad(flat, (0, flat.numel() % 2)).reshape(-1, 2))
         )
-        scale = math.sqrt(x.abs().double().square().mean())
+        power = float(x.abs().double().square().mean())
+        holds, exact = torch.finfo(z.dtype), torch.finfo(torch.float64)
+        if bool((x != 0).any()) and not (max(exact.tiny, holds.tiny**2) <= power <= holds.max):
+            raise ValueError(
+                f"latent must have a mean power per channel use that {z.dtype} can hold, got {power:g}: scale it"
+            )
+        scale = math.sqrt(power)
         h = fading(self.channel, 1, len(x), generator)
         h = torch.ones(1, dtype=x.dtype) if h is None else h[0].to(x.dtype)
         gain = h.abs().square()
@@ -135,7 +143,14 @@ class AnalogLink:
 def _check_latent(latent: object) -> torch.Tensor:
     if not isinstance(latent, np.ndarray | torch.Tensor):
         raise ValueError(f"latent must be a numpy array or a torch tensor, got {type(latent).__name__}")
-    tensor = torch.as_tensor(latent).detach().cpu()
+    # NumPy's views may run backwards, and its numbers the other way round, which PyTorch's do not.
+    array = np.array(latent, latent.dtype.newbyteorder("="), order="C") if isinstance(latent, np.ndarray) else latent
+    if isinstance(array, np.ndarray):
+        if array.dtype.kind not in "fc":
+            raise ValueError(f"latent must hold floating-point or complex numbers, got {array.dtype}")
+        if array.dtype.itemsize > (8 if array.dtype.kind == "f" else 16):
+            array = array.astype(np.float64 if array.dtype.kind == "f" else np.complex128)
+    tensor = torch.as_tensor(array).detach().cpu()
     if not (tensor.is_floating_point() or tensor.is_complex()):
         raise ValueError(f"latent must hold floating-point or complex numbers, got {tensor.dtype}")
     if tensor.numel() == 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from semcom_utils.checks import one_of, torch_generator
+from semcom_utils.checks import checked, one_of, positive_integer, torch_device, torch_generator
 
 if TYPE_CHECKING:  # the closed forms need the channels' names alone, and PyTorch takes seconds to import
     import torch
@@ -20,6 +20,7 @@ __all__ = ["CHANNELS", "complex_normal", "fading"]
 CHANNELS = ("awgn", "rayleigh-fast", "rayleigh-block")
 
 
+@checked
 def complex_normal(shape: tuple[int, ...], generator: torch.Generator, device: str = "cpu") -> torch.Tensor:
     """Circularly symmetric complex Gaussian numbers of variance 1 (1/2 per real dimension).
 
@@ -40,14 +41,18 @@ def complex_normal(shape: tuple[int, ...], generator: torch.Generator, device: s
     Raises
     ------
     ValueError
-        If ``generator`` is no ``torch.Generator``.
+        If ``shape`` holds something else than whole numbers, ``generator`` is no ``torch.Generator``, or ``device``
+        none that this machine has.
     """
     import torch
 
+    sizes = [positive_integer("shape", size, low=0) for size in shape]
     torch_generator("generator", generator)
-    return torch.randn(shape, dtype=torch.complex64, generator=generator, device=generator.device).to(device)
+    place = torch_device("device", device)
+    return torch.randn(sizes, dtype=torch.complex64, generator=generator, device=generator.device).to(place)
 
 
+@checked
 def fading(
     channel: str, blocks: int, symbols: int, generator: torch.Generator, device: str = "cpu"
 ) -> torch.Tensor | None:
@@ -73,10 +78,12 @@ def fading(
     Raises
     ------
     ValueError
-        If ``channel`` is unknown, or ``generator`` is no ``torch.Generator``.
+        If ``channel`` is unknown, a number is no positive whole one, ``generator`` is no ``torch.Generator``, or
+        ``device`` none that this machine has.
     """
     one_of("channel", channel, CHANNELS)
     torch_generator("generator", generator)
+    sizes = positive_integer("blocks", blocks), positive_integer("symbols", symbols)
     if channel == "awgn":
         return None
-    return complex_normal((blocks, symbols if channel == "rayleigh-fast" else 1), generator, device)
+    return complex_normal((sizes[0], sizes[1] if channel == "rayleigh-fast" else 1), generator, device)

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import (
+    checked,
+    one_of,
+    plain_array,
+    positive_integer,
+    real_number,
+    torch_device,
+    torch_generator,
+)
 from semcom_utils.physical.channels import CHANNELS, complex_normal, fading
 
 __all__ = ["DigitalLink", "Layout", "LinkResult"]
@@ -166,6 +174,7 @@ class DigitalLink:
     9
     """
 
+    @checked
     def __init__(
         self,
         code_rate: float | None = 0.5,
@@ -190,12 +199,13 @@ class DigitalLink:
                 f"uncoded_block_bits must be a multiple of bits_per_symbol ({self.bits_per_symbol}), "
                 f"got {uncoded_block_bits}"
             )
-        self.device = str(device)
+        self.device = str(torch_device("device", device))
 
     def __repr__(self) -> str:
         settings = f"code_rate={self.code_rate}, bits_per_symbol={self.bits_per_symbol}, channel={self.channel!r}"
         return f"DigitalLink({settings})"
 
+    @checked
     def layout(self, payload_bits: int) -> Layout:
         """How a payload of that many bits would be cut, and what it would cost, without sending it.
 
@@ -240,6 +250,7 @@ class DigitalLink:
             channel_uses=blocks * symbols,
         )
 
+    @checked
     def send(
         self,
         bits: np.ndarray | torch.Tensor,
@@ -297,6 +308,7 @@ class DigitalLink:
             block_right=right.reshape(*lead, -1).cpu().numpy(),
         )
 
+    @checked
     def send_file(
         self, file: bytes, snr_db: float, generator: torch.Generator, *, assumed_snr_db: float | None = None
     ) -> tuple[bytes, LinkResult]:
@@ -407,15 +419,22 @@ def _receive(
 
 
 def _check_bits(bits: object) -> torch.Tensor:
-    try:
-        tensor = torch.as_tensor(bits)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"bits must be an array of 0 and 1, got {type(bits).__name__}: {error}") from None
+    if isinstance(bits, bool | np.bool_):
+        raise ValueError(f"bits must be a list of 0 and 1, got {bits!r}")
+    # A tensor stays on its device; an array may be a view in any order.
+    tensor = (
+        bits if isinstance(bits, torch.Tensor) else torch.from_numpy(_ordered(plain_array("bits", bits, booleans=True)))
+    )
     if tensor.ndim == 0 or tensor.numel() == 0:
         raise ValueError(f"bits must have at least one bit on its last axis, got shape {tuple(tensor.shape)}")
     if tensor.is_complex() or not ((tensor == 0) | (tensor == 1)).all():
         raise ValueError("bits must hold only 0 and 1, got other values")
     return tensor.to(torch.float32)
+
+
+def _ordered(array: np.ndarray) -> np.ndarray:
+    """In one piece, forwards, and of a kind that PyTorch has."""
+    return np.array(array, np.float64 if array.dtype.kind == "u" else array.dtype, order="C")
 
 
 def _like(tensor: torch.Tensor, original: object) -> np.ndarray | torch.Tensor:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import erfc, hyperu, ndtr, ndtri
 
-from semcom_utils.checks import finite_array, one_of, positive_integer
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer
 from semcom_utils.physical.channels import CHANNELS
 
 __all__ = [
@@ -30,11 +30,17 @@ __all__ = [
 ]
 
 _LOG2E = math.log2(math.e)
+_LARGEST_DB = 3000.0
 _SNR_RANGE_DB = (-200.0, 400.0)  # where the inverse of a capacity is looked for
 
 
 def _snr(snr_db: object) -> np.ndarray:
-    return 10.0 ** (finite_array("snr_db", snr_db) / 10.0)
+    values = finite_array("snr_db", snr_db)
+    if (values > _LARGEST_DB).any():
+        raise ValueError(
+            f"snr_db must be at most {_LARGEST_DB:g} dB, beyond which 10^x overflows, got {values.max():g}"
+        )
+    return 10.0 ** (values / 10.0)
 
 
 def _probability(name: str, value: object) -> np.ndarray:
@@ -51,6 +57,7 @@ def _block_length(value: object) -> np.ndarray:
     return n
 
 
+@checked
 def capacity_awgn(snr_db: ArrayLike) -> np.ndarray:
     r"""Capacity of the complex AWGN channel, :math:`C = \log_2(1 + \mathrm{snr})`.
 
@@ -81,6 +88,7 @@ def capacity_awgn(snr_db: ArrayLike) -> np.ndarray:
     return np.log1p(_snr(snr_db)) * _LOG2E
 
 
+@checked
 def ergodic_capacity_rayleigh(snr_db: ArrayLike) -> np.ndarray:
     r"""Ergodic capacity of flat Rayleigh fading known to the receiver only.
 
@@ -107,9 +115,12 @@ def ergodic_capacity_rayleigh(snr_db: ArrayLike) -> np.ndarray:
     ----------
     A. Goldsmith, *Wireless Communications*, 2005, section 4.2.3.
     """
-    return hyperu(1.0, 1.0, 1.0 / _snr(snr_db)) * _LOG2E
+    snr = _snr(snr_db)
+    weak = snr < 1e-300  # 1 / snr overflows, and the capacity is that of its first term, snr
+    return np.where(weak, snr, hyperu(1.0, 1.0, 1.0 / np.where(weak, 1.0, snr)))[()] * _LOG2E
 
 
+@checked
 def finite_blocklength_rate(snr_db: ArrayLike, block_length: ArrayLike, error_probability: ArrayLike) -> np.ndarray:
     r"""Largest rate of a code of ``block_length`` uses on complex AWGN, by the normal approximation.
 
@@ -153,6 +164,7 @@ def finite_blocklength_rate(snr_db: ArrayLike, block_length: ArrayLike, error_pr
     return np.log1p(snr) * _LOG2E - np.sqrt(dispersion / n) * q_inverse + np.log2(n) / (2.0 * n)
 
 
+@checked
 def finite_blocklength_error(snr_db: ArrayLike, block_length: ArrayLike, rate: ArrayLike) -> np.ndarray:
     """Smallest block error probability at a rate: :func:`finite_blocklength_rate` solved for its last argument.
 
@@ -180,9 +192,11 @@ def finite_blocklength_error(snr_db: ArrayLike, block_length: ArrayLike, rate: A
     rate = finite_array("rate", rate, low=0.0, low_open=True)
     dispersion = (1.0 - (1.0 + snr) ** -2) * _LOG2E**2
     margin = np.log1p(snr) * _LOG2E + np.log2(n) / (2.0 * n) - rate
-    return ndtr(-margin * np.sqrt(n / dispersion))
+    with np.errstate(divide="ignore"):  # without noise in the rate, an error is for sure or impossible
+        return ndtr(-margin * np.sqrt(n / dispersion))
 
 
+@checked
 def outage_probability_rayleigh(snr_db: ArrayLike, rate: ArrayLike) -> np.ndarray:
     r"""Probability that one Rayleigh coefficient, held for a whole block, cannot carry ``rate``.
 
@@ -213,7 +227,8 @@ def outage_probability_rayleigh(snr_db: ArrayLike, rate: ArrayLike) -> np.ndarra
     A. Goldsmith, *Wireless Communications*, 2005, section 4.2.3.
     """
     rate = finite_array("rate", rate, low=0.0, low_open=True)
-    return -np.expm1(-np.expm1(rate / _LOG2E) / _snr(snr_db))
+    with np.errstate(divide="ignore", over="ignore"):  # towards an outage for sure
+        return -np.expm1(-np.expm1(rate / _LOG2E) / _snr(snr_db))
 
 
 def _invert(forward: Callable[[float], Any], target: float, low_db: float) -> float:
@@ -232,6 +247,7 @@ def _shannon_snr(rate: np.ndarray) -> np.ndarray:
     return np.expm1(rate / _LOG2E)
 
 
+@checked
 def min_snr_db(
     rate: ArrayLike,
     *,
@@ -306,6 +322,7 @@ def min_snr_db(
     return np.vectorize(solve_one, otypes=[float])(rate, n, epsilon)[()]
 
 
+@checked
 def uncoded_bit_error_rate(bits_per_symbol: int, snr_db: ArrayLike, *, channel: str = "awgn") -> np.ndarray:
     r"""Exact bit error rate of uncoded BPSK and Gray-labelled square QAM with hard decisions.
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from semcom_utils.checks import positive_integer
+from semcom_utils.checks import checked, positive_integer
+from semcom_utils.pictures import picture_bytes, picture_numbers
 
 __all__ = ["avif", "best_jpeg", "decoded", "jpeg", "jpeg_parts", "picture_from", "png", "webp"]
 
@@ -22,14 +23,17 @@ QUALITIES = range(1, 96)
 
 
 def _image(picture: object) -> Image.Image:
-    array = np.asarray(picture)
-    if array.ndim != 3 or array.shape[2] != 3 or not array.size:
+    """Floating-point numbers alone: what says 200 of 255 in bytes and what says 1 in floats must not be mixed up."""
+    kind = getattr(picture, "dtype", "float")
+    if str(kind).removeprefix("torch.").startswith(("uint", "int", "bool")):
+        raise ValueError(f"picture must hold floating-point numbers in [0, 1], got {kind}")
+    array = picture_numbers("picture", picture)
+    if array.ndim != 3 or array.shape[2] != 3:
         raise ValueError(f"picture must be of shape [height, width, 3], got shape {array.shape}")
-    if array.dtype.kind != "f" or not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-        raise ValueError(f"picture must hold floating-point numbers in [0, 1], got {array.dtype} up to {array.max()}")
     return Image.fromarray(np.round(array * 255).astype(np.uint8))
 
 
+@checked
 def jpeg(picture: np.ndarray, quality: int, optimise: bool = True) -> bytes:
     """A picture as a baseline JPEG file.
 
@@ -157,6 +161,7 @@ def jpeg_parts(file: bytes) -> tuple[bytes, bytes]:
     raise ValueError(f"file must be a JPEG file, got {file!r:.40}")
 
 
+@checked
 def png(picture: np.ndarray) -> bytes:
     """A picture as a PNG file, without loss but for the rounding to 8 bits.
 
@@ -180,6 +185,7 @@ def png(picture: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+@checked
 def best_jpeg(picture: np.ndarray, fits: Callable[[bytes], bool]) -> tuple[bytes, int]:
     """The JPEG file of highest quality that is small enough.
 
@@ -207,6 +213,7 @@ def best_jpeg(picture: np.ndarray, fits: Callable[[bytes], bool]) -> tuple[bytes
     raise ValueError(f"fits must let a JPEG file of quality 1 pass, got none at {len(file)} bytes")
 
 
+@checked
 def decoded(file: bytes) -> np.ndarray:
     """The picture in a whole file.
 
@@ -227,11 +234,12 @@ def decoded(file: bytes) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(file)) as image:
-            return np.asarray(image.convert("RGB"), float) / 255.0
+            return picture_bytes("file", image) / 255.0
     except (OSError, SyntaxError) as error:
         raise ValueError(f"file must hold a whole picture, got {len(file)} bytes: {error}") from None
 
 
+@checked
 def picture_from(file: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     """What a receiver shows of the beginning of a JPEG file: what is missing stays mid-grey.
 
@@ -249,6 +257,11 @@ def picture_from(file: bytes, shape: tuple[int, int, int]) -> np.ndarray:
     -------
     numpy.ndarray of float64, ``[height, width, 3]``
         In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     try:
         return decoded(file + b"\xff\xd9").reshape(shape)

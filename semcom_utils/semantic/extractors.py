@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from semcom_utils.checks import finite_array, one_of, positive_integer
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer
+from semcom_utils.pictures import is_pil, picture_bytes, picture_numbers
 from semcom_utils.toyworld import CLASSES, JOINTS, SIZE, Scene
 from semcom_utils.toyworld.maps import MAPS, canny, control_array, control_picture
 
@@ -35,6 +36,7 @@ def _side(factor: int) -> int:
     return -(-SIZE // factor)
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class SemanticMap:
     """What a control map says, at one of 16 sizes.
@@ -73,7 +75,7 @@ class SemanticMap:
                 raise ValueError(
                     f"array must be [{side}, {side}] for {SIZE}x{SIZE} at factor {factor}, got {array.shape}"
                 )
-            values = finite_array("array", array, low=0.0)
+            values = finite_array("array", array, low=0.0, booleans=True)
             highest = len(CLASSES) - 1 if self.kind == "segmentation" else 1
             if values.max() > highest or self.kind in ("segmentation", "canny") and (values % 1).any():
                 what = "whole numbers" if self.kind in ("segmentation", "canny") else "numbers"
@@ -97,6 +99,7 @@ class SemanticMap:
 
         return Image.fromarray(control_picture(self.array, self.kind))
 
+    @checked
     def downscaled(self, factor: int) -> SemanticMap:
         """Make the map smaller.
 
@@ -186,6 +189,7 @@ class SemanticMap:
         return np.round(self.array * _STEPS.get(self.kind, 1)).astype(np.int64)
 
 
+@checked
 def extract(kind: str, source: Any, network: Callable | None = None) -> SemanticMap:
     """Find a map of a kind in a scene, exactly, or in a picture, by a network.
 
@@ -222,6 +226,7 @@ def extract(kind: str, source: Any, network: Callable | None = None) -> Semantic
     return SemanticMap(kind, np.clip(found, 0, 1) if kind in _STEPS else found)
 
 
+@checked
 def decode(data: bytes, kind: str, factor: int = 1) -> SemanticMap:
     """Read the map back from its bytes.
 
@@ -275,15 +280,10 @@ def _areas(factor: int) -> np.ndarray:
 
 
 def _picture(source: Any) -> np.ndarray:
-    if hasattr(source, "convert"):
-        array = np.asarray(source.convert("RGB"), dtype=float).transpose(2, 0, 1) / 255
+    if is_pil(source):
+        array = picture_bytes("source", source).transpose(2, 0, 1) / 255.0
     else:
-        try:
-            array = np.asarray(source, dtype=float)
-        except (TypeError, ValueError):
-            raise ValueError(f"source must be a Scene or a picture, got {type(source).__name__}") from None
+        array = picture_numbers("source", source)
     if array.shape != (3, SIZE, SIZE):
         raise ValueError(f"source must be a Scene or a picture of {SIZE}x{SIZE} pixels in RGB, got shape {array.shape}")
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-        raise ValueError(f"source must be numbers in [0, 1], got {array.min():g} to {array.max():g}")
     return array

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import entr, rel_entr
 
-from semcom_utils.checks import finite_array, positive_integer, real_number
+from semcom_utils.checks import checked, finite_array, positive_integer, real_number
 
 __all__ = [
     "arithmetic_decode",
@@ -39,7 +39,7 @@ def _distribution(name: str, value: object) -> np.ndarray:
 
 def _channel(value: object) -> np.ndarray:
     channel = finite_array("channel", value, low=0.0)
-    if channel.ndim != 2 or np.abs(channel.sum(1) - 1.0).max() > 1e-9:
+    if channel.ndim != 2 or not channel.size or np.abs(channel.sum(1) - 1.0).max() > 1e-9:
         raise ValueError(
             f"channel must be a matrix whose rows sum to 1, got shape {channel.shape} with row sums "
             f"{np.unique(np.round(channel.sum(-1), 6))}"
@@ -54,6 +54,7 @@ def _meanings(value: object, n: int) -> np.ndarray:
     return meanings
 
 
+@checked
 def entropy(p: ArrayLike) -> float:
     r"""Shannon's entropy, :math:`H = -\sum_i p_i \log_2 p_i`, in bits.
 
@@ -84,6 +85,7 @@ def entropy(p: ArrayLike) -> float:
     return float(entr(_distribution("p", p)).sum() * _LOG2E)
 
 
+@checked
 def mutual_information(joint: ArrayLike) -> float:
     r"""Mutual information :math:`I(A; B) = H(A) + H(B) - H(A, B)` of a joint distribution ``[a, b]``, in bits.
 
@@ -110,6 +112,7 @@ def mutual_information(joint: ArrayLike) -> float:
     return float(rel_entr(joint, np.outer(joint.sum(1), joint.sum(0))).sum() * _LOG2E)
 
 
+@checked
 def semantic_entropy(p: ArrayLike, meanings: ArrayLike) -> float:
     r"""Entropy of what is said, :math:`H(M)` with :math:`p(m) = \sum_{x: g(x) = m} p(x)`, in bits.
 
@@ -139,6 +142,7 @@ def semantic_entropy(p: ArrayLike, meanings: ArrayLike) -> float:
     return entropy(np.bincount(_meanings(meanings, len(p)), p))
 
 
+@checked
 def similarity_entropy(p: ArrayLike, similarity: ArrayLike) -> float:
     r"""Entropy that counts likeness, :math:`H_Z = -\sum_i p_i \log_2 (Z p)_i`, in bits.
 
@@ -176,6 +180,7 @@ def similarity_entropy(p: ArrayLike, similarity: ArrayLike) -> float:
     return float(-(p[here] * np.log2((z @ p)[here])).sum())
 
 
+@checked
 def channel_capacity(channel: ArrayLike, tolerance: float = 1e-9, max_steps: int = 100_000) -> tuple[float, np.ndarray]:
     r"""Capacity of a discrete memoryless channel, :math:`C = \max_{p(x)} I(X; Y)`, by Blahut and Arimoto's iteration.
 
@@ -222,6 +227,7 @@ def channel_capacity(channel: ArrayLike, tolerance: float = 1e-9, max_steps: int
     raise RuntimeError(f"no convergence to {tolerance:g} bit in {max_steps} steps; {left:.2g} is left")
 
 
+@checked
 def meaning_capacity(channel: ArrayLike, meanings: ArrayLike, *, shortcut: bool = True) -> tuple[float, np.ndarray]:
     r"""Highest rate at which meanings can arrive reliably over a channel that carries wordings.
 
@@ -280,6 +286,7 @@ def meaning_capacity(channel: ArrayLike, meanings: ArrayLike, *, shortcut: bool 
     return float(both(p).min()), p
 
 
+@checked
 def huffman_lengths(p: ArrayLike) -> np.ndarray:
     """Length in bits of each codeword of Huffman's code, the best code that sends one symbol at a time.
 
@@ -332,6 +339,7 @@ def _tables(frequencies: object, n: int) -> np.ndarray:
     return np.concatenate([np.zeros((*table.shape[:-1], 1), table.dtype), table.cumsum(-1)], -1)
 
 
+@checked
 def arithmetic_encode(symbols: ArrayLike, frequencies: ArrayLike) -> str:
     r"""Code a sequence as one binary number: at most two bits longer than :math:`-\log_2` of its probability.
 
@@ -385,6 +393,7 @@ def arithmetic_encode(symbols: ArrayLike, frequencies: ArrayLike) -> str:
             return f"{k:0{bits}b}"
 
 
+@checked
 def arithmetic_decode(code: str, n: int, frequencies: ArrayLike) -> np.ndarray:
     """Undo :func:`arithmetic_encode`.
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rdflib import BNode, Graph, Namespace, URIRef
 
-from semcom_utils.checks import positive_integer
+from semcom_utils.checks import checked, positive_integer
 
 __all__ = ["KB", "RELATIONS", "Difference", "Triple", "VersionedGraph", "graph_of", "parse_caption", "triples_of"]
 
@@ -52,6 +52,7 @@ class Triple(NamedTuple):
     tail: str
 
 
+@checked
 def parse_caption(caption: str) -> list[Triple]:
     """Read the facts that a caption states.
 
@@ -100,6 +101,7 @@ def _text(term: object) -> str:
     return str(term).removeprefix(str(KB)).replace("_", " ")
 
 
+@checked
 def graph_of(triples: Iterable[Triple]) -> Graph:
     """The RDF graph of some triples: blanks in names become underscores under :data:`KB`.
 
@@ -112,14 +114,27 @@ def graph_of(triples: Iterable[Triple]) -> Graph:
     -------
     rdflib.Graph
         With the prefix ``kb``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     graph = Graph()
     graph.bind("kb", KB)
-    for head, relation, tail in triples:
+    for triple in triples:
+        if (
+            not isinstance(triple, tuple | list)
+            or len(triple) != 3
+            or not all(isinstance(part, str) for part in triple)
+        ):
+            raise ValueError(f"triples must be of three texts each, got {triple!r:.80}")
+        head, relation, tail = triple
         graph.add((_term(head), _term(relation), _term(tail)))
     return graph
 
 
+@checked
 def triples_of(graph: Graph) -> list[Triple]:
     """The triples of a graph as text, sorted, so that the order never depends on hashing.
 
@@ -132,6 +147,11 @@ def triples_of(graph: Graph) -> list[Triple]:
     -------
     list of Triple
         Sorted by head, relation and tail.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     return sorted(Triple(_text(head), _text(relation), _text(tail)) for head, relation, tail in graph)
 
@@ -149,6 +169,7 @@ class Difference(NamedTuple):
     removed: frozenset
 
     @classmethod
+    @checked
     def between(cls, old: Graph, new: Graph) -> Difference:
         """The difference that turns ``old`` into ``new``.
 
@@ -185,6 +206,7 @@ class Difference(NamedTuple):
         """
         return Difference(self.removed, self.added)
 
+    @checked
     def apply(self, graph: Graph) -> Graph:
         """Apply the difference; a triple to remove that is not there is not missed.
 
@@ -197,6 +219,11 @@ class Difference(NamedTuple):
         -------
         rdflib.Graph
             ``graph`` without what is removed, with what is added.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         result = Graph()
         result.bind("kb", KB)
@@ -235,6 +262,7 @@ class VersionedGraph:
         """Number of the newest version, 0 while nothing is committed."""
         return len(self.differences)
 
+    @checked
     def checkout(self, version: int | None = None) -> Graph:
         """The graph of a version.
 
@@ -260,6 +288,7 @@ class VersionedGraph:
             graph = difference.apply(graph)
         return graph
 
+    @checked
     def commit(self, graph: Graph, note: str = "") -> int:
         """Store a graph as the next version.
 
@@ -284,6 +313,7 @@ class VersionedGraph:
         self.notes.append(note)
         return self.latest
 
+    @checked
     def compare(self, old: int, new: int) -> Difference:
         """What changed from one version to another.
 
@@ -302,8 +332,11 @@ class VersionedGraph:
         ValueError
             If there is no such version.
         """
+        positive_integer("old", old, low=0)
+        positive_integer("new", new, low=0)
         return Difference.between(self.checkout(old), self.checkout(new))
 
+    @checked
     def revert(self, version: int) -> int:
         """Make the newest version equal to an older one; nothing of the history is lost.
 

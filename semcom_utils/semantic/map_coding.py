@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import checked, one_of, positive_integer
 from semcom_utils.toyworld import CLASSES, JOINTS
 
 __all__ = ["decode_map", "decode_pose", "encode_map", "encode_pose", "png_bytes"]
@@ -106,6 +106,7 @@ class _Decoder:
         return bit
 
 
+@checked
 def encode_map(array: np.ndarray, kind: str) -> bytes:
     """Code a map of pixels.
 
@@ -143,6 +144,7 @@ def encode_map(array: np.ndarray, kind: str) -> bytes:
     return min(coded, key=len)
 
 
+@checked
 def decode_map(data: bytes, kind: str, shape: tuple[int, int]) -> np.ndarray:
     """Decode what :func:`encode_map` coded.
 
@@ -262,6 +264,7 @@ _PIXELS = {
 }
 
 
+@checked
 def encode_pose(cells: np.ndarray, side: int) -> bytes:
     """Code poses as a list: how many figures, and for each joint whether it shows, and where.
 
@@ -298,6 +301,7 @@ def encode_pose(cells: np.ndarray, side: int) -> bytes:
     return int(text, 2).to_bytes(len(text) // 8, "big").rstrip(b"\0")
 
 
+@checked
 def decode_pose(data: bytes, side: int) -> np.ndarray:
     """Decode what :func:`encode_pose` coded.
 
@@ -341,6 +345,7 @@ def _width(side: int) -> int:
     return (positive_integer("side", side) - 1).bit_length()
 
 
+@checked
 def png_bytes(array: np.ndarray, kind: str) -> bytes:
     """The same numbers as a PNG file with as few bits a pixel as the format allows, for comparison.
 
@@ -361,6 +366,8 @@ def png_bytes(array: np.ndarray, kind: str) -> bytes:
     ValueError
         If ``kind`` is no map of pixels.
     """
+    if array.ndim != 2 or not array.size:
+        raise ValueError(f"array must be [rows, columns] with at least one pixel, got {list(array.shape)}")
     from PIL import Image
 
     highest = _PIXELS[one_of("kind", kind, _PIXELS)][1]

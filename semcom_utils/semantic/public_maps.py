@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from semcom_utils.checks import finite_array, one_of, positive_integer
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer
+from semcom_utils.pictures import is_pil, picture_bytes, picture_numbers
 from semcom_utils.toyworld.maps import MAPS, canny
 
 __all__ = ["ADE_COLOURS", "OPENPOSE_JOINTS", "draw_ade", "draw_openpose", "openpose_joints", "public_picture"]
@@ -53,6 +54,7 @@ _DIM = 0.6
 _FINE = 64
 
 
+@checked
 def public_picture(kind: str, picture: Any, network: Callable | None = None, size: int = 512) -> Any:
     """The map of a picture as the full tier's ControlNet of that kind takes it.
 
@@ -61,7 +63,7 @@ def public_picture(kind: str, picture: Any, network: Callable | None = None, siz
     kind : str
         One of :data:`~semcom_utils.toyworld.maps.MAPS`.
     picture : PIL.Image.Image or array_like
-        Of any size: a PIL image, or numbers ``[3, rows, columns]`` in [0, 1].
+        Of any size: a PIL image, or ``[3, rows, columns]``, floating-point in [0, 1] or uint8.
     network : callable, optional
         What finds the map: ``generation.load(kind, "full")``. For ``"soft-edges"``, which has no full tier, whatever
         gives the probability of an edge, ``[batch, rows, columns]``, of a batch of pictures. Canny's detector is none.
@@ -103,6 +105,7 @@ def public_picture(kind: str, picture: Any, network: Callable | None = None, siz
     return Image.fromarray(_grey(np.clip(grey, 0, 1)))
 
 
+@checked
 def draw_ade(classes: Any) -> np.ndarray:
     """A segmentation in ADE20K's colours.
 
@@ -121,15 +124,18 @@ def draw_ade(classes: Any) -> np.ndarray:
     ValueError
         If ``classes`` are no whole numbers from 0 to 149.
     """
-    labels = finite_array("classes", np.asarray(classes), low=0.0)
-    if labels.ndim != 2 or (labels % 1).any() or labels.max() >= len(ADE_COLOURS):
+    labels = finite_array("classes", classes, low=0.0)
+    if labels.ndim != 2 or not labels.size:
+        raise ValueError(f"classes must be [rows, columns], got shape {labels.shape}")
+    if (labels % 1).any() or labels.max() >= len(ADE_COLOURS):
         raise ValueError(
-            f"classes must be whole numbers from 0 to {len(ADE_COLOURS) - 1}, [rows, columns], got shape "
-            f"{labels.shape} up to {labels.max():g}"
+            f"classes must be whole numbers from 0 to {len(ADE_COLOURS) - 1}, got shape {labels.shape} "
+            f"up to {labels.max():g}"
         )
     return ADE_COLOURS[labels.astype(np.int64)]
 
 
+@checked
 def openpose_joints(people: Any) -> np.ndarray:
     """OpenPose's 18 joints from COCO's 17: in another order, with a neck between the shoulders.
 
@@ -155,7 +161,7 @@ def openpose_joints(people: Any) -> np.ndarray:
     >>> openpose_joints(coco)[0, 1].tolist()
     [20.0, 11.0, 1.0]
     """
-    coco = finite_array("people", np.asarray(people, dtype=float))
+    coco = finite_array("people", people)
     if coco.ndim != 3 or coco.shape[1:] != (17, 3):
         raise ValueError(f"people must be [people, 17, 3], got shape {coco.shape}")
     neck = coco[:, 5:7].mean(1)
@@ -163,6 +169,7 @@ def openpose_joints(people: Any) -> np.ndarray:
     return np.stack([neck if place is None else coco[:, place] for place in _IN_COCO], axis=1)
 
 
+@checked
 def draw_openpose(people: Any, shape: Sequence[int]) -> np.ndarray:
     """Joints as OpenPose draws them: discs of 18 hues, joined by dimmer strokes, on black.
 
@@ -190,7 +197,7 @@ def draw_openpose(people: Any, shape: Sequence[int]) -> np.ndarray:
     """
     from PIL import Image, ImageDraw
 
-    joints = finite_array("people", np.asarray(people, dtype=float))
+    joints = finite_array("people", people)
     if joints.ndim != 3 or joints.shape[1:] != (len(OPENPOSE_JOINTS), 3):
         raise ValueError(f"people must be [people, {len(OPENPOSE_JOINTS)}, 3], got shape {joints.shape}")
     if len(shape) != 2:
@@ -229,14 +236,9 @@ def _grey(values: np.ndarray) -> np.ndarray:
 def _as_image(picture: Any) -> Any:
     from PIL import Image
 
-    if hasattr(picture, "convert"):
-        return picture.convert("RGB")
-    try:
-        array = np.asarray(picture, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError(f"picture must be a picture, got {type(picture).__name__}") from None
+    if is_pil(picture):
+        return Image.fromarray(picture_bytes("picture", picture))
+    array = picture_numbers("picture", picture)
     if array.ndim != 3 or array.shape[0] != 3 or not array.size:
         raise ValueError(f"picture must be a PIL image or numbers [3, rows, columns], got shape {array.shape}")
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-        raise ValueError(f"picture must be numbers in [0, 1], got {array.min():g} to {array.max():g}")
     return Image.fromarray(np.round(255 * array).astype(np.uint8).transpose(1, 2, 0))

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from semcom_utils.prose import speak_utf8
 from semcom_utils.studies.backends import BACKENDS, where
 from semcom_utils.studies.runner import catalogue, find, run_study, summarise_again
 
@@ -25,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     int
         Exit status: 0 if all went well, 130 if it was interrupted; argparse leaves with 2 at wrong arguments.
     """
+    speak_utf8()
     parser = argparse.ArgumentParser(prog="python -m semcom_utils.studies", description=__doc__)
     parser.add_argument(
         "name", nargs="*", metavar="NAME", help="a study, such as isgc/training; without, all are listed"

@@ -14,7 +14,7 @@ from typing import Any
 
 import joblib
 
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import checked, one_of, positive_integer
 
 __all__ = ["BACKENDS", "where"]
 
@@ -24,6 +24,7 @@ WAIT_S = 60  # for the first workers of a cluster; a queue's own waiting is done
 
 
 @contextmanager
+@checked
 def where(backend: str = "local", address: str | None = None, workers: int | None = None) -> Iterator[None]:
     """Run what is inside on a backend.
 

@@ -13,6 +13,8 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+from semcom_utils.checks import checked
+
 __all__ = ["UNKNOWN", "checkout_state", "code_hash", "is_ours", "provenance"]
 
 UNKNOWN = "unknown"
@@ -35,6 +37,7 @@ def _git(*arguments: str, cwd: Path) -> str | None:
     return done.stdout.strip()
 
 
+@checked
 def checkout_state(root: Path = _PACKAGE.parent) -> dict:
     """Commit of the checkout and whether its code has changes that are in no commit.
 
@@ -48,6 +51,11 @@ def checkout_state(root: Path = _PACKAGE.parent) -> dict:
     -------
     dict
         ``commit`` (40 hexadecimal digits, or "unknown") and ``uncommitted_changes`` (None where unknown).
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     top = _git("rev-parse", "--show-toplevel", cwd=root)
     if not top or Path(top).resolve() != Path(root).resolve():
@@ -57,6 +65,7 @@ def checkout_state(root: Path = _PACKAGE.parent) -> dict:
     return {"commit": commit or UNKNOWN, "uncommitted_changes": None if changes is None else bool(changes)}
 
 
+@checked
 def is_ours(module: str) -> bool:
     """Whether a module is part of this package, and so of every worker's checkout.
 
@@ -69,6 +78,11 @@ def is_ours(module: str) -> bool:
     -------
     bool
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     Examples
     --------
     >>> is_ours("semcom_utils.paths"), is_ours("numpy")
@@ -77,6 +91,7 @@ def is_ours(module: str) -> bool:
     return module.partition(".")[0] == _PACKAGE.name
 
 
+@checked
 def code_hash(module: str) -> str:
     """Hash of a module and of all that it imports from this package, functions' own imports included.
 
@@ -150,7 +165,20 @@ def _stripped(path: Path, name: str) -> tuple[str, tuple[str, ...]]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isascii():
             # a package that imports when asked names its modules by strings
             imported += [node.value, f"{package}.{node.value.lstrip('.')}"] if path.name == "__init__.py" else []
-    return ast.unparse(tree), tuple(dict.fromkeys(n for n in imported if is_ours(n) and _source(n) is not None))
+    return _canonical(tree), tuple(dict.fromkeys(n for n in imported if is_ours(n) and _source(n) is not None))
+
+
+def _canonical(node: object) -> str:
+    """A syntax tree as text that is the same for every version of Python (ast.unparse's quotes are not).
+
+    Fields that are empty are left out, for later versions add some.
+    """
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
+        return f"{type(node).__name__}({','.join(f'{name}={_canonical(value)}' for name, value in fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_canonical, node))}]"
+    return repr(node)
 
 
 def _processor() -> str:

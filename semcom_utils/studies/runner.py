@@ -24,7 +24,7 @@ from pkgutil import iter_modules
 import joblib
 from tqdm import tqdm
 
-from semcom_utils.checks import positive_integer
+from semcom_utils.checks import checked, positive_integer
 from semcom_utils.paths import RESULTS
 from semcom_utils.studies.entry import Entry
 from semcom_utils.studies.provenance import checkout_state, code_hash, is_ours, provenance
@@ -91,6 +91,7 @@ def catalogue() -> dict[str, Entry]:
     return found
 
 
+@checked
 def find(name: str) -> Study:
     """The study of that name.
 
@@ -120,6 +121,7 @@ def _result_path(name: str, folder: Path | None) -> Path:
     return (RESULTS if folder is None else Path(folder)) / f"{name}.json"
 
 
+@checked
 def file_hash(name: str, folder: Path | None = None) -> str:
     """Hash of what a study's result says, its summary and its records' values, whatever its layout or provenance.
 
@@ -331,6 +333,7 @@ def _summed_up(study: Study, module: str) -> dict:
     }
 
 
+@checked
 def run_study(
     study: Study,
     *,
@@ -436,6 +439,7 @@ def _run_locked(
     return load_result(study.name, folder)
 
 
+@checked
 def summarise_again(study: Study, *, seeds: int | None = None, small: bool = False, folder: Path | None = None) -> dict:
     """Sum up the stored records anew, with today's code, and write the result; no task runs.
 
@@ -480,6 +484,7 @@ def _flat(record: dict) -> dict:
     return {**record["values"], "task": record["task"], "meta": record["meta"]}
 
 
+@checked
 def load_result(name: str, folder: Path | None = None) -> dict:
     """The stored result of a study.
 
@@ -507,7 +512,9 @@ def load_result(name: str, folder: Path | None = None) -> dict:
         raise ValueError(f"study {declared[0]} must declare in `reads` or `compares` what it reads, got {name}")
     path = _result_path(name, folder)
     if not path.exists():
-        raise FileNotFoundError(f"{name}.json is not there: run `python -m semcom_utils.studies {name}`")
+        raise FileNotFoundError(
+            f"name must be of a result that is there, {name}.json is not: run `python -m semcom_utils.studies {name}`"
+        )
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         return {**result, "records": [_flat(record) for record in result["records"]]}

@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
-from semcom_utils.checks import positive_integer
+from semcom_utils.checks import checked, positive_integer
 
 __all__ = ["task_key", "with_seeds", "with_small_tasks"]
 
 
+@checked
 def task_key(task: Mapping, reads: Mapping[str, str] | None = None) -> str:
     """Name of a task's record: the same parameters, in whatever order, give the same key.
 
@@ -36,6 +37,7 @@ def task_key(task: Mapping, reads: Mapping[str, str] | None = None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
+@checked
 def with_seeds(tasks: Sequence[Mapping], n: int) -> list[dict]:
     """The same study with ``n`` seeds for each setting.
 
@@ -86,6 +88,7 @@ def with_seeds(tasks: Sequence[Mapping], n: int) -> list[dict]:
     return fixed + [task for round_of in zip(*out, strict=True) for task in round_of]
 
 
+@checked
 def with_small_tasks(tasks: Sequence[Mapping], small: Mapping[str, object]) -> list[dict]:
     """Every task with the parameters of ``small``; what becomes equal is merged.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from semcom_utils.checks import finite_array, one_of
+from semcom_utils.checks import checked, finite_array, one_of
 
 from .maps import MAPS
 from .rendering import CLASSES
@@ -22,6 +22,7 @@ MISSING = 16.0
 _BACKDROP = 2
 
 
+@checked
 def agreement(sent: np.ndarray, found: np.ndarray, kind: str) -> float:
     """Agreement of two maps of a kind.
 
@@ -55,6 +56,7 @@ def agreement(sent: np.ndarray, found: np.ndarray, kind: str) -> float:
     return edge_f_score(np.asarray(sent, dtype=float) > level, np.asarray(found, dtype=float) > level)
 
 
+@checked
 def segmentation_iou(sent: np.ndarray, found: np.ndarray) -> float:
     """Intersection over union of the things' pixels, class for class; 1 where neither map holds a thing.
 
@@ -83,6 +85,7 @@ def segmentation_iou(sent: np.ndarray, found: np.ndarray) -> float:
     return float(((one == other) & things).sum() / things.sum()) if things.any() else 1.0
 
 
+@checked
 def depth_correlation(sent: np.ndarray, found: np.ndarray, backdrop: bool = False) -> float:
     """Pearson's correlation of two maps of inverse depth; 0 where one of them is constant.
 
@@ -105,7 +108,7 @@ def depth_correlation(sent: np.ndarray, found: np.ndarray, backdrop: bool = Fals
         If ``sent`` and ``found`` are not of one such shape, or not finite.
     """
     one, other = _same_size(sent, found)
-    one, other = finite_array("sent", one), finite_array("found", other)
+    one, other = finite_array("sent", one, booleans=True), finite_array("found", other, booleans=True)
     if not backdrop:
         if one.shape != (SIZE, SIZE):
             raise ValueError(f"sent must be [{SIZE}, {SIZE}] unless backdrop, got shape {one.shape}")
@@ -117,6 +120,7 @@ def depth_correlation(sent: np.ndarray, found: np.ndarray, backdrop: bool = Fals
     return float((one * other).sum() / scale) if scale > 0 else 0.0
 
 
+@checked
 def edge_f_score(sent: np.ndarray, found: np.ndarray) -> float:
     """F score of edges to within a pixel, the horizon (and a pixel above and below it) left out.
 
@@ -152,6 +156,7 @@ def edge_f_score(sent: np.ndarray, found: np.ndarray) -> float:
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
+@checked
 def keypoint_distance(sent: np.ndarray, found: np.ndarray) -> float:
     """Mean distance of the joints visible in ``sent`` to the same joints in ``found``, in pixels.
 

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from semcom_utils.checks import checked
+
 __all__ = ["capsule", "coverage", "ellipse", "polygon"]
 
 Point = tuple[float, float]
 
 
+@checked(together=("x", "y"))
 def ellipse(x: np.ndarray, y: np.ndarray, centre: Point, radii: Point) -> np.ndarray:
     """Distance to an ellipse with axes along x and y, to first order (exact for a circle).
 
@@ -30,6 +33,11 @@ def ellipse(x: np.ndarray, y: np.ndarray, centre: Point, radii: Point) -> np.nda
     -------
     numpy.ndarray, ``[rows, columns]``
         Signed distances, negative inside.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     dx, dy = (x - centre[0]) / radii[0], (y - centre[1]) / radii[1]
     r = np.sqrt(dx * dx + dy * dy)
@@ -40,6 +48,7 @@ def ellipse(x: np.ndarray, y: np.ndarray, centre: Point, radii: Point) -> np.nda
     return (r - 1) / np.maximum(gradient, 1e-6)
 
 
+@checked(together=("x", "y"))
 def polygon(x: np.ndarray, y: np.ndarray, corners: Sequence[Point]) -> np.ndarray:
     """Distance to a convex polygon: the largest of the distances to its edges' lines.
 
@@ -54,7 +63,14 @@ def polygon(x: np.ndarray, y: np.ndarray, corners: Sequence[Point]) -> np.ndarra
     -------
     numpy.ndarray, ``[rows, columns]``
         Signed distances, negative inside.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
+    if len(corners) < 3:
+        raise ValueError(f"corners must be at least three, got {len(corners)}")
     distance = np.full(np.shape(x), -np.inf)
     for (x0, y0), (x1, y1) in zip(corners, [*corners[1:], corners[0]], strict=True):
         length = np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)
@@ -63,6 +79,7 @@ def polygon(x: np.ndarray, y: np.ndarray, corners: Sequence[Point]) -> np.ndarra
     return distance
 
 
+@checked(together=("x", "y"))
 def capsule(x: np.ndarray, y: np.ndarray, start: Point, end: Point, radius: float) -> np.ndarray:
     """Distance to a stroke with round ends.
 
@@ -79,6 +96,11 @@ def capsule(x: np.ndarray, y: np.ndarray, start: Point, end: Point, radius: floa
     -------
     numpy.ndarray, ``[rows, columns]``
         Signed distances, negative inside.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     ax, ay = end[0] - start[0], end[1] - start[1]
     along = np.clip(((x - start[0]) * ax + (y - start[1]) * ay) / (ax * ax + ay * ay), 0.0, 1.0)
@@ -86,6 +108,7 @@ def capsule(x: np.ndarray, y: np.ndarray, start: Point, end: Point, radius: floa
     return np.sqrt(dx * dx + dy * dy) - radius
 
 
+@checked
 def coverage(distance: np.ndarray, pixels_per_unit: float) -> np.ndarray:
     """Share of each pixel that a shape covers, from the distance of the pixel's centre to the shape's rim.
 
@@ -100,5 +123,10 @@ def coverage(distance: np.ndarray, pixels_per_unit: float) -> np.ndarray:
     -------
     numpy.ndarray, ``[rows, columns]``
         From 0 to 1; the rim is one pixel soft.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     return np.clip(0.5 - distance * pixels_per_unit, 0.0, 1.0)

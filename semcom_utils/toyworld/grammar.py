@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semcom_utils.checks import numpy_generator, one_of
+from semcom_utils.checks import checked, numpy_generator, one_of
 
 from .scene import COLOURS, GROUNDS, KINDS, PATTERNS, POSES, Description
 
@@ -65,6 +65,7 @@ VOCABULARY = tuple(
 )
 
 
+@checked
 @dataclass(frozen=True)
 class Word:
     """What a caption says of one thing: everything but where it stands.
@@ -95,6 +96,7 @@ class Word:
         one_of("pose", self.pose, POSES if self.kind == "robot" else (None,))
         one_of("texture", self.texture, (None, *PATTERNS))
 
+    @checked
     def text(self, kind: str | None = None) -> str:
         """Name the thing, with its article.
 
@@ -107,11 +109,17 @@ class Word:
         -------
         str
             Such as "an orange robot waving".
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         words = [word for word in (self.texture, self.colour, kind or self.kind, self.pose) if word]
         return f"{'an' if words[0][0] in 'aeiou' else 'a'} {' '.join(words)}"
 
 
+@checked
 @dataclass(frozen=True)
 class Meaning:
     """What a caption states.
@@ -155,6 +163,7 @@ class Meaning:
         return f"{_join([thing.text() for thing in self.things], self.inside)} on {self.ground}"
 
 
+@checked
 def meaning(description: Description) -> Meaning:
     """What a caption of the scene can state.
 
@@ -182,6 +191,7 @@ def meaning(description: Description) -> Meaning:
     return Meaning(description.ground, words, description.inside)
 
 
+@checked
 def caption(description: Description) -> str:
     """The canonical caption of a scene.
 
@@ -203,6 +213,7 @@ def caption(description: Description) -> str:
     return meaning(description).canonical()
 
 
+@checked
 def paraphrase(statement: Meaning | Description, rng: np.random.Generator) -> str:
     """Write a meaning in one of the grammar's ways, drawn at random.
 
@@ -242,6 +253,7 @@ def paraphrase(statement: Meaning | Description, rng: np.random.Generator) -> st
     return f"{PREFIXES[int(draw < 0.3)]} {things} on {said.ground}" if draw < 0.4 else f"{things} on {said.ground}"
 
 
+@checked
 def parse_caption(text: str) -> Meaning:
     """Read a caption.
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from semcom_utils.checks import finite_array, one_of
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer, real_number
 
 from .drawing import capsule, coverage
 from .rendering import CLASSES, Scene
@@ -74,6 +74,7 @@ _LIMB_COLOURS = np.array(
 _STROKE = 0.9
 
 
+@checked
 def control_array(scene: Scene, kind: str) -> np.ndarray:
     """What a control map of a scene says.
 
@@ -125,6 +126,7 @@ def _joints(scene: Scene) -> np.ndarray:
     return joints
 
 
+@checked
 def control_picture(array: np.ndarray, kind: str) -> np.ndarray:
     """How a control map is shown to a ControlNet.
 
@@ -152,6 +154,7 @@ def control_picture(array: np.ndarray, kind: str) -> np.ndarray:
     return draw_edges(array)
 
 
+@checked
 def draw_edges(array: np.ndarray) -> np.ndarray:
     """Grey picture of numbers in [0, 1]: edges, or inverse depth.
 
@@ -170,12 +173,13 @@ def draw_edges(array: np.ndarray) -> np.ndarray:
     ValueError
         If ``array`` is not of that shape and range.
     """
-    values = finite_array("array", array, low=0.0)
+    values = finite_array("array", array, low=0.0, booleans=True)
     if values.ndim != 2 or not values.size or values.max() > 1:
         raise ValueError(f"array must be [rows, columns] in [0, 1], got shape {values.shape}" + _range(values))
     return np.repeat(np.round(255 * values).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
+@checked
 def draw_segmentation(labels: np.ndarray) -> np.ndarray:
     """Coloured picture of class numbers.
 
@@ -202,6 +206,7 @@ def draw_segmentation(labels: np.ndarray) -> np.ndarray:
     return PALETTE[values]
 
 
+@checked
 def draw_pose(keypoints: np.ndarray, size: int = SIZE) -> np.ndarray:
     """Figures of coloured strokes on black, one stroke between two visible joints.
 
@@ -222,6 +227,9 @@ def draw_pose(keypoints: np.ndarray, size: int = SIZE) -> np.ndarray:
     ValueError
         If ``keypoints`` are not of that shape, or not finite.
     """
+    positive_integer("size", size)
+    if size > 4096:
+        raise ValueError(f"size must be at most 4096 pixels, got {size}")
     joints = np.asarray(keypoints, dtype=float)
     if joints.ndim != 3 or joints.shape[1:] != (len(JOINTS), 3):
         raise ValueError(f"keypoints must be [figures, {len(JOINTS)}, 3], got shape {joints.shape}")
@@ -244,6 +252,7 @@ def draw_pose(keypoints: np.ndarray, size: int = SIZE) -> np.ndarray:
     return np.round(255 * picture).astype(np.uint8)
 
 
+@checked
 def canny(image: np.ndarray, sigma: float = 1.0) -> np.ndarray:
     """Edges by Canny's detector (Canny, 1986), as scikit-image has it.
 
@@ -264,6 +273,7 @@ def canny(image: np.ndarray, sigma: float = 1.0) -> np.ndarray:
     ValueError
         If ``image`` is not of that shape and range.
     """
+    real_number("sigma", sigma, low=0, high=SIZE)
     from skimage.feature import canny as detector
 
     picture = finite_array("image", image, low=0.0)
@@ -274,6 +284,7 @@ def canny(image: np.ndarray, sigma: float = 1.0) -> np.ndarray:
     return np.any(edges, axis=0)
 
 
+@checked
 def soften(edges: np.ndarray) -> np.ndarray:
     """Edges that fall off within two pixels, as an average over annotators' drawings does.
 
@@ -286,6 +297,11 @@ def soften(edges: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray
         Float32 ``[rows, columns]``: exp(-d^2 / 2) at distance d, in pixels, to the nearest edge; 0 if there is none.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     from scipy import ndimage
 

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from semcom_utils.checks import checked
+
 from .drawing import coverage, ellipse
 from .grammar import caption
 from .scene import COLOURS, GROUNDS, HORIZON, KINDS, SIZE, Description, Texture, Thing
@@ -102,6 +104,7 @@ def _order(description: Description) -> list[tuple[int, Thing]]:
     return sorted(things, key=lambda pair: pair[1].y)
 
 
+@checked
 def render(description: Description) -> Scene:
     """Draw a scene, bit for bit the same each time.
 

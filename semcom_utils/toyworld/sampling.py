@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from semcom_utils.checks import numpy_generator, one_of, positive_integer, real_number
+from semcom_utils.checks import checked, numpy_generator, one_of, positive_integer, real_number
 
 from .grammar import Meaning, meaning
 from .rendering import Scene, render
@@ -43,6 +43,7 @@ _SUBJECT_KINDS = ("ball", "cube", "bucket")
 _MARKS = {"white": (0.97, 0.97, 0.97), "black": (0.10, 0.10, 0.12), **COLOURS}
 
 
+@checked
 def split_of(said: Meaning | Description) -> str:
     """Split that a scene belongs to, by what is said of it: the ground and each thing's colour and kind.
 
@@ -73,6 +74,7 @@ def split_of(said: Meaning | Description) -> str:
     return "combinations" if zlib.crc32(key.encode()) % 10 == 0 else "train"
 
 
+@checked
 def random_description(
     rng: np.random.Generator,
     split: str | None = "train",
@@ -148,6 +150,7 @@ def _thing(rng: np.random.Generator, kind: str, x: float, y: float, textured: fl
     return Thing(kind, colour, float(x), float(y), pose, texture)
 
 
+@checked
 def describe(seed: int, split: str = "train", **options: Any) -> Description:
     """Draw the scene of a seed, without rendering it.
 
@@ -181,6 +184,7 @@ def describe(seed: int, split: str = "train", **options: Any) -> Description:
     return random_description(rng, split, **options)
 
 
+@checked
 def scene(seed: int, split: str = "train", **options: Any) -> Scene:
     """Draw and render the scene of a seed, bit for bit the same on every machine.
 
@@ -206,6 +210,7 @@ def scene(seed: int, split: str = "train", **options: Any) -> Scene:
     return render(describe(seed, split, **options))
 
 
+@checked
 def subject(number: int) -> tuple[str, str, Texture]:
     """Kind, colour and texture of an individual subject; the mark's colour and the period are what no caption says.
 
@@ -233,6 +238,7 @@ def subject(number: int) -> tuple[str, str, Texture]:
     return _SUBJECT_KINDS[number // 3 % 3], colour, texture
 
 
+@checked
 def subject_scene(number: int, view: int) -> Scene:
     """A picture of a subject alone.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from semcom_utils.checks import one_of, real_number
+from semcom_utils.checks import checked, one_of, real_number
 
 __all__ = [
     "COLOURS",
@@ -59,6 +59,7 @@ POSES = ("standing", "waving", "cheering", "walking")
 PATTERNS = ("striped", "checked", "dotted")
 
 
+@checked
 @dataclass(frozen=True)
 class Texture:
     """A pattern over a thing's own colour.
@@ -91,6 +92,7 @@ class Texture:
             real_number("colour", part, low=0.0, high=1.0)
 
 
+@checked
 @dataclass(frozen=True)
 class Thing:
     """One thing of a scene.
@@ -143,6 +145,7 @@ class Thing:
         return f"{self.colour} {self.kind}"
 
 
+@checked
 @dataclass(frozen=True)
 class Description:
     """The meaning of a scene.

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from semcom_utils.checks import checked
+
 from .drawing import capsule, ellipse, polygon
 from .scene import Thing
 
@@ -81,6 +83,7 @@ class Part(NamedTuple):
     wears: bool = True
 
 
+@checked(together=("x", "y"))
 def parts(thing: Thing, x: np.ndarray, y: np.ndarray) -> list[Part]:
     """Shapes of a thing.
 
@@ -95,6 +98,11 @@ def parts(thing: Thing, x: np.ndarray, y: np.ndarray) -> list[Part]:
     -------
     list of Part
         From back to front.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     return _DRAW[thing.kind](thing, x, y)
 

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from semcom_utils.paths import MODELS, ROOT
+from semcom_utils.prose import speak_utf8
 
 from ..checksums import seal
 from ..roles import recipe_class, trainable
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str, optional
         In place of the command line's.
     """
+    speak_utf8()
     known = list(trainable())
     parser = argparse.ArgumentParser(prog="python -m semcom_utils.generation.training", description=__doc__)
     parser.add_argument("roles", nargs="*", metavar="ROLE", help=f"one of {', '.join(known)}; all that wait by default")

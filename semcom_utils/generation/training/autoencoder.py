@@ -10,6 +10,7 @@ import torch
 from skimage.color import rgb2hsv
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked
 from semcom_utils.paths import MODELS
 
 from .data import Scenes
@@ -156,6 +157,7 @@ class AutoencoderRecipe(Recipe["AutoencoderKL"]):
         return AutoencoderKL.from_pretrained(folder, dtype=torch.float32)
 
 
+@checked
 def hue_error(images: np.ndarray, others: np.ndarray, masks: np.ndarray) -> float:
     """Mean difference of hue over the coloured pixels of things, in degrees.
 
@@ -171,6 +173,11 @@ def hue_error(images: np.ndarray, others: np.ndarray, masks: np.ndarray) -> floa
     -------
     float
         0 to 180.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     hsv, other = rgb2hsv(images, channel_axis=1), rgb2hsv(others, channel_axis=1)
     coloured = masks & (hsv[:, 1] > 0.3) & (hsv[:, 2] > 0.2)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked
 from semcom_utils.paths import MODELS
 
 from .data import Scenes
@@ -25,6 +26,7 @@ __all__ = ["ClipRecipe", "features", "misstatement", "normalise"]
 MEAN, STD = 0.5, 0.5
 
 
+@checked
 def misstatement(said: toyworld.Meaning, rng: np.random.Generator) -> toyworld.Meaning:
     """Change one fact of a meaning: a colour, a kind, the ground, or which of two things has which colour.
 
@@ -41,6 +43,11 @@ def misstatement(said: toyworld.Meaning, rng: np.random.Generator) -> toyworld.M
     -------
     toyworld.Meaning
         Of as many things.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     things, place = list(said.things), int(rng.integers(len(said.things)))
     choice = rng.integers(4)
@@ -211,6 +218,7 @@ class ClipRecipe(Recipe["CLIPModel"]):
         return CLIPModel.from_pretrained(folder, dtype=torch.float32)
 
 
+@checked
 def normalise(images: np.ndarray) -> torch.Tensor:
     """Pictures of bytes as the vision models want them: about -1 to 1.
 
@@ -223,6 +231,11 @@ def normalise(images: np.ndarray) -> torch.Tensor:
     -------
     torch.Tensor
         Float32, of that shape.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     return (torch.from_numpy(np.asarray(images)).float() / 255 - MEAN) / STD
 

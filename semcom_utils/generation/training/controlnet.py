@@ -12,6 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked
 from semcom_utils.paths import MODELS
 from semcom_utils.toyworld.agreement import agreement, depth_correlation
 from semcom_utils.toyworld.maps import MAPS, PALETTE, canny, control_array, control_picture
@@ -480,6 +481,7 @@ class ControlNetRecipe(TextToImageRecipe):
         return ControlNetModel.from_pretrained(folder, dtype=torch.float32)
 
 
+@checked
 def silenced(model: torch.nn.Module) -> torch.nn.Module:
     """A ControlNet whose zero convolutions are still zero: what comes of a training that trains nothing.
 
@@ -492,6 +494,11 @@ def silenced(model: torch.nn.Module) -> torch.nn.Module:
     -------
     torch.nn.Module
         A copy that controls nothing.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     silent = copy.deepcopy(model)
     with torch.no_grad():

@@ -10,11 +10,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from semcom_utils import toyworld
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import checked, one_of, positive_integer
 
 __all__ = ["Scenes", "to_bytes"]
 
 
+@checked
 def to_bytes(image: np.ndarray) -> np.ndarray:
     """Quantise an image to 8 bits, as any picture file would.
 
@@ -27,6 +28,11 @@ def to_bytes(image: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray
         Uint8, of that shape.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     return np.round(image * 255).astype(np.uint8)
 

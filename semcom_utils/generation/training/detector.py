@@ -11,6 +11,7 @@ from transformers.image_transforms import center_to_corners_format
 from transformers.loss.loss_for_object_detection import generalized_box_iou
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked
 from semcom_utils.paths import MODELS
 
 from ..judging import THRESHOLD, Judge, box_overlap
@@ -231,6 +232,7 @@ class DetectorRecipe(Recipe["YolosForObjectDetection"]):
         return model
 
 
+@checked
 def mean_average_precision(found: list, scenes: list[toyworld.Scene], overlap: float = 0.5) -> float:
     """Mean over the classes of the area under the precision-recall curve (torchmetrics' needs torchvision).
 
@@ -247,6 +249,11 @@ def mean_average_precision(found: list, scenes: list[toyworld.Scene], overlap: f
     -------
     float
         In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     hits: dict[str, list[tuple[float, bool]]] = {label: [] for label in LABELS}
     there = dict.fromkeys(LABELS, 0)

@@ -173,7 +173,7 @@ class JointRecipe(Recipe[Code], Generic[Code]):
 
 
 def figure_meanings(channels: Sequence[str]) -> dict[str, str]:
-    """What the figures of :meth:`JointRecipe.evaluate` are, for the card.
+    """What the figures of ``JointRecipe.evaluate`` are, for the card.
 
     Parameters
     ----------

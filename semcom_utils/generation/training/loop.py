@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from semcom_utils.checks import positive_integer, real_number
+from semcom_utils.checks import checked, positive_integer, real_number
 from semcom_utils.paths import MODELS
 
 __all__ = ["Recipe", "forget_origin", "learning_rate", "train"]
@@ -221,6 +221,7 @@ class Recipe(ABC, Generic[Model]):
         """
 
 
+@checked
 def forget_origin(folder: Path) -> None:
     """Take out of a checkpoint's configurations from where on this machine the weights that it began with were read.
 
@@ -230,6 +231,11 @@ def forget_origin(folder: Path) -> None:
     ----------
     folder : pathlib.Path
         Of the checkpoint; the folders in it are searched, too.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     for path in sorted(folder.rglob("*.json")):
         settings = json.loads(path.read_text("utf-8"))
@@ -238,6 +244,7 @@ def forget_origin(folder: Path) -> None:
             path.write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
 
 
+@checked
 def learning_rate(step: int, steps: int, peak: float, warm_up: int = 100, decay: float = 0.3) -> float:
     """Rise over ``warm_up`` steps, hold, and fall to a fiftieth along a line over the last ``decay`` of the run.
 
@@ -256,11 +263,17 @@ def learning_rate(step: int, steps: int, peak: float, warm_up: int = 100, decay:
     -------
     float
         At most ``peak``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     left = (steps - step) / max(decay * steps, 1)
     return peak * min(1.0, (step + 1) / warm_up, max(left, 0.02))
 
 
+@checked
 def train(
     recipe: Recipe,
     state_file: Path,

@@ -10,6 +10,7 @@ import torch
 from tqdm.auto import tqdm
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked
 from semcom_utils.paths import MODELS
 
 from ..judging import Judge
@@ -121,7 +122,7 @@ class TextToImageRecipe(Recipe[Denoiser]):
         "It understands the words of the toy world's grammar only, up to three things on one ground. Colours that a"
         " kind never had in training come out worse than known ones, and patterns are often blurred."
     )
-    stands_on = "mini-autoencoder, whose weights stay as they are (a copy is in this folder, not counted above)"
+    stands_on = "mini-autoencoder, whose weights stay as they are (linked from this folder, not counted above)"
     made = "Pictures are made in 20 steps with guidance 3."
     samples = (
         "pictures made from captions of `combinations`, of one thing (two rows, the same captions with other "
@@ -334,6 +335,7 @@ class TextToImageRecipe(Recipe[Denoiser]):
 
 
 @torch.no_grad()
+@checked
 def encode_scenes(autoencoder: AutoencoderKL, scenes: Scenes, scratch: Path | None) -> tuple[np.ndarray, np.ndarray]:
     """Encode every scene's picture; what comes out is kept on disk.
 
@@ -350,6 +352,11 @@ def encode_scenes(autoencoder: AutoencoderKL, scenes: Scenes, scratch: Path | No
     -------
     mean, std : numpy.ndarray
         Of each latent, float16 ``[scenes, 16, 8, 8]``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     first = next(autoencoder.parameters())
     key = f"latents-{scenes.split}-{len(scenes)}-{float(sum(p.double().sum() for p in autoencoder.parameters())):.6f}"

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import checked, one_of, positive_integer
 from semcom_utils.physical import DigitalLink
 from semcom_utils.semantic.codecs import best_jpeg, picture_from
 from semcom_utils.studies import Study
@@ -41,6 +41,7 @@ SAMPLES_PER_USE = 6  # real samples (pixels times three colours) for one complex
 LOST = 100  # block errors after which a point is known well enough
 
 
+@checked
 def photograph(name: str) -> np.ndarray:
     """One of :data:`PHOTOGRAPHS` at half size, cut to whole 16 by 16 squares.
 
@@ -67,6 +68,7 @@ def photograph(name: str) -> np.ndarray:
     return np.round(squares.mean((1, 3))) / 255.0
 
 
+@checked
 def jpeg_that_fits(picture: np.ndarray, link: DigitalLink, channel_uses: int) -> tuple[bytes, int]:
     """The JPEG of highest quality whose transmission, all overhead counted, fits in ``channel_uses``.
 

@@ -12,13 +12,24 @@ STUDIES = {
         "information_effectiveness",
         "age, incorrectness and value of updates, a sender that reports faults only, and a confounded link",
     ),
+    "wordings": Entry("wordings", "codes where meanings are what is scarce, and ambiguous words through a channel"),
+    "value_rules": Entry(
+        "value_rules", "two systems on one link, served by age, by value, by timetable, by the best rule"
+    ),
+    "triggers": Entry("triggers", "clock, age, incorrectness and event at equal use of a channel, feedback paid for"),
     "completion": Entry("knowledge_management", "TransE on a city's captions: rank of facts that no caption states"),
+    "rivals": Entry("knowledge_rivals", "vectors against rules on two graphs, with errors and gaps that grow"),
     "federated": Entry("knowledge_management", "four nodes with a district each: alone, averaged, together"),
     "updates": Entry("knowledge_management", "cost of knowledge over the update interval, closed form and simulation"),
     "versions": Entry("knowledge_management", "random edits of a graph: differences and roll-back"),
     "matching": Entry("resource_allocation", "user association by knowledge matching, by channel and by best SNR"),
+    "matching_caps": Entry(
+        "resource_sweeps", "matching with capped spectral efficiency, and estimated from few messages"
+    ),
     "offloading": Entry("resource_allocation", "computing on the device, at the edge, and the best split"),
+    "offloading_rates": Entry("resource_sweeps", "the split with work of heavy tail, over the rate of the link"),
     "off_peak": Entry("resource_allocation", "updates at once and at night on a link with a daily load"),
+    "off_peak_paces": Entry("resource_sweeps", "updates at once, at night and giving way, at four paces"),
     "priority": Entry("resource_allocation", "safety-critical messages in order, first, and with interruption"),
     "smart_city": Entry(
         "smart_city", "three sensors of a city in one learned space, three tasks, against separate systems"

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 from scipy.optimize import brentq
 
-from semcom_utils.checks import numpy_generator, one_of, positive_integer
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer, real_number
 from semcom_utils.effectiveness.age import (
     QUEUES,
     age_penalty,
@@ -75,6 +76,7 @@ def age_run(task: dict) -> dict:
 # --- V: age of incorrect information ---------------------------------------------------------------------------------
 
 
+@checked
 def matched_threshold(threshold: int, change: float, success: float) -> float:
     """Age of incorrectness from which a sender has to send to leave the error of one steered by age.
 
@@ -91,6 +93,11 @@ def matched_threshold(threshold: int, change: float, success: float) -> float:
     -------
     float
         At least 1; the fraction is the chance of waiting one slot longer.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
     error = error_by_age(threshold, change, success)["error"]
 
@@ -105,6 +112,7 @@ def matched_threshold(threshold: int, change: float, success: float) -> float:
     return float(brentq(more, 1.0, above))
 
 
+@checked
 def matched_eagerness(threshold: int, change: float, success: float) -> float:
     """Eagerness at which a sender that throws a coin whenever the receiver is wrong leaves the error of age.
 
@@ -123,6 +131,11 @@ def matched_eagerness(threshold: int, change: float, success: float) -> float:
     -------
     float
         s, probability of sending in a slot, at most 1.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
     e = error_by_age(threshold, change, success)["error"]
     return min(1.0, (1.0 - e / (change + e * (1.0 - 2.0 * change))) / success)
@@ -220,6 +233,18 @@ def control_run(task: dict) -> dict:
 MACHINE = {"quiet": 490.0, "fault": 10.0, "step": 4.0, "success": 0.9, "alarm": 3.0}
 
 
+def _machine(period: int, quiet: float, fault: float, step: float, success: float, alarm: float) -> None:
+    positive_integer("period", period)
+    real_number("quiet", quiet, low=0, low_open=True)
+    real_number("fault", fault, low=1)
+    if period * fault > 1e6:
+        raise ValueError(f"period and fault must have a product of at most a million, got {period} and {fault:g}")
+    for name, value in (("step", step), ("alarm", alarm)):
+        real_number(name, value)
+    real_number("success", success, low=0, high=1)
+
+
+@checked
 def missed_by_clock(period: int, quiet: float, fault: float, step: float, success: float, alarm: float) -> float:
     """Share of faults that a sender with a fixed period misses: none of its readings raises the alarm and arrives.
 
@@ -228,7 +253,7 @@ def missed_by_clock(period: int, quiet: float, fault: float, step: float, succes
     period : int
         Slots from one message of the clock to the next.
     quiet, fault : float
-        Mean times without and with a fault, in slots.
+        Mean times without and with a fault, in slots; ``fault`` at least 1.
     step : float
         By how much a fault lifts the reading, in standard deviations of its noise.
     success : float
@@ -240,13 +265,20 @@ def missed_by_clock(period: int, quiet: float, fault: float, step: float, succes
     -------
     float
         In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
+    _machine(period, quiet, fault, step, success, alarm)
     end, miss = 1.0 / fault, 1.0 - success * stats.norm.sf(alarm - step)
     d = np.arange(1, int(60 * fault))
     samples = np.ceil(np.maximum(d[:, None] - np.arange(period), 0) / period)
     return float(end * (1 - end) ** (d - 1) @ (miss**samples).mean(1))
 
 
+@checked
 def matched_alarm(period: int, quiet: float, fault: float, step: float, success: float, alarm: float) -> float:
     """Threshold at which a sender that reports readings above it misses as many faults as one with a period.
 
@@ -255,7 +287,7 @@ def matched_alarm(period: int, quiet: float, fault: float, step: float, success:
     period : int
         Slots from one message of the clock to the next.
     quiet, fault : float
-        Mean times without and with a fault, in slots.
+        Mean times without and with a fault, in slots; ``fault`` at least 1.
     step : float
         By how much a fault lifts the reading, in standard deviations of its noise.
     success : float
@@ -267,6 +299,11 @@ def matched_alarm(period: int, quiet: float, fault: float, step: float, success:
     -------
     float
         In standard deviations of the reading's noise.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or no threshold from -10 to 30 misses as many.
     """
     target, end = missed_by_clock(period, quiet, fault, step, success, alarm), 1.0 / fault
 
@@ -274,6 +311,8 @@ def matched_alarm(period: int, quiet: float, fault: float, step: float, success:
         miss = 1.0 - success * stats.norm.sf(threshold - step)
         return end * miss / (1.0 - (1.0 - end) * miss)
 
+    if (missed(-10.0) - target) * (missed(30.0) - target) > 0:
+        raise ValueError(f"step and alarm must be such that a threshold misses as many, got {step:g} and {alarm:g}")
     return float(brentq(lambda threshold: missed(threshold) - target, -10.0, 30.0))
 
 
@@ -322,7 +361,8 @@ def faults_run(task: dict) -> dict:
 LINK = {"effect": 1.0, "fade": 4.0, "answer": 2.0}
 
 
-def link_data(n: int, rng: np.random.Generator, answer: float, power: object = None) -> dict[str, np.ndarray]:
+@checked
+def link_data(n: int, rng: np.random.Generator, answer: float, power: ArrayLike | None = None) -> dict[str, np.ndarray]:
     """Draw from the model of the link: weather, then power (or what an intervention sets), then SNR.
 
     Parameters
@@ -333,7 +373,7 @@ def link_data(n: int, rng: np.random.Generator, answer: float, power: object = N
         Draws weather, the operator's whims and the fading.
     answer : float
         dB of power for a unit of bad weather; 0 removes the common cause.
-    power : array_like, optional
+    power : array_like, ``[n]`` or a number, optional
         ``do(power)``: set, whatever the weather.
 
     Returns
@@ -344,10 +384,15 @@ def link_data(n: int, rng: np.random.Generator, answer: float, power: object = N
     Raises
     ------
     ValueError
-        If ``n`` is no positive integer, or ``rng`` no generator.
+        If ``n`` is no positive integer, ``rng`` no generator, or ``answer`` or ``power`` are not such numbers.
     """
-    weather, whim, fading = numpy_generator("rng", rng).normal(size=(3, positive_integer("n", n)))
-    chosen = answer * weather + whim if power is None else np.broadcast_to(np.asarray(power, float), n)
+    real_number("answer", answer)
+    if power is not None:
+        power = finite_array("power", power)
+        if power.shape not in ((), (1,), (n,)):
+            raise ValueError(f"power must be of shape [{n}], or a number, got {list(power.shape)}")
+    weather, whim, fading = rng.normal(size=(3, positive_integer("n", n)))
+    chosen = answer * weather + whim if power is None else np.broadcast_to(power, n)
     return {"weather": weather, "power": chosen, "snr": 15 + LINK["effect"] * chosen - LINK["fade"] * weather + fading}
 
 

@@ -6,12 +6,14 @@ be checked against them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.stats import gamma
 
-from semcom_utils.checks import numpy_generator
+from semcom_utils.checks import checked, finite_array, real_number
 from semcom_utils.semantic import embedding, knowledge
 from semcom_utils.semantic.knowledge import Triple
 from semcom_utils.statistics import highest, iqm_interval, lowest
@@ -44,6 +46,7 @@ NAMES = ("Cedar", "Elm", "Oak", "Harbour", "King's", "Silver", "Station", "Rose"
 DISTRICTS = ("Old Town", "Docks", "Heights", "Meadows")
 
 
+@checked
 def city(rng: np.random.Generator, held_out: float = 0.1) -> tuple[list[str], list[Triple]]:
     """Captions of a city on a grid of 8 x 8 places, in four districts, and the facts that no caption states.
 
@@ -54,7 +57,7 @@ def city(rng: np.random.Generator, held_out: float = 0.1) -> tuple[list[str], li
     rng : numpy.random.Generator
         Draws which place stands where, what is held out, and the wording.
     held_out : float
-        Share of the neighbourhoods, and of the districts, that stay unsaid.
+        Share of the neighbourhoods, and of the districts, that stay unsaid, in [0, 1].
 
     Returns
     -------
@@ -66,9 +69,9 @@ def city(rng: np.random.Generator, held_out: float = 0.1) -> tuple[list[str], li
     Raises
     ------
     ValueError
-        If ``rng`` is no ``numpy.random.Generator``.
+        If ``rng`` is no ``numpy.random.Generator``, or ``held_out`` no share.
     """
-    numpy_generator("rng", rng)
+    real_number("held_out", held_out, low=0, high=1)
     names = np.array([f"{name} {place}" for place in PLACES for name in NAMES])[rng.permutation(64)]
     grid = names.reshape(8, 8)
     neighbours = [(a, "south of", "north of", b) for a, b in zip(grid[1:].ravel(), grid[:-1].ravel(), strict=True)]
@@ -91,13 +94,14 @@ def city(rng: np.random.Generator, held_out: float = 0.1) -> tuple[list[str], li
     return captions, sorted(unsaid)
 
 
-def indexed(*lists: list[Triple]) -> tuple[list[np.ndarray], list[str], list[str]]:
+@checked
+def indexed(*lists: Sequence[tuple[str, str, str]]) -> tuple[list[np.ndarray], list[str], list[str]]:
     """Triples as indices.
 
     Parameters
     ----------
-    *lists : list of Triple
-        One or more, which share their names.
+    *lists : sequence of tuple of str
+        Triples (head, relation, tail); one or more lists, which share their names.
 
     Returns
     -------
@@ -105,6 +109,11 @@ def indexed(*lists: list[Triple]) -> tuple[list[np.ndarray], list[str], list[str
         One a list, int ``[n, 3]``: head, relation, tail.
     entities, relations : list of str
         Names in the order of the indices.
+
+    Raises
+    ------
+    ValueError
+        If ``lists`` are not lists of triples.
 
     Examples
     --------
@@ -114,7 +123,8 @@ def indexed(*lists: list[Triple]) -> tuple[list[np.ndarray], list[str], list[str
     entities = sorted({name for triples in lists for h, _, t in triples for name in (h, t)})
     relations = sorted({r for triples in lists for _, r, _ in triples})
     e, r = ({name: i for i, name in enumerate(names)} for names in (entities, relations))
-    return [np.array([(e[h], r[k], e[t]) for h, k, t in triples]) for triples in lists], entities, relations
+    rows = ([(e[h], r[k], e[t]) for h, k, t in triples] for triples in lists)
+    return [np.array(part, dtype=np.int64).reshape(-1, 3) for part in rows], entities, relations
 
 
 def _learned_city(seed: int):
@@ -268,6 +278,7 @@ KAPPAS = (0.02, 0.1, 0.3)
 INTERVALS = np.geomspace(0.05, 20, 241)  # in mean times between changes of an item
 
 
+@checked
 def stale_share(x: ArrayLike) -> np.ndarray:
     r"""Mean share of the items that are stale, :math:`1 - (1 - e^{-x}) / x` with :math:`x = \lambda T`.
 
@@ -281,15 +292,21 @@ def stale_share(x: ArrayLike) -> np.ndarray:
     numpy.ndarray
         In (0, 1), of the shape of ``x``.
 
+    Raises
+    ------
+    ValueError
+        If ``x`` is not above 0.
+
     Examples
     --------
     >>> float(round(stale_share(1.0), 4))
     0.3679
     """
-    x = np.asarray(x, dtype=float)
+    x = finite_array("x", x, low=0, low_open=True)
     return 1 + np.expm1(-x) / x
 
 
+@checked
 def update_cost(interval: ArrayLike, kappa: float) -> np.ndarray:
     """Cost per time of updates at an interval: their own, and that of what is stale meanwhile.
 
@@ -304,10 +321,18 @@ def update_cost(interval: ArrayLike, kappa: float) -> np.ndarray:
     -------
     numpy.ndarray
         In units of what all items cost when stale, of the shape of ``interval``.
+
+    Raises
+    ------
+    ValueError
+        If ``interval`` is not above 0, or ``kappa`` negative.
     """
-    return kappa / np.asarray(interval, dtype=float) + stale_share(interval)
+    real_number("kappa", kappa, low=0)
+    x = finite_array("interval", interval, low=0, low_open=True)
+    return kappa / x + stale_share(x)
 
 
+@checked
 def best_update_interval(kappa: float) -> float:
     r"""The minimiser of :func:`update_cost`: :math:`1 - (1 + x) e^{-x} = \kappa`, infinite from :math:`\kappa = 1` on.
 
@@ -322,7 +347,13 @@ def best_update_interval(kappa: float) -> float:
     -------
     float
         In mean times between changes of an item.
+
+    Raises
+    ------
+    ValueError
+        If ``kappa`` is negative.
     """
+    real_number("kappa", kappa, low=0)
     return float(gamma.ppf(min(kappa, 1.0), 2))
 
 

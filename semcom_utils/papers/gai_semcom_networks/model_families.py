@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from semcom_utils.checks import checked, positive_integer, real_number
 from semcom_utils.generation.families import FAMILIES, Autoregressive, CouplingFlow, Diffusion, Family, make
 from semcom_utils.generation.families import fit as fit_family
 from semcom_utils.generation.gaussian import GaussianMixture, GaussianModel
@@ -46,7 +47,21 @@ SEEDS = range(100, 110)
 ONE_PASS = ("vae", "gan", "flow")
 
 
-def law(modes: int = 25) -> GaussianMixture:
+def _spread(spread: float) -> float:
+    """A deviation whose square single precision holds."""
+    return real_number("spread", spread, low=1e-6, high=1e6)
+
+
+def _points(x: torch.Tensor, least: int = 1) -> None:
+    """Refuse what are no points of the plane."""
+    if not x.is_floating_point() or x.ndim != 2 or x.shape[1] != 2 or len(x) < least:
+        raise ValueError(f"x must be floating-point [n, 2], n at least {least}, got {x.dtype} of shape {list(x.shape)}")
+    if not torch.isfinite(x).all():
+        raise ValueError("x must be finite, got NaN or an infinite number")
+
+
+@checked
+def law(modes: int = 25, spread: float = SPREAD) -> GaussianMixture:
     """A mixture of equal round Gaussians: 25 on a 5 x 5 grid turned by 30 degrees, or a single one.
 
     The grid is turned so that the two coordinates depend on one another.
@@ -55,20 +70,30 @@ def law(modes: int = 25) -> GaussianMixture:
     ----------
     modes : int
         25; with any other number, one.
+    spread : float
+        Standard deviation of a mode, from 1e-6 to 1e6.
 
     Returns
     -------
     GaussianMixture
-        In the plane, each of standard deviation :data:`SPREAD`.
+        In the plane.
+
+    Raises
+    ------
+    ValueError
+        If ``modes`` is no positive whole number, or ``spread`` out of its range.
     """
+    positive_integer("modes", modes)
+    _spread(spread)
     grid = torch.arange(5.0) - 2 if modes == 25 else torch.zeros(1)
     angle = math.pi / 6
     turn = torch.tensor([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     centres = torch.cartesian_prod(grid, grid) @ turn
-    components = [GaussianModel(centre, SPREAD**2) for centre in centres]
+    components = [GaussianModel(centre, spread**2) for centre in centres]
     return GaussianMixture(torch.full((len(centres),), 1 / len(centres)), components)
 
 
+@checked
 def centres(mixture: GaussianMixture) -> torch.Tensor:
     """Means of a mixture's components.
 
@@ -81,57 +106,83 @@ def centres(mixture: GaussianMixture) -> torch.Tensor:
     -------
     torch.Tensor
         ``[modes, 2]``.
+
+    Raises
+    ------
+    ValueError
+        If ``mixture`` is none.
     """
     return torch.stack([component.mean for component in mixture.components])
 
 
-def draw(mixture: GaussianMixture) -> Callable[[int, torch.Generator], torch.Tensor]:
+@checked
+def draw(mixture: GaussianMixture, spread: float = SPREAD) -> Callable[[int, torch.Generator], torch.Tensor]:
     """A source of training data: as ``mixture.sample``, without drawing from every component.
 
     Parameters
     ----------
     mixture : GaussianMixture
         As of :func:`law`.
+    spread : float
+        Standard deviation of its modes.
 
     Returns
     -------
     callable
         ``points(n, generator)``, ``[n, 2]``.
+
+    Raises
+    ------
+    ValueError
+        If ``mixture`` is none, or ``spread`` out of its range.
     """
+    _spread(spread)
     middle = centres(mixture)
 
     def points(n, generator):
         chosen = torch.randint(len(middle), (n,), generator=generator)
-        return middle[chosen] + SPREAD * torch.randn(n, 2, generator=generator)
+        return middle[chosen] + spread * torch.randn(n, 2, generator=generator)
 
     return points
 
 
-def score_samples(x: torch.Tensor, mixture: GaussianMixture, generator: torch.Generator) -> dict:
+@checked
+def score_samples(
+    x: torch.Tensor, mixture: GaussianMixture, generator: torch.Generator, spread: float = SPREAD
+) -> dict:
     """Hold samples ``[n, 2]`` against the law.
 
     Parameters
     ----------
     x : torch.Tensor
-        ``[n, 2]``.
+        ``[n, 2]``, two rows at least.
     mixture : GaussianMixture
         As of :func:`law`.
     generator : torch.Generator
         Draws the yardstick.
+    spread : float
+        Standard deviation of the modes.
 
     Returns
     -------
     dict
         ``energy``: :func:`energy_distance` to as many fresh draws. ``modes``: how many get, within three standard
         deviations, at least a tenth of their fair share. ``off``: share of the samples farther than four from any.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` are no points of the plane, or another argument is not what it should be.
     """
-    near, which = torch.cdist(x, centres(mixture)).min(1)
-    counts = torch.bincount(which[near < 3 * SPREAD], minlength=len(mixture.components))
-    fresh = draw(mixture)(len(x), generator)
+    _points(x, 2)
+    _spread(spread)
+    near, which = torch.cdist(x, centres(mixture).to(x.dtype)).min(1)
+    counts = torch.bincount(which[near < 3 * spread], minlength=len(mixture.components))
+    fresh = draw(mixture, spread)(len(x), generator)
     return {
         "energy": energy_distance(x.numpy(), fresh.numpy()),
         "modes": int((counts >= 0.1 * len(x) / len(counts)).sum()),
-        "off": float((near > 4 * SPREAD).float().mean()),
+        "off": float((near > 4 * spread).float().mean()),
     }
 
 
@@ -194,6 +245,7 @@ def quality_run(task: dict) -> dict:
     return record
 
 
+@checked
 def evaluations(model: Family, n: int, generator: torch.Generator) -> int:
     """How often one after the other the network runs while samples are drawn; all parts of a flow count as one.
 
@@ -210,7 +262,13 @@ def evaluations(model: Family, n: int, generator: torch.Generator) -> int:
     -------
     int
         At least 1.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
+    positive_integer("n", n)
     parts = list(model.painter) if isinstance(model.painter, torch.nn.ModuleList) else [model.painter]
     calls = []
     hooks = [part.register_forward_hook(lambda *_: calls.append(1)) for part in parts]

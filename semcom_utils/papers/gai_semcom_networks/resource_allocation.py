@@ -15,7 +15,7 @@ import simpy
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
-from semcom_utils.checks import numpy_generator
+from semcom_utils.checks import checked, finite_array, real_number
 from semcom_utils.control import association
 from semcom_utils.control.queueing import departures, priority_waits
 from semcom_utils.statistics import iqm_interval
@@ -25,12 +25,18 @@ __all__ = [
     "BANDWIDTH_HZ",
     "BITS_PER_MESSAGE",
     "CRITICAL_LOAD",
+    "DAY",
     "DEVICES",
+    "EDGE_RATE",
     "LINK_RATE",
+    "LOCAL_RATE",
     "MINIMUM",
     "STATIONS",
     "STUDIES",
     "TASK_RATE",
+    "TOPICS",
+    "UPDATE",
+    "USERS",
     "best_split",
     "matching_methods",
     "matching_run",
@@ -51,6 +57,7 @@ USERS, STATIONS, TOPICS = 12, 3, 8
 BANDWIDTH_HZ, BITS_PER_MESSAGE, MINIMUM = 5e6, 800.0, 300.0  # a station's bandwidth; messages per second promised
 
 
+@checked
 def random_network(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """SNR in dB and knowledge matching, both ``[users, stations]``, of a random cell layout.
 
@@ -74,7 +81,6 @@ def random_network(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     ValueError
         If ``rng`` is no ``numpy.random.Generator``.
     """
-    numpy_generator("rng", rng)
     user, station = rng.uniform(0, 1, (USERS, 1, 2)), rng.uniform(0, 1, (1, STATIONS, 2))
     distance = np.maximum(np.linalg.norm(user - station, axis=-1), 0.035)
     loss = 128.1 + 37.6 * np.log10(distance) + 8 * rng.normal(size=distance.shape)
@@ -84,6 +90,7 @@ def random_network(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return snr_db, interest @ known.T
 
 
+@checked(shapes={"snr_db": f"users+ {STATIONS}", "matching": f"users {STATIONS}"})
 def matching_methods(snr_db: np.ndarray, matching: np.ndarray) -> dict[str, dict] | None:
     """Messages per second by matching, by channel alone and by best SNR; None if the minimum is out of reach.
 
@@ -93,13 +100,21 @@ def matching_methods(snr_db: np.ndarray, matching: np.ndarray) -> dict[str, dict
     Parameters
     ----------
     snr_db, matching : numpy.ndarray
-        As of :func:`random_network`.
+        As of :func:`random_network`, ``[users, stations]`` with any number of users and three stations.
 
     Returns
     -------
     dict or None
         Method -> ``messages`` per second of all users, and the share of them ``below_minimum``.
+
+    Raises
+    ------
+    ValueError
+        If the SNRs are not finite, or a matching is no share.
     """
+    finite_array("snr_db", snr_db)
+    if (finite_array("matching", matching, low=0) > 1).any():
+        raise ValueError(f"matching must be at most 1, got {matching.max():g}")
     budgets = np.full(STATIONS, BANDWIDTH_HZ)
     rates = association.message_rates(snr_db, matching, BITS_PER_MESSAGE)
     blind = association.message_rates(snr_db, np.full(matching.shape, matching.mean()), BITS_PER_MESSAGE)
@@ -167,6 +182,7 @@ def _matching_summary(records: list[dict]) -> dict:
 DEVICES, TASK_RATE, LOCAL_RATE, EDGE_RATE, LINK_RATE = 8, 0.6, 1.0, 6.0, 5.0
 
 
+@checked
 def split_latency(share: ArrayLike, link_rate: float = LINK_RATE, task_rate: float = TASK_RATE) -> np.ndarray:
     """Mean latency if each device sends a share of its tasks over one link to one server.
 
@@ -177,16 +193,24 @@ def split_latency(share: ArrayLike, link_rate: float = LINK_RATE, task_rate: flo
     share : array_like
         In [0, 1].
     link_rate : float
-        Tasks a time that the link can carry.
+        Tasks a time that the link can carry, above 0.
     task_rate : float
-        Tasks a time of each device.
+        Tasks a time of each device, above 0.
 
     Returns
     -------
     numpy.ndarray
         In task times of a device, of the shape of ``share``; nan where a queue is unstable.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
-    p = np.asarray(share, dtype=float)
+    p = finite_array("share", share, low=0)
+    if (p > 1).any():
+        raise ValueError(f"share must be at most 1, got {p.max():g}")
+    _rates(link_rate, task_rate)
     local, sent = (1 - p) * task_rate, DEVICES * p * task_rate
     room = np.stack(np.broadcast_arrays(LOCAL_RATE - local, link_rate - sent, EDGE_RATE - sent))
     used = np.stack([p < 1, p > 0, p > 0])  # a queue that gets nothing need not be stable
@@ -196,15 +220,21 @@ def split_latency(share: ArrayLike, link_rate: float = LINK_RATE, task_rate: flo
     return np.where(((room > 0) | ~used).all(0), latency, np.nan)
 
 
+def _rates(link_rate: float, task_rate: float) -> None:
+    for name, rate in (("link_rate", link_rate), ("task_rate", task_rate)):
+        real_number(name, rate, low=0, low_open=True)
+
+
+@checked
 def best_split(link_rate: float = LINK_RATE, task_rate: float = TASK_RATE) -> float:
     """The share that minimises :func:`split_latency` (convex in the share), 0 where sending never pays.
 
     Parameters
     ----------
     link_rate : float
-        Tasks a time that the link can carry.
+        Tasks a time that the link can carry, above 0.
     task_rate : float
-        Tasks a time of each device.
+        Tasks a time of each device, above 0.
 
     Returns
     -------
@@ -214,8 +244,9 @@ def best_split(link_rate: float = LINK_RATE, task_rate: float = TASK_RATE) -> fl
     Raises
     ------
     ValueError
-        If device and edge together cannot carry the tasks.
+        If a rate is not above 0, or device and edge together cannot carry the tasks.
     """
+    _rates(link_rate, task_rate)
     low = max(0.0, 1 - LOCAL_RATE / task_rate)
     high = min(1.0, min(link_rate, EDGE_RATE) / (DEVICES * task_rate))
     if low >= high:
@@ -340,6 +371,7 @@ CRITICAL_LOAD, CRITICAL_MS, ORDINARY_MS = 0.05, 1.0, 5.0  # load; mean times on 
 EMPTY_P99_MS = CRITICAL_MS * float(np.log(100))
 
 
+@checked
 def waits(load: float) -> tuple[float, float]:
     """Mean waits of critical and of ordinary messages (:func:`priority_waits`).
 
@@ -352,7 +384,13 @@ def waits(load: float) -> tuple[float, float]:
     -------
     tuple of float
         In ms; infinite where the link is overloaded.
+
+    Raises
+    ------
+    ValueError
+        If ``load`` is less than that of the critical messages.
     """
+    real_number("load", load, low=CRITICAL_LOAD)
     return priority_waits((CRITICAL_LOAD, load - CRITICAL_LOAD), (CRITICAL_MS, ORDINARY_MS))
 
 

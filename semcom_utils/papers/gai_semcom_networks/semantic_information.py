@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import entr
 
-from semcom_utils.checks import numpy_generator, one_of, positive_integer, real_number
+from semcom_utils.checks import checked, one_of, positive_integer, real_number
 from semcom_utils.semantic.information import (
     arithmetic_decode,
     arithmetic_encode,
@@ -92,6 +92,7 @@ def scene_frequencies() -> np.ndarray:
     return np.array([[int(np.prod(w)) for w in product(*weights)] for weights in CONTEXTS.values()])
 
 
+@checked
 def sentences(synonyms: bool = True) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Every sentence of the grammar, what it means, and how probable it is when that is meant.
 
@@ -104,6 +105,11 @@ def sentences(synonyms: bool = True) -> tuple[list[str], np.ndarray, np.ndarray]
     -------
     list of str, numpy.ndarray, numpy.ndarray
         Sentences; int ``[sentences]``, the index of the scene; float ``[sentences]``, :math:`p(x \\mid m)`.
+
+    Raises
+    ------
+    ValueError
+        If ``synonyms`` is neither True nor False.
     """
     text, meaning, probability = [], [], []
     orders = (("a {2} {0} {1}, {3}", 0.7), ("{3}: a {2} {0} {1}", 0.3)) if synonyms else (("{2} {0} {1} {3}", 1.0),)
@@ -201,6 +207,7 @@ def knowledge_run(task: dict) -> dict:
 # --- a channel for wordings ------------------------------------------------------------------------------------------
 
 
+@checked
 def partly_heard(lost: float, paraphrased: float) -> tuple[np.ndarray, np.ndarray]:
     r"""A channel for two meanings with two words each: word heard, only its meaning heard, or nothing heard.
 
@@ -248,6 +255,7 @@ def _rank(rows: np.ndarray) -> int:
     return top
 
 
+@checked
 def code_block(
     n: int, rate: float, lost: float, paraphrased: float, rng: np.random.Generator, wording: str = "coded"
 ) -> dict:
@@ -261,7 +269,7 @@ def code_block(
     n : int
         Words of a block.
     rate : float
-        Message bits a word, in (0, 1].
+        Message bits a word, in (0, 2]: a word is two bits, its meaning one.
     lost, paraphrased : float
         The channel, see :func:`partly_heard`.
     rng : numpy.random.Generator
@@ -279,11 +287,10 @@ def code_block(
     ValueError
         If an argument is out of its range.
     """
-    n, rate = positive_integer("n", n), real_number("rate", rate, low=0, high=1, low_open=True)
+    n, rate = positive_integer("n", n), real_number("rate", rate, low=0, high=2, low_open=True)
     partly_heard(lost, paraphrased)
     one_of("wording", wording, ("coded", "fixed"))
     k = max(1, round(rate * n))
-    numpy_generator("rng", rng)
     said, worded = rng.integers(0, 2, (2, n, k), dtype=np.uint8)
     u = rng.random(n)
     parts = [said[u >= lost]] + ([worded[u >= lost + paraphrased]] if wording == "coded" else [])
@@ -322,6 +329,7 @@ CHANNEL = {"lost": 0.4, "paraphrased": 0.3}
 UNEVEN = (0, 0, 0, 1)
 
 
+@checked
 def uneven_by_grid(lost: float, paraphrased: float, step: float = 0.0005) -> float:
     r"""Capacity in meanings of :func:`partly_heard` with ``UNEVEN`` meanings, by trying all inputs on a grid.
 
@@ -335,14 +343,20 @@ def uneven_by_grid(lost: float, paraphrased: float, step: float = 0.0005) -> flo
     paraphrased : float
         Probability that the meaning is heard alone.
     step : float
-        Of the grid of probabilities.
+        Of the grid of probabilities, from 0.0001 to 0.5.
 
     Returns
     -------
     float
         In bits a use.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
     partly_heard(lost, paraphrased)
+    real_number("step", step, low=1e-4, high=0.5)
     a, c = np.meshgrid(np.arange(0, 0.5 + step / 2, step), np.arange(0, 1 + step / 2, step))
     inside = 2 * a + c <= 1 + 1e-12
     a, c = a[inside], c[inside]

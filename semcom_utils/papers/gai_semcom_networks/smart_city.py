@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 from semcom_utils import toyworld
-from semcom_utils.checks import numpy_generator, positive_integer
+from semcom_utils.checks import checked, positive_integer, real_number, shown
 from semcom_utils.generation.families import mlp
 from semcom_utils.statistics import iqm_interval, lowest
 from semcom_utils.studies import Study
@@ -68,6 +68,7 @@ def _pooled(image: np.ndarray) -> np.ndarray:
     return image.reshape(*image.shape[:-2], 8, 8, 8, 8).mean((-3, -1)).ravel()
 
 
+@checked
 def readings(n: int, rng: np.random.Generator) -> City:
     """Draw places and let the sensors look at them.
 
@@ -90,7 +91,6 @@ def readings(n: int, rng: np.random.Generator) -> City:
     ValueError
         If ``n`` is no positive integer, or ``rng`` no generator.
     """
-    numpy_generator("rng", rng)
     words = {word: i for i, word in enumerate(toyworld.VOCABULARY)}
     x: dict[str, list] = {name: [] for name in SENSORS}
     y: dict[str, list] = {name: [] for name in TASKS}
@@ -113,6 +113,7 @@ def readings(n: int, rng: np.random.Generator) -> City:
     )
 
 
+@checked
 def make_encoders(city: City, generator: torch.Generator) -> torch.nn.ModuleDict:
     """One untrained network a sensor, from its readings to 32 numbers.
 
@@ -127,10 +128,16 @@ def make_encoders(city: City, generator: torch.Generator) -> torch.nn.ModuleDict
     -------
     torch.nn.ModuleDict
         Sensor -> network.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     return torch.nn.ModuleDict({k: mlp(v.shape[1], EMBEDDING, HIDDEN, generator) for k, v in city.x.items()})
 
 
+@checked
 def embed(encoders: torch.nn.ModuleDict, x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Every sensor's readings as vectors in the one space.
 
@@ -145,10 +152,29 @@ def embed(encoders: torch.nn.ModuleDict, x: dict[str, torch.Tensor]) -> dict[str
     -------
     dict of str to torch.Tensor
         Sensor -> vectors of unit length, ``[n, 32]``.
+
+    Raises
+    ------
+    ValueError
+        If ``encoders`` has no networks, or ``x`` lacks the readings of one, or has others.
     """
+    if not len(encoders):
+        raise ValueError("encoders must hold a network at least, got none")
+    for name, network in encoders.items():
+        first = next((layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)), None)
+        numbers = "numbers" if first is None else first.in_features
+        rows = x.get(name)
+        fits = isinstance(rows, torch.Tensor) and rows.ndim == 2 and rows.is_floating_point()
+        if rows is None or not fits or (first is not None and rows.shape[1] != numbers):
+            raise ValueError(f"x must hold floating-point [n, {numbers}] for the {name}, got {shown(rows)}")
+    return _embed(encoders, x)
+
+
+def _embed(encoders: torch.nn.ModuleDict, x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: normalize(encoders[name](x[name]), dim=1) for name in encoders}
 
 
+@checked
 def contrast(encoders: torch.nn.ModuleDict, city: City, temperature: float = 0.1) -> torch.Tensor:
     """InfoNCE over the three pairs of sensors: readings of one place belong together, of two places do not.
 
@@ -161,14 +187,22 @@ def contrast(encoders: torch.nn.ModuleDict, city: City, temperature: float = 0.1
     city : City
         Readings and answers.
     temperature : float
-        Divides the cosines.
+        Divides the cosines, above 0.
 
     Returns
     -------
     torch.Tensor
         A number, in nats.
+
+    Raises
+    ------
+    ValueError
+        If ``temperature`` is not above 0, or ``encoders`` are not two sensors at least.
     """
-    e = list(embed(encoders, city.x).values())
+    real_number("temperature", temperature, low=0, low_open=True)
+    if len(encoders) < 2:
+        raise ValueError(f"encoders must be those of two sensors at least, got {len(encoders)}")
+    e = list(_embed(encoders, city.x).values())
     target = torch.arange(len(e[0]))
     pairs = [(e[i] @ e[j].T) / temperature for i in range(len(e)) for j in range(i)]
     both = (cross_entropy(s, target) + cross_entropy(s.T, target) for s in pairs)
@@ -179,6 +213,7 @@ def _parameters(*modules) -> int:
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
+@checked
 def train(
     modules: Sequence[torch.nn.Module],
     loss: Callable[[City], torch.Tensor],
@@ -207,9 +242,14 @@ def train(
     Raises
     ------
     ValueError
-        If the loss on the validation set is never a finite number.
+        If the loss on the validation set is never a finite number, or an argument is not what it should be.
     """
     weights = [p for module in modules for p in module.parameters()]
+    if not weights or len({id(p) for p in weights}) < len(weights):
+        raise ValueError("modules must hold parameters, each of them once, got none, or one twice")
+    for name, part in (("data", data), ("validation", validation)):
+        if not part.y or not len(next(iter(part.y.values()))):
+            raise ValueError(f"{name} must hold a place at least, got none")
     optimiser = torch.optim.Adam(weights, RATE)
     n, best, since, paid = len(next(iter(data.y.values()))), np.inf, 0, 0
     kept: list[torch.Tensor] = []
@@ -226,6 +266,8 @@ def train(
             best, kept, since = value, [p.detach().clone() for p in weights], 0
         else:
             since += 1
+    if not kept:
+        raise ValueError("loss must be a finite number on the validation set, got none in any epoch")
     with torch.no_grad():
         for p, was in zip(weights, kept, strict=True):
             p.copy_(was)
@@ -234,7 +276,7 @@ def train(
 
 def _fused(encoders, x, sensors=SENSORS) -> torch.Tensor:
     """The sum of the sensors' vectors: fusion without a parameter of its own."""
-    e = embed(encoders, x)
+    e = _embed(encoders, x)
     return sum((e[name] for name in sensors), torch.zeros(()))
 
 
@@ -260,6 +302,7 @@ def _heads(encoders, sets, generator, sensors=SENSORS) -> tuple[dict[str, float]
     return accuracy, operations
 
 
+@checked
 def recall(encoders: torch.nn.ModuleDict, city: City, candidates: int = 100) -> dict[str, float]:
     """How often, among so many reports, the one nearest to a camera's (a radar's) vector is that of the same place.
 
@@ -276,7 +319,15 @@ def recall(encoders: torch.nn.ModuleDict, city: City, candidates: int = 100) -> 
     -------
     dict of str to float
         ``camera`` and ``radar``, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``candidates`` is no positive number, or ``encoders`` lacks a sensor.
     """
+    positive_integer("candidates", candidates)
+    if not set(SENSORS) <= set(encoders):
+        raise ValueError(f"encoders must be those of {', '.join(SENSORS)}, got {', '.join(encoders)}")
     with torch.no_grad():
         e = embed(encoders, city.x)
     out = {}

@@ -17,7 +17,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, numpy_generator, one_of, positive_integer, real_number
+from semcom_utils.checks import checked, finite_array, numpy_generator, one_of, positive_integer, real_number
 from semcom_utils.control.allocation import (
     RELATIVE_TOLERANCE,
     optimal_allocation,
@@ -40,6 +40,7 @@ __all__ = [
     "bandwidth_from_action",
     "computation_times",
     "latency_budget",
+    "moving_figure",
     "observe",
     "paper_states",
     "reward",
@@ -64,6 +65,7 @@ def _assumed(default, reason: str):
     return field(default=default, metadata={"source": "assumed", "why": reason})
 
 
+@checked
 @dataclass(frozen=True)
 class IsgcConstants:
     """Every constant of the case study, each with its source; :meth:`table` lists them.
@@ -140,8 +142,8 @@ class IsgcConstants:
 
     def __post_init__(self) -> None:
         for name in ("entropy", "symbols", "gain", "power", "aigc_computing", "rendering_computing"):
-            low, high = finite_array(name, getattr(self, name), last=2, low=0)
-            if not low < high:
+            pair = finite_array(name, getattr(self, name), last=2, low=0)
+            if pair.shape != (2,) or not pair[0] < pair[1]:
                 raise ValueError(f"{name} must be a pair (low, high) with low < high, got {getattr(self, name)!r}")
             object.__setattr__(self, name, tuple(getattr(self, name)))  # a list could not be a key
         for name in ("work", "data", "price"):
@@ -182,6 +184,7 @@ class IsgcConstants:
         return pd.DataFrame(rows, columns=["constant", "value", "source", "where or why"])
 
 
+@checked
 def sample_states(n: int, rng: np.random.Generator, constants: IsgcConstants | None = None) -> np.ndarray:
     """Draw independent states (section IV-C).
 
@@ -236,6 +239,19 @@ def _states(states: ArrayLike) -> np.ndarray:
     return finite_array("states", states, last=len(STATE))
 
 
+def moving_figure() -> dict:
+    """What the chapter's triangle, which a reader moves, takes from here.
+
+    Returns
+    -------
+    dict
+        ``data`` of the three hops (Msut, Mbit, Mbit) and ``bandwidth`` (MHz).
+    """
+    constants = IsgcConstants()
+    return {"data": constants.data, "bandwidth": constants.bandwidth}
+
+
+@checked
 def spectral_rates(states: ArrayLike, constants: IsgcConstants | None = None) -> np.ndarray:
     r"""What a hertz carries on each hop, per second.
 
@@ -272,6 +288,7 @@ def spectral_rates(states: ArrayLike, constants: IsgcConstants | None = None) ->
     return c
 
 
+@checked
 def computation_times(states: ArrayLike, constants: IsgcConstants | None = None) -> np.ndarray:
     """Extraction, inference and rendering times Z/C (section IV-A, items 1, 3, 5).
 
@@ -298,6 +315,7 @@ def computation_times(states: ArrayLike, constants: IsgcConstants | None = None)
     return np.asarray(k.work) / capacity
 
 
+@checked
 def latency_budget(states: ArrayLike, constants: IsgcConstants | None = None) -> np.ndarray:
     """Seconds left for the three transmissions, T_max minus all computation.
 
@@ -322,6 +340,7 @@ def latency_budget(states: ArrayLike, constants: IsgcConstants | None = None) ->
     return k.tolerable_time - computation_times(states, k).sum(-1)
 
 
+@checked
 def allocation_problem(states: ArrayLike, constants: IsgcConstants | None = None) -> dict[str, np.ndarray]:
     """The arguments of :func:`optimal_allocation` for these states: a = q c, b = D / c, W and the latency budget.
 
@@ -346,6 +365,8 @@ def allocation_problem(states: ArrayLike, constants: IsgcConstants | None = None
     c = spectral_rates(states, k)
     with np.errstate(divide="ignore"):
         b = np.where(np.asarray(k.data) > 0, np.asarray(k.data) / c, 0.0)
+    if not (b >= 0).all():  # NaN is not, either
+        raise ValueError("states must be of links that carry something, got rates below 0, or none that a number holds")
     return {
         "price_rates": np.asarray(k.price) * c,
         "latency_loads": b,
@@ -354,6 +375,16 @@ def allocation_problem(states: ArrayLike, constants: IsgcConstants | None = None
     }
 
 
+def _allocation(allocation: ArrayLike, states: ArrayLike) -> np.ndarray:
+    w, given = finite_array("allocation", allocation, last=3, low=0), np.shape(states)[:-1]
+    try:
+        np.broadcast_shapes(w.shape[:-1], given)
+    except ValueError:
+        raise ValueError(f"allocation must be [..., 3] for states [..., 10] with {given}, got {w.shape}") from None
+    return w
+
+
+@checked
 def utility(states: ArrayLike, allocation: ArrayLike, constants: IsgcConstants | None = None) -> np.ndarray:
     """The provider's utility sum_i q_i R_i of an allocation (section IV-A, item 7).
 
@@ -377,7 +408,7 @@ def utility(states: ArrayLike, allocation: ArrayLike, constants: IsgcConstants |
         If ``states`` are not finite with a last axis of 10, or ``allocation`` is not three bandwidths of at least 0.
     """
     k = constants or IsgcConstants()
-    w = finite_array("allocation", allocation, last=3, low=0)
+    w = _allocation(allocation, states)
     return (np.asarray(k.price) * spectral_rates(states, k) * w).sum(-1)
 
 
@@ -416,6 +447,7 @@ def bandwidth_from_action(action: ArrayLike, bandwidth: float) -> np.ndarray:
     return bandwidth * u / u.sum(-1, keepdims=True)
 
 
+@checked
 def observe(states: ArrayLike, constants: IsgcConstants | None = None, form: str = "decibel") -> np.ndarray:
     """What a policy sees of a state: ten numbers of about zero mean and unit spread.
 
@@ -467,6 +499,7 @@ def observe(states: ArrayLike, constants: IsgcConstants | None = None, form: str
     return o
 
 
+@checked
 def reward(
     states: ArrayLike,
     allocation: ArrayLike,
@@ -506,7 +539,7 @@ def reward(
     k = constants or IsgcConstants()
     one_of("form", form, ("share", "utility"))
     problem = allocation_problem(states, k)
-    w = finite_array("allocation", allocation, last=3, low=0)
+    w = _allocation(allocation, states)
     earned = (problem["price_rates"] * w).sum(-1) / k.bandwidth
     if form == "share":
         earned = earned / problem["price_rates"].max(-1)
@@ -533,6 +566,7 @@ def _optimum(shape: tuple[int, ...], data: bytes, k: IsgcConstants) -> tuple[np.
     return solvable, problem, best
 
 
+@checked
 def share_of_optimum(
     states: ArrayLike, allocation: ArrayLike, constants: IsgcConstants | None = None
 ) -> dict[str, float]:
@@ -560,11 +594,15 @@ def share_of_optimum(
     Raises
     ------
     ValueError
-        If ``states`` are not finite with a last axis of 10, ``allocation`` is not three bandwidths of at least 0, or
-        no state has a feasible allocation.
+        If ``states`` are not finite with a last axis of 10, ``allocation`` is not three bandwidths of at least 0 for
+        each of them, or more than the band, or no state has a feasible allocation.
     """
     k = constants or IsgcConstants()
     states, w = _states(states), finite_array("allocation", allocation, last=3, low=0)
+    if states.ndim != 2 or w.shape != (len(states), 3):
+        raise ValueError(f"allocation must be [n, 3] for states [n, {len(STATE)}], got {w.shape} for {states.shape}")
+    if (w.sum(-1) > k.bandwidth * (1 + RELATIVE_TOLERANCE)).any():
+        raise ValueError(f"allocation must share out at most {k.bandwidth:g} MHz, got {w.sum(-1).max():g} MHz")
     solvable, problem, best = _optimum(states.shape, states.tobytes(), k)
     time = transmission_time(problem["latency_loads"], w[solvable])
     feasible = time <= problem["latency_budget"] * (1 + RELATIVE_TOLERANCE)
@@ -587,6 +625,7 @@ PAPER_STATES = {
 }
 
 
+@checked
 def paper_states(order: str = "corrected") -> np.ndarray:
     """Fig. 5's four states.
 
@@ -643,6 +682,7 @@ class BatchIsgcEnv:
         If an argument is none of its choices, a number is no positive integer, or ``rng`` no generator.
     """
 
+    @checked
     def __init__(
         self,
         n: int,
@@ -676,6 +716,7 @@ class BatchIsgcEnv:
         self.states = sample_states(self.n, self.rng, self.constants)
         return observe(self.states, self.constants, self.observation)
 
+    @checked
     def execute(self, states: ArrayLike, action: ArrayLike) -> np.ndarray:
         """What actions get in these states, after the feasibility layer where there is one.
 
@@ -690,6 +731,11 @@ class BatchIsgcEnv:
         -------
         numpy.ndarray
             Bandwidths in MHz, ``[..., 3]``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not of its kind.
         """
         w = bandwidth_from_action(action, self.constants.bandwidth)
         if self.feasibility == "layer":
@@ -697,6 +743,7 @@ class BatchIsgcEnv:
             w = pull_back(w, p["latency_loads"], p["bandwidth"], p["latency_budget"])
         return w
 
+    @checked
     def step(self, action: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Act in all copies.
 
@@ -746,25 +793,33 @@ class IsgcEnv(gymnasium.Env):
         By default those of :class:`IsgcConstants`.
     **kwargs
         As for :class:`BatchIsgcEnv`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
 
     metadata = {"render_modes": []}
 
+    @checked
     def __init__(self, constants: IsgcConstants | None = None, **kwargs: Any) -> None:
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (len(STATE),), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (3,), np.float32)
         self._arguments = {"constants": constants, **kwargs}
         self._batch = BatchIsgcEnv(1, self.np_random, **self._arguments)
 
+    @checked
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else positive_integer("seed", seed, low=0))
         self._batch.rng = self.np_random
         return self._batch.reset()[0], {}
 
+    @checked
     def step(self, action: ArrayLike) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        state = self._batch.states
-        w = self._batch.execute(state, np.asarray(action, dtype=float)[None])
-        observation, r, terminated, feasible = self._batch.step(np.asarray(action, dtype=float)[None])
+        state, chosen = self._batch.states, finite_array("action", action, last=3)[None]
+        w = self._batch.execute(state, chosen)
+        observation, r, terminated, feasible = self._batch.step(chosen)
         earned = float(utility(state, w, self._batch.constants)[0]) if feasible[0] else 0.0
         info = {"allocation": w[0], "utility": earned, "feasible": bool(feasible[0])}
         return observation[0], float(r[0]), bool(terminated[0]), False, info

@@ -13,6 +13,7 @@ STUDIES = {
         "pictures",
         "the fine-tuned receiver of the paper, with the printed and the corrected coefficient, beside the map",
     ),
+    "pixels": Entry("pixels", "Edge AIGC's pictures sent analog: noise on their pixels, and a denoiser at the phone"),
     "gaussian": Entry(
         "workload", "receivers of split denoising in a Gaussian world whose best reconstruction is known"
     ),
@@ -24,4 +25,10 @@ STUDIES = {
         "workload",
         "D3QN on ROOT's decision over ten seeds, its variants, Stable-Baselines3's DQN, and the five frameworks",
     ),
+    "readings": Entry(
+        "algorithm", "the exact best split and the five frameworks under other readings of limits, constants and air"
+    ),
+    "ablation": Entry("algorithm", "D3QN in 350 episodes, one open choice of Algorithm 1 changed at a time"),
+    "proposition": Entry("algorithm", "whether the bound of Proposition 2 is sufficient and necessary, as printed"),
+    "decoding": Entry("algorithm", "whether a channel decoder leaves Gaussian noise on a latent"),
 }

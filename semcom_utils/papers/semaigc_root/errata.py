@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from semcom_utils.checks import checked, real_number
 from semcom_utils.generation.split import printed_noise_coefficient, semantic_noise_coefficient
 from semcom_utils.papers.semaigc_root.scenario import STATE, RootConstants
 
@@ -15,6 +16,7 @@ EXAMPLE = {"alpha": 0.98, "alpha_bar_prev": 0.6, "sigma2_prev": 0.2, "sigma2_ste
 PRINTED_SECONDS = 45.0
 
 
+@checked
 def reverse_step(alpha: float, alpha_bar_prev: float, sigma2_prev: float, sigma2_step: float) -> dict[str, float]:
     """Coefficients of SemAIGC's reverse step and the error variances that they leave (eqs. 8, 11 and 14).
 
@@ -36,6 +38,15 @@ def reverse_step(alpha: float, alpha_bar_prev: float, sigma2_prev: float, sigma2
     ValueError
         If an argument is out of its range.
     """
+    for name, value in (("alpha", alpha), ("alpha_bar_prev", alpha_bar_prev)):
+        real_number(name, value, low=0, high=1, low_open=True, high_open=True)
+    for name, value in (("sigma2_prev", sigma2_prev), ("sigma2_step", sigma2_step)):
+        real_number(name, value, low=0)
+    if not math.isfinite((1 + sigma2_prev) * (1 + sigma2_step)):
+        raise ValueError(
+            "sigma2_prev and sigma2_step must have a product that a number holds, "
+            f"got {sigma2_prev:g} and {sigma2_step:g}"
+        )
     arguments = (alpha, alpha * alpha_bar_prev, sigma2_prev, sigma2_step)
     right, printed = semantic_noise_coefficient(*arguments), printed_noise_coefficient(*arguments)
     step = 1 - alpha + sigma2_step

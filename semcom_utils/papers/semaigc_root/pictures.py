@@ -22,13 +22,14 @@ from scipy import ndimage
 from skimage.metrics import structural_similarity
 
 from semcom_utils import toyworld
-from semcom_utils.checks import one_of
+from semcom_utils.checks import checked, one_of, positive_integer
 from semcom_utils.generation import Judge, load
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.generation.samplers import timesteps
 from semcom_utils.generation.schedules import convert
 from semcom_utils.generation.split import receive, send
 from semcom_utils.physical import AnalogLink
+from semcom_utils.pictures import picture_numbers
 from semcom_utils.statistics import lowest, mean_interval
 from semcom_utils.studies import Study
 
@@ -83,6 +84,7 @@ def models() -> dict[str, Any]:
     return named
 
 
+@checked
 def conditions(snr_db: float) -> dict[str, tuple]:
     """What is compared at an SNR. All get the same latents and, at the same split, the same noise.
 
@@ -95,6 +97,11 @@ def conditions(snr_db: float) -> dict[str, tuple]:
     -------
     dict
         Name -> (split, what :func:`receive` is told, by how many dB the receiver errs, whose network).
+
+    Raises
+    ------
+    ValueError
+        If ``snr_db`` is no number.
     """
     told = {f"matched-{a}": (a, {"receiver": "matched"}, 0, "own") for a in SPLITS}
     told["resume-10"] = (10, {"receiver": "resume"}, 0, "own")
@@ -107,6 +114,7 @@ def conditions(snr_db: float) -> dict[str, tuple]:
     return told
 
 
+@checked
 def quantise(z: torch.Tensor, bits: int) -> torch.Tensor:
     """Round latents of unit power to 2^bits even levels about zero (:data:`QUANTISERS`).
 
@@ -125,7 +133,7 @@ def quantise(z: torch.Tensor, bits: int) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If there is no quantiser of so many bits.
+        If there is no quantiser of so many bits, or ``z`` holds other than real numbers.
 
     Examples
     --------
@@ -136,6 +144,7 @@ def quantise(z: torch.Tensor, bits: int) -> torch.Tensor:
     return (torch.floor(z / step).clamp(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) + 0.5) * step
 
 
+@checked
 def edge_states(denoiser: PromptedDenoiser, z_T: torch.Tensor, splits: tuple[int, ...]) -> dict[int, torch.Tensor]:
     """What the edge would send for each split: z_t after so many of the 20 steps.
 
@@ -146,13 +155,30 @@ def edge_states(denoiser: PromptedDenoiser, z_T: torch.Tensor, splits: tuple[int
     z_T : torch.Tensor
         Noise to start from, ``[batch, channels, rows, columns]``.
     splits : tuple of int
-        Each from 0 to 20.
+        Each from 0 to 20, one at least.
 
     Returns
     -------
     dict of int to torch.Tensor
         Split -> state, of the shape of ``z_T``.
+
+    Raises
+    ------
+    ValueError
+        If ``z_T`` is no noise for these prompts, or a split none of those.
     """
+    if (
+        not z_T.is_floating_point()
+        or tuple(z_T.shape[1:]) != denoiser.shape
+        or not len(z_T)
+        or len(z_T) % len(denoiser)
+    ):
+        form = ", ".join(map(str, denoiser.shape))
+        raise ValueError(
+            f"z_T must be floating-point [a multiple of {len(denoiser)}, {form}], got {z_T.dtype} {list(z_T.shape)}"
+        )
+    if not len(splits) or any(positive_integer("splits", a, low=0) > STEPS for a in splits):
+        raise ValueError(f"splits must be whole numbers from 0 to {STEPS}, one at least, got {splits!r}"[:200])
     visited, states, z, done = timesteps(len(denoiser.alpha_bar), STEPS), {}, z_T, 0
     for a in sorted(splits):
         # the first steps of what is left: the state after them is that of the next timestep on the list
@@ -161,6 +187,16 @@ def edge_states(denoiser: PromptedDenoiser, z_T: torch.Tensor, splits: tuple[int
     return states
 
 
+def _shown(name: str, pictures: torch.Tensor) -> None:
+    """Refuse what are no pictures in floating-point numbers."""
+    picture_numbers(name, pictures)
+    if not pictures.is_floating_point() or pictures.ndim != 4 or pictures.shape[1] != 3:
+        raise ValueError(
+            f"{name} must be floating-point [batch, 3, rows, columns], got {pictures.dtype} {list(pictures.shape)}"
+        )
+
+
+@checked(shapes={"pictures": "batch+ 3 rows+ columns+", "clean": "batch 3 rows columns"})
 def tell(pictures: torch.Tensor, clean: torch.Tensor, captions: list[str], labels: list[list[str]]) -> dict:
     """How good pictures are: each metric of ``METRICS``.
 
@@ -169,7 +205,7 @@ def tell(pictures: torch.Tensor, clean: torch.Tensor, captions: list[str], label
     Parameters
     ----------
     pictures : torch.Tensor
-        ``[batch, 3, 64, 64]`` in [0, 1].
+        ``[batch, 3, rows, columns]`` in [0, 1].
     clean : torch.Tensor
         Those of the same noise without a channel, of the same shape.
     captions : list of str
@@ -182,7 +218,17 @@ def tell(pictures: torch.Tensor, clean: torch.Tensor, captions: list[str], label
     dict
         Metric -> ``[batch]``. ``ssim`` is to ``clean``; ``noise`` the root of the high-frequency power where ``clean``
         is flat; ``red``, ``green`` and ``blue`` the mean shift of that colour against the other two.
+
+    Raises
+    ------
+    ValueError
+        If pictures are none, or there is not one caption and one list of labels for each.
     """
+    _shown("pictures", pictures)
+    _shown("clean", clean)
+    for name, told in (("captions", captions), ("labels", labels)):
+        if len(told) != len(pictures):
+            raise ValueError(f"{name} must be one for each of {len(pictures)} pictures, got {len(told)}")
     named = models()
     image, target = named["clip"].images(pictures), named["clip"].texts(captions)
     x, y = pictures.numpy(), clean.numpy()
@@ -243,6 +289,7 @@ def _noise_of(seed: int, snr_db: int) -> torch.Generator:
     return torch.Generator().manual_seed(100_000 + 100 * seed + snr_db)
 
 
+@checked
 def fine_tuned(denoiser: PromptedDenoiser) -> Callable[[torch.Tensor, float, float], torch.Tensor]:
     """A fine-tuned network as ``receive`` asks it: its v, at the level that the excess makes, as unit noise.
 
@@ -255,6 +302,11 @@ def fine_tuned(denoiser: PromptedDenoiser) -> Callable[[torch.Tensor, float, flo
     -------
     callable
         ``eta(z, t, excess)``, for the predictor ``"network"`` of :func:`receive`.
+
+    Raises
+    ------
+    ValueError
+        If ``denoiser`` is none.
     """
 
     def eta(z, t, excess):

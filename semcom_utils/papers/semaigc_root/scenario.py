@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import gymnasium
 import numpy as np
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, numpy_generator, positive_integer, real_number
+from semcom_utils.checks import checked, finite_array, numpy_generator, positive_integer, real_number
 
 __all__ = [
+    "READINGS",
     "STATE",
     "RootConstants",
     "RootEnv",
@@ -45,8 +47,10 @@ __all__ = [
 #: (s).
 STATE = ("W_i", "W_j", "SNR", "nu_i", "nu_j", "B", "L_low")
 _W_I, _W_J, _SNR, _NU_I, _NU_J, _B, _LOW = range(7)
+_POSITIVE = [_W_I, _W_J, _NU_I, _NU_J, _B, _LOW]
 
 
+@checked
 @dataclass(frozen=True)
 class RootConstants:
     """What the paper leaves open, declared; all ours unless said otherwise.
@@ -65,18 +69,20 @@ class RootConstants:
         m_i, m_j.
     overhead : float
         l, seconds for all but the denoising, on either side.
-    patience : float
-        Width of the user's interval: satisfaction falls to 0 at L_low + patience (the paper: latencies of 5 to 25 s).
+    patience, stretch : float
+        End of the user's interval: satisfaction falls to 0 at stretch · L_low + patience (the paper: latencies of 5 to
+        25 s).
     give_up : float
         Seconds after which a task has failed (paper: 60).
     low, high : tuple of float
-        Ranges of the state's components. From the paper's section V-A: SNR, the bandwidth's ceiling (its floor is
-        ours), and the requirement, read as that of ``L_low``.
+        Ranges of the state's components; equal ends fix one. From the paper's section V-A: SNR, the bandwidth's ceiling
+        (its floor is ours), and the requirement, read as that of ``L_low``.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, or a range does not rise.
+        If a number is out of its range, a range falls or begins at zero or below where a state must be positive, or
+        the user's interval is empty.
     """
 
     total_steps: int = 20
@@ -87,6 +93,7 @@ class RootConstants:
     device_cores: int = 16
     overhead: float = 0.2
     patience: float = 20.0
+    stretch: float = 1.0
     give_up: float = 60.0
     low: tuple[float, ...] = (1.6e4, 1.6e4, -6.0, 0.2e9, 0.2e9, 1e6, 5.0)
     high: tuple[float, ...] = (2.4e4, 2.4e4, 15.0, 2.0e9, 0.6e9, 20e6, 25.0)
@@ -95,14 +102,19 @@ class RootConstants:
         positive_integer("total_steps", self.total_steps)
         positive_integer("edge_cores", self.edge_cores)
         positive_integer("device_cores", self.device_cores)
-        for name in ("latent_bits", "image_bits", "patience", "give_up"):
+        for name in ("latent_bits", "image_bits", "give_up"):
             real_number(name, getattr(self, name), low=0, low_open=True)
+        real_number("stretch", self.stretch, low=1)
+        real_number("patience", self.patience, low=0, low_open=self.stretch == 1)
         real_number("overhead", self.overhead, low=0)
         real_number("parallel_share", self.parallel_share, low=0, high=1)
         low, high = (finite_array(name, getattr(self, name), last=len(STATE)) for name in ("low", "high"))
-        if (low >= high).any():
-            raise ValueError(f"high must be above low in every component, got low {self.low} and high {self.high}")
+        if (low > high).any():
+            raise ValueError(f"high must be at least low in every component, got low {self.low} and high {self.high}")
+        if (low[_POSITIVE] <= 0).any():
+            raise ValueError(f"low must be positive in all components but the SNR, got {self.low}")
 
+    @checked
     def speed_up(self, cores: int) -> float:
         """Amdahl's factor 1 − τ + τ/m: share of the serial time that m cores need.
 
@@ -116,14 +128,70 @@ class RootConstants:
         float
             In (0, 1].
 
+        Raises
+        ------
+        ValueError
+            If ``cores`` is no positive whole number.
+
         Examples
         --------
         >>> RootConstants(parallel_share=0.5).speed_up(2)
         0.75
         """
-        return 1 - self.parallel_share + self.parallel_share / cores
+        return 1 - self.parallel_share + self.parallel_share / positive_integer("cores", cores)
+
+    @checked
+    def limit(self, low: ArrayLike) -> np.ndarray:
+        """End of a user's interval, stretch · L_low + patience.
+
+        Parameters
+        ----------
+        low : array_like
+            L_low, where it begins, in seconds.
+
+        Returns
+        -------
+        numpy.ndarray
+            Seconds, of the shape of ``low``.
+
+        Raises
+        ------
+        ValueError
+            If a number is negative or not finite.
+
+        Examples
+        --------
+        >>> float(RootConstants().limit(5.0))
+        25.0
+        """
+        return self.stretch * finite_array("low", low, low=0) + self.patience
 
 
+#: Three readings of what the paper leaves open. ``ours``: users differ, L_low from 5 to 25 s, the end 20 s later.
+#: ``one interval``: "[5, 25] s" is everybody's. ``public code``: speeds, cycles, latent, bandwidth and limits (the end
+#: at twice the beginning) as in ``env_SC.py`` of the authors' repository at commit 17c0fb5; shares of the computing
+#: power of 10 to 100% and the even split of its fixed times over both sides are ours.
+_LATENT, _STEP = 64 * 64 * 4 * 8, 756_864e6 * 2
+READINGS: dict[str, RootConstants] = {
+    "ours": RootConstants(),
+    "one interval": RootConstants(
+        low=(*RootConstants().low[:_LOW], 5.0), high=(*RootConstants().high[:_LOW], 5.0), patience=20.0
+    ),
+    "public code": RootConstants(
+        latent_bits=_LATENT,
+        parallel_share=1.0,
+        edge_cores=6912,
+        device_cores=2560,
+        overhead=0.97,
+        patience=0.0,
+        stretch=2.0,
+        low=(_STEP / _LATENT, _STEP / _LATENT, -6.0, 109.5e6, 160.7e6, 5e6, 2.5),
+        high=(_STEP / _LATENT, _STEP / _LATENT, 15.0, 1095e6, 1607e6, 20e6, 12.5),
+    ),
+}
+
+
+@checked
 def link_rate(states: ArrayLike) -> np.ndarray:
     """Bits per second of the link, B log2(1 + SNR) (the paper's line under eq. 19).
 
@@ -142,10 +210,10 @@ def link_rate(states: ArrayLike) -> np.ndarray:
     ValueError
         If a state is not finite, or not positive where it must be.
     """
-    states = _states(states)
-    return states[..., _B] * np.log2(1 + 10 ** (states[..., _SNR] / 10))
+    return _rate(_states(states))
 
 
+@checked
 def latency(action: ArrayLike, states: ArrayLike, constants: RootConstants = RootConstants()) -> np.ndarray:
     """Seconds until the user has a picture, L₁ + L₂ + L₃ of eqs. (19) and (20), W(T) being linear in T.
 
@@ -166,16 +234,15 @@ def latency(action: ArrayLike, states: ArrayLike, constants: RootConstants = Roo
     Raises
     ------
     ValueError
-        If a state is not finite and positive where it must be, or an action is none of 0 to ``total_steps``.
+        If a state is not finite and positive where it must be, an action is none of 0 to ``total_steps``, or the two
+        do not go together.
     """
     states, a = _states(states), _actions(action, constants)
-    sent = np.where(a > 0, constants.latent_bits / link_rate(states), 0.0)  # a = 0 is Local AIGC: nothing is sent
-    at_edge = a * _step_seconds(states, constants, edge=True) + np.where(a > 0, constants.overhead, 0.0)
-    return (
-        sent + at_edge + (constants.total_steps - a) * _step_seconds(states, constants, edge=False) + constants.overhead
-    )
+    _together(action=a, states=states[..., 0])
+    return _latency(a, states, constants)
 
 
+@checked
 def edge_aigc_latency(states: ArrayLike, constants: RootConstants = RootConstants()) -> np.ndarray:
     """Edge AIGC: all steps at the edge, and the picture itself on the air.
 
@@ -198,9 +265,10 @@ def edge_aigc_latency(states: ArrayLike, constants: RootConstants = RootConstant
     """
     states = _states(states)
     computing = constants.total_steps * _step_seconds(states, constants, edge=True) + constants.overhead
-    return computing + constants.image_bits / link_rate(states)
+    return _seconds(computing + constants.image_bits / _rate(states))
 
 
+@checked
 def local_aigc_latency(states: ArrayLike, constants: RootConstants = RootConstants()) -> np.ndarray:
     """Local AIGC: all steps on the user's device, nothing on the air.
 
@@ -224,6 +292,7 @@ def local_aigc_latency(states: ArrayLike, constants: RootConstants = RootConstan
     return latency(0, states, constants)
 
 
+@checked(together=("local_density", "rate", "edge_speed", "device_speed", "c_1", "c_2"))
 def compression_bound(
     local_density: ArrayLike,
     rate: ArrayLike,
@@ -256,12 +325,13 @@ def compression_bound(
     Raises
     ------
     ValueError
-        If an argument is not finite, or out of its range.
+        If an argument is not finite, or out of its range, or their shapes do not go together.
     """
     product, denominator = _proposition(local_density, rate, edge_speed, device_speed, c_1, c_2)
     return np.where(denominator > 0, product / np.where(denominator > 0, denominator, 1.0), np.inf)
 
 
+@checked(together=("local_density", "rate", "edge_speed", "device_speed", "c_1", "c_2"))
 def printed_bound(
     local_density: ArrayLike,
     rate: ArrayLike,
@@ -291,13 +361,14 @@ def printed_bound(
     Raises
     ------
     ValueError
-        If an argument is not finite, or out of its range.
+        If an argument is not finite, or out of its range, or their shapes do not go together.
     """
     product, denominator = _proposition(local_density, rate, edge_speed, device_speed, c_1, c_2)
     with np.errstate(divide="ignore"):
         return np.abs(1 - (denominator - product) / denominator)
 
 
+@checked(together=("seconds", "low", "high"))
 def printed_reward(seconds: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
     """Eq. (24) as printed: 1 below ``low``, then (low − L)/(low − high), which *rises* with the latency, then 0.
 
@@ -316,12 +387,13 @@ def printed_reward(seconds: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.nd
     Raises
     ------
     ValueError
-        If a number is negative or not finite, or the interval is empty.
+        If a number is negative or not finite, the interval is empty, or the shapes do not go together.
     """
     seconds, low, high = _interval(seconds, low, high)
     return np.where(seconds < low, 1.0, np.where(seconds < high, (low - seconds) / (low - high), 0.0))
 
 
+@checked(together=("seconds", "low", "high"))
 def satisfaction(seconds: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndarray:
     """Eq. (24) repaired: 1 up to ``low``, falling along a line to 0 at ``high``.
 
@@ -340,17 +412,17 @@ def satisfaction(seconds: ArrayLike, low: ArrayLike, high: ArrayLike) -> np.ndar
     Raises
     ------
     ValueError
-        If a number is negative or not finite, or the interval is empty.
+        If a number is negative or not finite, the interval is empty, or the shapes do not go together.
 
     Examples
     --------
     >>> satisfaction([3.0, 15.0, 30.0], 5.0, 25.0)
     array([1. , 0.5, 0. ])
     """
-    seconds, low, high = _interval(seconds, low, high)
-    return np.clip((high - seconds) / (high - low), 0.0, 1.0)
+    return _falling(*_interval(seconds, low, high))
 
 
+@checked
 def expected_satisfaction(
     states: ArrayLike,
     success: Callable[[ArrayLike, ArrayLike], np.ndarray] | None = None,
@@ -388,6 +460,7 @@ def expected_satisfaction(
     return served(seconds, p, states[..., None, _LOW], constants)[0]
 
 
+@checked(together=("seconds", "low", "success"))
 def served(
     seconds: ArrayLike, success: ArrayLike, low: ArrayLike, constants: RootConstants = RootConstants()
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -396,13 +469,13 @@ def served(
     Parameters
     ----------
     seconds : array_like
-        Latency of one attempt, positive.
+        Latency of one attempt, positive; at least a millionth of ``give_up``.
     success : array_like
         Probability that an attempt is good, independent of the others; broadcasts.
     low : array_like
         Latency that satisfies the user wholly.
     constants : RootConstants
-        ``patience`` and ``give_up``.
+        ``patience``, ``stretch`` and ``give_up``.
 
     Returns
     -------
@@ -412,21 +485,29 @@ def served(
     Raises
     ------
     ValueError
-        If a number is out of its range.
+        If a number is out of its range, or the shapes do not go together.
     """
-    seconds, low = np.broadcast_arrays(
-        finite_array("seconds", seconds, low=0, low_open=True), finite_array("low", low, low=0)
+    seconds, low, p = np.broadcast_arrays(
+        finite_array("seconds", seconds, low=0, low_open=True),
+        finite_array("low", low, low=0),
+        _probability("success", success),
     )
-    p = _probability(success, seconds.shape)
+    _, low, high = _interval(seconds, low, constants.limit(low))
+    attempts = constants.give_up / seconds.min(initial=constants.give_up)
+    if attempts > 1e6:
+        raise ValueError(
+            f"seconds must be at least a millionth of give_up = {constants.give_up:g}, got {seconds.min():g}"
+        )
     total, waiting = np.zeros(seconds.shape), np.zeros(seconds.shape)
-    for k in range(1, max(int(np.floor(constants.give_up / seconds.min())), 1) + 1):
+    for k in range(1, max(int(np.floor(attempts)), 1) + 1):
         now = np.where(k * seconds <= constants.give_up, p * (1 - p) ** (k - 1), 0.0)
-        total += now * satisfaction(k * seconds, low, low + constants.patience)
+        total += now * _falling(k * seconds, low, high)
         waiting += now * k * seconds
     attempts = np.floor(constants.give_up / seconds)
     return total, waiting + (1 - p) ** attempts * constants.give_up
 
 
+@checked
 def interpolated_success(
     splits: Sequence[int], snrs_db: Sequence[float], table: ArrayLike
 ) -> Callable[[ArrayLike, ArrayLike], np.ndarray]:
@@ -454,10 +535,16 @@ def interpolated_success(
     from scipy.interpolate import RegularGridInterpolator
 
     axes = [finite_array("splits", splits), finite_array("snrs_db", snrs_db)]
-    values = _probability(table, (len(axes[0]), len(axes[1])))
+    for name, axis in zip(("splits", "snrs_db"), axes, strict=True):
+        if axis.ndim != 1 or not len(axis):
+            raise ValueError(f"{name} must be of shape [n], n at least 1, got {list(axis.shape)}")
+    values = _probability("table", table)
+    if values.shape != (len(axes[0]), len(axes[1])):
+        raise ValueError(f"table must be of shape {[len(axis) for axis in axes]}, got {list(values.shape)}")
     if any((np.diff(axis) <= 0).any() for axis in axes):
         raise ValueError(f"splits and snrs_db must rise, got {list(splits)} and {list(snrs_db)}")
-    inside = RegularGridInterpolator(axes, values)
+    # Read-only: SciPy goes another way for what can be written, whose last digits differ from those that are stored.
+    inside = RegularGridInterpolator(axes, np.broadcast_to(values, values.shape))
 
     def success(a: ArrayLike, snr_db: ArrayLike) -> np.ndarray:
         a, snr_db = np.broadcast_arrays(np.asarray(a, float), np.clip(snr_db, axes[1][0], axes[1][-1]))
@@ -466,11 +553,13 @@ def interpolated_success(
     return success
 
 
+@checked
 def frameworks(
     states: ArrayLike,
     action: ArrayLike,
     success: Callable[[ArrayLike, ArrayLike], np.ndarray],
     constants: RootConstants = RootConstants(),
+    edge_success: Callable[[ArrayLike], np.ndarray] | None = None,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The paper's five frameworks on the same requests: mean satisfaction and mean waiting time of each.
 
@@ -481,22 +570,27 @@ def frameworks(
     action : array_like
         SemAIGC's split of each state, ``[...]``.
     success : callable
-        p(a, SNR in dB); Non-fine-tuning AIGC has that of a = ``total_steps``, Edge and Local AIGC, whose pictures no
-        noise reaches, that of a = 0.
+        p(a, SNR in dB); Non-fine-tuning AIGC has that of a = ``total_steps``, Local AIGC, whose pictures no noise
+        reaches, that of a = 0.
     constants : RootConstants
         What the paper leaves open.
+    edge_success : callable, optional
+        p(SNR in dB) of Edge AIGC's pictures where noise reaches them; without it they are coded and arrive as they
+        were sent, with the success of a = 0.
 
     Returns
     -------
     dict
-        Framework -> (satisfaction in [0, 1], waiting in seconds), each ``[...]``.
+        Framework -> (satisfaction in [0, 1], waiting in seconds), each ``[...]``; with ``edge_success`` also
+        ``edge_coded``, Edge AIGC without noise on its pictures.
 
     Raises
     ------
     ValueError
-        If a state or an action is out of its range, or ``success`` gives what is no probability.
+        If a state or an action is out of its range, or ``success`` or ``edge_success`` gives what is no probability.
     """
     states = _states(states)
+    _together(action=finite_array("action", action), states=states[..., 0])
     total, snr_db = constants.total_steps, states[..., _SNR]
 
     def split(a):
@@ -506,12 +600,18 @@ def frameworks(
         "semaigc": split(action),
         "non_root": split(total // 2),
         "non_fine_tuning": split(total),
-        "edge": (edge_aigc_latency(states, constants), success(0, snr_db)),
+        "edge": (
+            edge_aigc_latency(states, constants),
+            success(0, snr_db) if edge_success is None else _probability("edge_success", edge_success(snr_db)),
+        ),
         "local": split(0),
     }
+    if edge_success is not None:
+        attempts["edge_coded"] = (attempts["edge"][0], success(0, snr_db))
     return {name: served(once, p, states[..., _LOW], constants) for name, (once, p) in attempts.items()}
 
 
+@checked
 def optimal_action(
     states: ArrayLike,
     success: Callable[[ArrayLike, ArrayLike], np.ndarray] | None = None,
@@ -541,6 +641,7 @@ def optimal_action(
     return expected_satisfaction(states, success, constants).argmax(-1)
 
 
+@checked
 def sample_states(n: int, rng: np.random.Generator, constants: RootConstants = RootConstants()) -> np.ndarray:
     """States drawn uniformly between the constants' ``low`` and ``high``.
 
@@ -567,8 +668,9 @@ def sample_states(n: int, rng: np.random.Generator, constants: RootConstants = R
     return rng.uniform(constants.low, constants.high, (positive_integer("n", n), len(STATE)))
 
 
-def observe(states: ArrayLike, constants: RootConstants = RootConstants()) -> np.ndarray:
-    """What a network sees of states: each component from -1 at ``low`` to 1 at ``high``.
+@checked
+def observe(states: ArrayLike, constants: RootConstants = RootConstants(), logarithmic: bool = False) -> np.ndarray:
+    """What a network sees of states: each component from -1 at ``low`` to 1 at ``high``; 0 where these are equal.
 
     Parameters
     ----------
@@ -576,6 +678,9 @@ def observe(states: ArrayLike, constants: RootConstants = RootConstants()) -> np
         ``[..., 7]``, components as in :data:`STATE`.
     constants : RootConstants
         What the paper leaves open.
+    logarithmic : bool
+        Whether the logarithms are scaled so, of all components but the SNR, which is in dB as it is. Latency is made
+        of quotients of these components, and their logarithms add.
 
     Returns
     -------
@@ -587,8 +692,7 @@ def observe(states: ArrayLike, constants: RootConstants = RootConstants()) -> np
     ValueError
         If a state is not finite, or not positive where it must be.
     """
-    low, high = np.asarray(constants.low), np.asarray(constants.high)
-    return (2 * (_states(states) - low) / (high - low) - 1).astype(np.float32)
+    return _observed(_states(states), constants, logarithmic)
 
 
 class RootEnv(gymnasium.Env):
@@ -604,29 +708,34 @@ class RootEnv(gymnasium.Env):
         Requests of an episode.
     constants : RootConstants
         What the paper leaves open.
+    logarithmic : bool
+        As for :func:`observe`.
 
     Raises
     ------
     ValueError
-        If ``requests`` is no positive integer.
+        If ``requests`` is no positive integer, or an argument not of its kind.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}
 
+    @checked
     def __init__(
         self,
         success: Callable[[ArrayLike, ArrayLike], np.ndarray] | None = None,
         requests: int = 20,
         constants: RootConstants = RootConstants(),
+        logarithmic: bool = False,
     ) -> None:
-        self.success, self.constants = success, constants
+        self.success, self.constants, self.logarithmic = success, constants, logarithmic
         self.requests = positive_integer("requests", requests)
         self.observation_space = gymnasium.spaces.Box(-1, 1, (len(STATE),), np.float32)
         self.action_space = gymnasium.spaces.Discrete(constants.total_steps + 1)
         self._left = 0
 
+    @checked
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else positive_integer("seed", seed, low=0))
         self._left = self.requests
         return self._next(), {}
 
@@ -658,23 +767,54 @@ class RootEnv(gymnasium.Env):
         """
         if self._left == 0:
             raise RuntimeError("the episode is over: call reset")
-        if not self.action_space.contains(action):
+        counts = isinstance(action, np.ndarray) and action.shape == () and action.dtype.kind in "iu"
+        whole = counts or (isinstance(action, Integral) and not isinstance(action, bool))
+        if not whole or not 0 <= action <= self.constants.total_steps:
             raise ValueError(f"action must be a whole number from 0 to {self.constants.total_steps}, got {action!r}")
-        once = float(latency(action, self.state, self.constants))
+        once = float(_latency(np.asarray(action, float), self.state, self.constants))
         p = 1.0
         if self.success is not None:
-            p = float(_probability(self.success(np.asarray(action), self.state[_SNR]), ()))
+            p = float(_probability("success", self.success(np.asarray(action), self.state[_SNR])))
         tries = int(self.np_random.geometric(p)) if p > 0 else np.iinfo(np.int64).max
         seconds = once * tries
         low = self.state[_LOW]
         served = seconds <= self.constants.give_up
-        reward = float(satisfaction(seconds, low, low + self.constants.patience)) if served else 0.0
+        reward = float(satisfaction(seconds, low, self.constants.limit(low))) if served else 0.0
         self._left -= 1
         return self._next(), reward, False, self._left == 0, {"latency": seconds, "tries": tries}
 
     def _next(self) -> np.ndarray:
         self.state = sample_states(1, self.np_random, self.constants)[0]
-        return observe(self.state, self.constants)
+        return _observed(self.state, self.constants, self.logarithmic)
+
+
+# What is behind the doors: of states and actions that have been looked at.
+def _rate(states: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        rate = states[..., _B] * np.log2(1 + 10 ** (states[..., _SNR] / 10))
+    if not ((rate > 0) & (rate < np.inf)).all():
+        raise ValueError(f"states must be of links with a rate that a number holds, got SNRs {states[..., _SNR]}"[:200])
+    return rate
+
+
+def _latency(a: np.ndarray, states: np.ndarray, constants: RootConstants) -> np.ndarray:
+    sent = np.where(a > 0, constants.latent_bits / _rate(states), 0.0)  # a = 0 is Local AIGC: nothing is sent
+    at_edge = a * _step_seconds(states, constants, edge=True) + np.where(a > 0, constants.overhead, 0.0)
+    here = (constants.total_steps - a) * _step_seconds(states, constants, edge=False)
+    return _seconds(sent + at_edge + here + constants.overhead)
+
+
+def _observed(states: np.ndarray, constants: RootConstants, logarithmic: bool) -> np.ndarray:
+    def scale(array: ArrayLike) -> np.ndarray:
+        array = np.array(array, float)
+        if logarithmic:
+            positive = np.arange(len(STATE)) != _SNR
+            array[..., positive] = np.log(array[..., positive])
+        return array
+
+    low, high, seen = scale(constants.low), scale(constants.high), scale(states)
+    width = np.where(high > low, high - low, 1.0)
+    return np.where(high > low, 2 * (seen - low) / width - 1, 0.0).astype(np.float32)
 
 
 def _step_seconds(states: np.ndarray, constants: RootConstants, *, edge: bool) -> np.ndarray:
@@ -685,7 +825,7 @@ def _step_seconds(states: np.ndarray, constants: RootConstants, *, edge: bool) -
 
 def _states(states: ArrayLike) -> np.ndarray:
     array = finite_array("states", states, last=len(STATE))
-    positive = array[..., [_W_I, _W_J, _NU_I, _NU_J, _B, _LOW]]
+    positive = array[..., _POSITIVE]
     if (positive <= 0).any():
         raise ValueError(f"states must be positive in all components but the SNR, got {positive.min():g}")
     return array
@@ -698,11 +838,29 @@ def _actions(action: ArrayLike, constants: RootConstants) -> np.ndarray:
     return array
 
 
-def _probability(p: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
-    array = np.broadcast_to(finite_array("success", p, low=0), shape)
+def _probability(name: str, p: ArrayLike) -> np.ndarray:
+    array = finite_array(name, p, low=0)
     if (array > 1).any():
-        raise ValueError(f"success must be at most 1, got {array.max():g}")
+        raise ValueError(f"{name} must be at most 1, got {array.max():g}")
     return array
+
+
+def _together(**arrays: np.ndarray) -> None:
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays.values()))
+    except ValueError:
+        said = " and ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+        raise ValueError(f"{next(iter(arrays))} must be of a shape that goes with the others', got {said}") from None
+
+
+def _seconds(seconds: np.ndarray) -> np.ndarray:
+    if not np.isfinite(seconds).all():
+        raise ValueError("states must be of speeds and links whose seconds a number holds, got an infinite time")
+    return seconds
+
+
+def _falling(seconds: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    return np.clip((high - seconds) / (high - low), 0.0, 1.0)
 
 
 def _interval(seconds, low, high) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -721,5 +879,11 @@ def _proposition(local_density, rate, edge_speed, device_speed, c_1, c_2) -> tup
         for name, value in (("rate", rate), ("edge_speed", edge_speed), ("device_speed", device_speed))
     )
     c_1, c_2 = finite_array("c_1", c_1, low=0), finite_array("c_2", c_2, low=0)
-    product = nu_i * nu_j
-    return product, product + v * w * (c_1 * nu_i - c_2 * nu_j)
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = nu_i * nu_j
+        denominator = product + v * w * (c_1 * nu_i - c_2 * nu_j)
+    if not np.isfinite(denominator).all():
+        raise ValueError(
+            "edge_speed, device_speed, rate and local_density must have products that a number holds, got larger ones"
+        )
+    return product, denominator

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from semcom_utils.checks import checked, finite_array, positive_integer, real_number
 from semcom_utils.control.d3qn import D3qnSettings, greedy, train_d3qn
 from semcom_utils.generation.gaussian import GaussianModel, frechet_distance
 from semcom_utils.generation.samplers import timesteps
@@ -25,12 +27,15 @@ from semcom_utils.papers.semaigc_root.scenario import (
     STATE,
     RootConstants,
     RootEnv,
+    edge_aigc_latency,
     expected_satisfaction,
     frameworks,
     interpolated_success,
     latency,
+    local_aigc_latency,
     observe,
     sample_states,
+    served,
 )
 from semcom_utils.statistics import highest, iqm_interval, lowest, mean_interval
 from semcom_utils.studies import Study, load_result
@@ -42,11 +47,16 @@ __all__ = [
     "SNRS_DB",
     "STUDIES",
     "converged_after",
+    "figures",
+    "figures_summary",
     "frameworks_run",
     "gaussian_run",
+    "held_out",
     "learning_run",
     "measured_success",
+    "moving_figure",
     "noise_schedule",
+    "rank_correlations",
     "success_models",
 ]
 
@@ -54,10 +64,8 @@ CONSTANTS = RootConstants()
 SNRS_DB = (-6, -3, 0, 3, 6, 9, 12, 15)
 #: Share of the edge's computing power that is available (the paper's PACR).
 COMPUTING = tuple(round(0.1 * k, 1) for k in range(1, 11))
-#: Rivals of the learned SemAIGC.
-OTHERS = ("non_root", "non_fine_tuning", "edge", "local")
 EPISODES, REQUESTS, LOOK_EVERY = 600, 20, 10
-SNR, NU_I, B = STATE.index("SNR"), STATE.index("nu_i"), STATE.index("B")
+SNR, NU_I, B, LOW = (STATE.index(name) for name in ("SNR", "nu_i", "B", "L_low"))
 SEEDS = range(100, 110)
 
 
@@ -73,6 +81,26 @@ def measured_success() -> Callable[[ArrayLike, ArrayLike], np.ndarray]:
     """
     table = load_result("semaigc_root/pictures")["summary"]["success"]
     return interpolated_success(table["splits"], table["snrs_db"], table["table"])
+
+
+def moving_figure() -> dict:
+    """What the chapter's figure of the best split, which a reader moves, takes from here.
+
+    Returns
+    -------
+    dict
+        ``constants``, the middle ``density``, the ends ``low`` and ``high`` of each component of a state, and the
+        measured ``success`` (``splits``, ``snrs_db``, ``table``).
+    """
+    low, high = (dict(zip(STATE, ends, strict=True)) for ends in (CONSTANTS.low, CONSTANTS.high))
+    success = load_result("semaigc_root/pictures")["summary"]["success"]
+    return {
+        "constants": asdict(CONSTANTS),
+        "density": (low["W_i"] + high["W_i"]) / 2,
+        "low": low,
+        "high": high,
+        "success": {name: success[name] for name in ("splits", "snrs_db", "table")},
+    }
 
 
 def success_models() -> dict:
@@ -92,24 +120,92 @@ def success_models() -> dict:
     }
 
 
-def _held_out(n: int = 2000) -> np.ndarray:
-    """The same states for all that is compared; no agent sees their seed in training."""
-    return sample_states(n, np.random.default_rng(999_999), CONSTANTS)
+@checked
+def held_out(n: int = 2000, constants: RootConstants = CONSTANTS, seed: int = 999_999) -> np.ndarray:
+    """The same states for all that is compared; no agent sees their seed in training.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    constants : RootConstants
+        What the paper leaves open.
+    seed : int
+        Of the draw, at least 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[n, 7]``, components as in :data:`STATE`.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is no positive whole number, or ``seed`` none of at least 0.
+    """
+    positive_integer("seed", seed, low=0)
+    return sample_states(n, np.random.default_rng(seed), constants)
 
 
-def _at(states: np.ndarray, snr_db: float | None = None, computing: float | None = None) -> np.ndarray:
+def _at(
+    states: np.ndarray, snr_db: float | None = None, computing: float | None = None, constants=CONSTANTS
+) -> np.ndarray:
     """States with one of two components set to a value."""
     states = states.copy()
     if snr_db is not None:
         states[:, SNR] = snr_db
     if computing is not None:
-        states[:, NU_I] = computing * CONSTANTS.high[NU_I]
+        states[:, NU_I] = computing * constants.high[NU_I]
     return states
 
 
-def _axes(policy, success) -> dict:
-    """Figs. 7 to 9 under a policy (states to splits): means over states, exact over the retries."""
-    base, small = _held_out(500), _held_out(200)
+@checked
+def figures(
+    policy: Callable[[np.ndarray], np.ndarray],
+    success: Callable[[ArrayLike, ArrayLike], np.ndarray],
+    constants: RootConstants = CONSTANTS,
+    edge_success: Callable[[ArrayLike], np.ndarray] | None = None,
+    edge_mended: tuple[float, int] | None = None,
+    n: int = 2000,
+    seed: int = 999_999,
+) -> dict[str, Any]:
+    """Figs. 7 to 9 under a policy: means over held-out states, exact over the retries.
+
+    Parameters
+    ----------
+    policy : callable
+        States ``[n, 7]`` -> splits ``[n]``.
+    success : callable
+        p(a, SNR in dB).
+    constants : RootConstants
+        What the paper leaves open.
+    edge_success : callable, optional
+        As for :func:`frameworks`.
+    edge_mended : tuple of float and int, optional
+        Success of Edge AIGC's noisy picture at -6 dB once the phone has denoised it, and in how many steps.
+    n : int
+        Held-out states, at least 10; a quarter of them along an axis, a tenth at each point of the grid.
+    seed : int
+        Of the states.
+
+    Returns
+    -------
+    dict
+        ``by_snr``, ``by_computing``, ``harsh`` (-6 dB, 5 to 20 MHz) and ``all``: mean ``steps`` and, of each framework,
+        ``satisfaction`` and ``seconds``; ``grid``: SemAIGC's satisfaction, ``[SNRs, shares]``; ``gap_removed``: share
+        of the gap to SemAIGC at -6 dB that a step at the receiver takes from Non-fine-tuning, and a denoiser there
+        from Edge AIGC.
+
+    Raises
+    ------
+    ValueError
+        If ``n``, ``seed`` or what ``edge_mended`` holds is out of its range, or an argument not of its kind.
+    """
+    positive_integer("n", n, low=10)
+    if edge_mended is not None:
+        real_number("edge_mended: its success", edge_mended[0], low=0, high=1)
+        positive_integer("edge_mended: its steps", edge_mended[1], low=0)
+    base, small = (held_out(k, constants, seed) for k in (max(n // 4, 1), max(n // 10, 1)))
 
     def means(states):
         a = policy(states)
@@ -117,36 +213,68 @@ def _axes(policy, success) -> dict:
             "steps": float(a.mean()),
             **{
                 name: {"satisfaction": float(s.mean()), "seconds": float(w.mean())}
-                for name, (s, w) in frameworks(states, a, success, CONSTANTS).items()
+                for name, (s, w) in frameworks(states, a, success, constants, edge_success).items()
             },
         }
 
     def satisfied(states):
-        return float(frameworks(states, policy(states), success, CONSTANTS)["semaigc"][0].mean())
+        return float(frameworks(states, policy(states), success, constants)["semaigc"][0].mean())
 
-    harsh = _at(base, snr_db=-6)
+    def at(states, snr_db=None, computing=None):
+        return _at(states, snr_db, computing, constants)
+
+    harsh = at(base, snr_db=-6)
     harsh[:, B] = np.random.default_rng(5).uniform(5e6, 20e6, len(harsh))
-    waits = {name: float(w.mean()) for name, (_, w) in frameworks(harsh, policy(harsh), success, CONSTANTS).items()}
-    # With a receiver that denoises: Non-fine-tuning does its last step there; Edge AIGC's picture comes over a coded
-    # link as it was sent, and no denoiser finds anything to do.
+    served_at = frameworks(harsh, policy(harsh), success, constants, edge_success)
+    waits = {name: float(w.mean()) for name, (_, w) in served_at.items()}
+    # With a receiver that denoises: Non-fine-tuning does its last step there. A coded picture of Edge AIGC arrives as
+    # it was sent, and no denoiser finds anything to do; a noisy one costs the phone some steps.
     mended = {
-        "non_fine_tuning": frameworks(harsh, np.full(len(harsh), 19), success, CONSTANTS)["semaigc"][1].mean(),
+        "non_fine_tuning": frameworks(harsh, np.full(len(harsh), 19), success, constants)["semaigc"][1].mean(),
         "edge": waits["edge"],
     }
-    removed = {name: float((waits[name] - mended[name]) / (waits[name] - waits["semaigc"])) for name in mended}
+    if edge_mended is not None:
+        p, steps = edge_mended
+        step = (local_aigc_latency(harsh, constants) - constants.overhead) / constants.total_steps
+        once = edge_aigc_latency(harsh, constants) + steps * step
+        mended["edge"] = served(once, p, harsh[:, LOW], constants)[1].mean()
+    gaps = {name: waits[name] - waits["semaigc"] for name in mended}
+    removed = {name: float((waits[name] - mended[name]) / gap) if gap else 0.0 for name, gap in gaps.items()}
     return {
         "gap_removed": removed,
-        "by_snr": [means(_at(base, snr_db=snr)) for snr in SNRS_DB],
-        "by_computing": [means(_at(base, computing=share)) for share in COMPUTING],
-        "grid": [[satisfied(_at(small, snr, share)) for share in COMPUTING] for snr in SNRS_DB],
+        "by_snr": [means(at(base, snr_db=snr)) for snr in SNRS_DB],
+        "by_computing": [means(at(base, computing=share)) for share in COMPUTING],
+        "grid": [[satisfied(at(small, snr, share)) for share in COMPUTING] for snr in SNRS_DB],
         "harsh": means(harsh),
-        "all": means(_held_out()),
+        "all": means(held_out(n, constants, seed)),
     }
 
 
-def _ranks(policy) -> dict:
-    """Spearman's correlation of the split with SNR and with the edge's speed, as they are and shuffled."""
-    states, rng = _held_out(), np.random.default_rng(7)
+@checked
+def rank_correlations(
+    policy: Callable[[np.ndarray], np.ndarray], constants: RootConstants = CONSTANTS
+) -> dict[str, float]:
+    """Spearman's correlation of the split with SNR and with the edge's speed, as they are and shuffled.
+
+    Parameters
+    ----------
+    policy : callable
+        States ``[n, 7]`` -> splits ``[n]``.
+    constants : RootConstants
+        What the paper leaves open.
+
+    Returns
+    -------
+    dict of str to float
+        ``snr``, ``computing``; ``snr_shuffled``, ``computing_shuffled``: that component shuffled between the states
+        before the policy sees them.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
+    """
+    states, rng = held_out(constants=constants), np.random.default_rng(7)
     result = {}
     for name, column in (("snr", SNR), ("computing", NU_I)):
         shuffled = states.copy()
@@ -216,8 +344,8 @@ def _frameworks_summary(records: list[dict]) -> dict:
             },
         }
         policy = _oracle(success_models()[model])
-        summary[model]["axes"] = _axes(policy, success_models()[model])
-        summary[model]["ranks"] = _ranks(policy)
+        summary[model]["axes"] = figures(policy, success_models()[model])
+        summary[model]["ranks"] = rank_correlations(policy)
     return summary
 
 
@@ -259,6 +387,7 @@ def _library_policy(env, seed: int, settings: D3qnSettings, requests: int, episo
     return act(model)
 
 
+@checked(shapes={"episodes": "looks+", "values": "looks"})
 def converged_after(episodes: ArrayLike, values: ArrayLike, within: float = 0.01) -> int:
     """First of the ``episodes`` from which all ``values`` stay within a share of the last one.
 
@@ -267,19 +396,26 @@ def converged_after(episodes: ArrayLike, values: ArrayLike, within: float = 0.01
     episodes, values : array_like
         Looks at a curve, ``[looks]``.
     within : float
-        The share.
+        The share, at least 0.
 
     Returns
     -------
     int
         One of ``episodes``.
 
+    Raises
+    ------
+    ValueError
+        If the curve is empty or not finite, or ``within`` negative.
+
     Examples
     --------
     >>> converged_after([10, 20, 30], [0.5, 0.995, 1.0])
     20
     """
-    values = np.asarray(values, float)
+    real_number("within", within, low=0)
+    finite_array("episodes", episodes)
+    values = finite_array("values", values)
     away = np.abs(values - values[-1]) > within * abs(values[-1])
     first = int(np.flatnonzero(away)[-1]) + 1 if away.any() else 0
     return int(np.asarray(episodes)[first])
@@ -302,7 +438,7 @@ def learning_run(task: dict) -> dict:
     torch.set_num_threads(1)
     settings, requests, episodes = AGENTS[task["agent"]]
     episodes = task.get("episodes", episodes)
-    success, states = measured_success(), _held_out()
+    success, states = measured_success(), held_out()
     table = expected_satisfaction(states, success, CONSTANTS)
     oracle, rows = float(table.max(-1).mean()), np.arange(len(states))
     looks, curve = [], []
@@ -330,15 +466,15 @@ def learning_run(task: dict) -> dict:
         "share_of_oracle": curve,
         "converged": converged_after(looks, curve),
         "at_350": curve[looks.index(350) if 350 in looks else -1],
-        "ranks": _ranks(policy),
+        "ranks": rank_correlations(policy),
     }
     if task["agent"] == "d3qn":
-        record["axes"] = _axes(policy, success)
+        record["axes"] = figures(policy, success)
     return record
 
 
 def _learning_summary(records: list[dict]) -> dict:
-    success, states = measured_success(), _held_out()
+    success, states = measured_success(), held_out()
     table = expected_satisfaction(states, success, CONSTANTS)
     summary: dict[str, Any] = {"random_share": float(table.mean() / table.max(-1).mean())}
     for agent in dict.fromkeys(r["task"]["agent"] for r in records):
@@ -361,7 +497,33 @@ def _learning_summary(records: list[dict]) -> dict:
         ]
         summary[agent]["reaches_99"] = iqm_interval(reach)
         summary[agent]["seeds_that_reach_99"] = sum(max(r["share_of_oracle"]) >= 0.99 for r in part)
-    axes = [r["axes"] for r in records if "axes" in r]
+    return summary | figures_summary([r["axes"] for r in records if "axes" in r])
+
+
+@checked
+def figures_summary(axes: list[dict]) -> dict[str, Any]:
+    """Figures of :func:`figures` over seeds, with intervals.
+
+    Parameters
+    ----------
+    axes : list of dict
+        Of :func:`figures`, one a seed.
+
+    Returns
+    -------
+    dict
+        ``by_snr``, ``by_computing``, ``grid`` and what the ledger asks of them. Gains are SemAIGC's minus another's.
+
+    Raises
+    ------
+    ValueError
+        If ``axes`` holds no figures, or something else.
+    """
+    parts = {"gap_removed", "by_snr", "by_computing", "grid", "harsh", "all"}
+    if not axes or any(not parts <= axis.keys() for axis in axes):
+        raise ValueError(f"axes must be figures of one seed at least, each with {', '.join(sorted(parts))}, got others")
+    summary: dict[str, Any] = {}
+    others = [name for name in axes[0]["all"] if name not in ("steps", "semaigc")]
 
     def over(place, name, key, other=None):
         """Interval over seeds of a framework's mean, or of SemAIGC's minus another's."""
@@ -378,11 +540,11 @@ def _learning_summary(records: list[dict]) -> dict:
                 "steps": iqm_interval([place(a)["steps"] for a in axes]),
                 **{
                     name: {key: over(place, name, key) for key in ("satisfaction", "seconds")}
-                    for name in ("semaigc", *OTHERS)
+                    for name in ("semaigc", *others)
                 },
                 "gain": {
                     name: {key: over(place, "semaigc", key, name) for key in ("satisfaction", "seconds")}
-                    for name in OTHERS
+                    for name in others
                 },
             }
             for place in places(axis)
@@ -397,17 +559,17 @@ def _learning_summary(records: list[dict]) -> dict:
     for key, worst, end in (("satisfaction", lowest, "low"), ("seconds", highest, "high")):
         for axis in ("by_snr", "by_computing"):
             summary.setdefault(f"worst_gain_{axis}", {})[key] = {
-                name: worst(p["gain"][name][key] for p in summary[axis])[end] for name in OTHERS
+                name: worst(p["gain"][name][key] for p in summary[axis])[end] for name in others
             }
     summary["gain"] = {
         name: {key: over(lambda a: a["all"], "semaigc", key, name) for key in ("satisfaction", "seconds")}
-        for name in OTHERS
+        for name in others
     }
     summary["harsh"] = {
         name: {key: over(lambda a: a["harsh"], name, key) for key in ("satisfaction", "seconds")}
-        for name in ("semaigc", *OTHERS)
+        for name in ("semaigc", *others)
     }
-    summary["harsh_gap"] = {name: over(lambda a: a["harsh"], name, "seconds", "semaigc") for name in OTHERS}
+    summary["harsh_gap"] = {name: over(lambda a: a["harsh"], name, "seconds", "semaigc") for name in others}
     summary["harsh_gap_removed"] = {
         name: iqm_interval([a["gap_removed"][name] for a in axes]) for name in ("non_fine_tuning", "edge")
     }
@@ -486,6 +648,7 @@ def gaussian_run(task: dict) -> dict:
     return record
 
 
+@checked
 def noise_schedule(
     kind: str, steps: int = 10, last: int = 499, samples: int = 200_000, seed: int = 0
 ) -> dict[str, float]:
@@ -501,7 +664,7 @@ def noise_schedule(
     steps : int
         Steps of the receiver.
     last : int
-        Timestep of the first of them, below 1000 (10 from 499: half of the way).
+        Timestep of the first of them, from 49 and below 1000 (10 from 499: half of the way).
     samples : int
         Draws of the noise.
     seed : int
@@ -511,7 +674,17 @@ def noise_schedule(
     -------
     dict of str to float
         ``printed`` and ``variance``; 1 where all of the channel's noise is accounted for.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
     """
+    positive_integer("steps", steps)
+    positive_integer("samples", samples)
+    positive_integer("seed", seed, low=0)
+    if positive_integer("last", last, low=49) >= 1000:
+        raise ValueError(f"last must be below 1000, got {last}")
     levels = alphas_cumprod(kind, 1000).numpy()[np.linspace(49, last, steps).astype(int)]
     alpha = levels / np.concatenate([[1.0], levels[:-1]])
     later = np.array([np.prod(alpha[s + 1 :]) for s in range(steps)])  # what the steps after s leave of a variance

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from semcom_utils.checks import finite_array, numpy_generator, one_of, positive_integer, real_number
+from semcom_utils.checks import checked, finite_array, numpy_generator, one_of, positive_integer, real_number
 from semcom_utils.control.knapsack import common_choice, greedy_choice, knapsack_optimum, priced_choice
 from semcom_utils.effectiveness.picture_metrics import METRICS
 from semcom_utils.physical.limits import capacity_awgn
@@ -83,6 +83,7 @@ EPISODES_AFTER = 4000
 
 # --- the table and its budget ----------------------------------------------------------------------------------------
 @lru_cache(maxsize=4)
+@checked
 def measured_table(what: str = "services") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Quality and bits as measured, from the stored study ``semcom_for_aigc/quality``.
 
@@ -115,6 +116,7 @@ def measured_table(what: str = "services") -> tuple[np.ndarray, np.ndarray, np.n
     return np.clip(quality, 0, 1), bits, scenes
 
 
+@checked
 def channel_uses(bits: ArrayLike, factor: int = COMMON_FACTOR, snr_db: float = SNR_DB) -> int:
     """Channel uses that one factor for all services needs.
 
@@ -140,9 +142,13 @@ def channel_uses(bits: ArrayLike, factor: int = COMMON_FACTOR, snr_db: float = S
     """
     b = finite_array("bits", bits, last=len(FACTORS), low=0)
     column = FACTORS.index(one_of("factor", factor, FACTORS))
-    return int(np.ceil(b[..., column].sum() / float(capacity_awgn(real_number("snr_db", snr_db))) - 1e-9))
+    capacity = float(capacity_awgn(real_number("snr_db", snr_db)))
+    if capacity < 1e-12:
+        raise ValueError(f"snr_db must be high enough for the link to carry something, got {snr_db}")
+    return int(np.ceil(b[..., column].sum() / capacity - 1e-9))
 
 
+@checked
 def value_of(choice: ArrayLike, quality: ArrayLike, bits: ArrayLike, budget: int | None) -> float:
     """Mean quality of a joint choice on the mean table; 0 if it is above the budget.
 
@@ -168,6 +174,8 @@ def value_of(choice: ArrayLike, quality: ArrayLike, bits: ArrayLike, budget: int
     c, b = np.asarray(choice), np.asarray(bits)
     if c.shape != b.shape[:1] or b.shape != np.shape(quality):
         raise ValueError(f"choice must be one factor for each service, got {c.shape} for {b.shape}")
+    if c.dtype.kind not in "iu" or (c < 0).any() or (c >= b.shape[1]).any():
+        raise ValueError(f"choice must be indices of factors, whole numbers below {b.shape[1]}, got {choice!r:.80}")
     rows = np.arange(len(c))
     late = budget is not None and b[rows, c].sum() > budget
     return 0.0 if late else float(np.asarray(quality)[rows, c].mean())
@@ -181,6 +189,7 @@ def _budget(bits: np.ndarray, snr_db: float = SNR_DB) -> int:
 
 
 # --- agents ----------------------------------------------------------------------------------------------------------
+@checked
 def agent_settings(form: str, rate: float) -> Any:
     """How agents of a form learn; tuned is the rate alone, the rest is fixed beforehand.
 
@@ -207,6 +216,7 @@ def agent_settings(form: str, rate: float) -> Any:
     return D3qnSettings(hidden=hidden, batch=32, discount=0.0, rate=rate, warm_up=warm_up, every=every)
 
 
+@checked
 def settled_after(rewards: ArrayLike, window: int = WINDOW, within: float = WITHIN) -> int:
     """First episode after which the moving mean of the reward stays within a share of its final value.
 
@@ -244,6 +254,7 @@ def settled_after(rewards: ArrayLike, window: int = WINDOW, within: float = WITH
     return min(int(away[-1]) + window + 1 if len(away) else window, len(r))
 
 
+@checked
 def train_agent(
     name: str,
     quality: ArrayLike,
@@ -290,6 +301,7 @@ def train_agent(
 
     from semcom_utils.control.joint_choice import JointChoiceEnv
 
+    positive_integer("seed", seed, low=0)
     torch.set_num_threads(1)
     form = AGENTS[one_of("name", name, AGENTS)]
     q = finite_array("quality", quality)
@@ -299,6 +311,8 @@ def train_agent(
     total *= form.get("longer", 1)
     settings = agent_settings(form["form"], rate)
     mean, best = q.mean(0), knapsack_optimum(q.mean(0), bits, int(env.bits.sum()) if budget is None else budget)[1]
+    if best <= 0:
+        raise ValueError("quality must be above 0 for some choice within the budget, got 0 for all")
     losses: list[float] = []
     looks: list[int] = []
     shares: list[float] = []
@@ -717,6 +731,7 @@ def _tailored_summary(records: list[dict]) -> dict:
 
 
 # --- more services ---------------------------------------------------------------------------------------------------
+@checked
 def many_services(
     quality: ArrayLike, bits: ArrayLike, services: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import checked, one_of, positive_integer
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.toyworld import Scene
 from semcom_utils.toyworld.agreement import agreement
@@ -18,6 +18,7 @@ __all__ = ["map_agreement"]
 
 
 @torch.no_grad()
+@checked
 def map_agreement(
     pipeline: Any,
     kind: str,
@@ -54,12 +55,15 @@ def map_agreement(
     Raises
     ------
     ValueError
-        If ``kind`` is no kind of map, there are fewer than two scenes, or ``steps`` is no positive integer.
+        If ``pipeline`` is none, ``kind`` is no kind of map, there are fewer than two scenes, or ``steps`` is no
+        positive integer.
     """
     one_of("kind", kind, MAPS)
     positive_integer("steps", steps)
     if len(scenes) < 2 or not all(isinstance(scene, Scene) for scene in scenes):
         raise ValueError(f"scenes must be at least two of Scene, got {len(scenes)}")
+    if isinstance(pipeline, type) or not (callable(pipeline) and hasattr(pipeline, "unet")):
+        raise ValueError(f"pipeline must be one of diffusers, got {pipeline!r:.80}")
     maps = [extract(kind, scene) for scene in scenes]
     shown = {"image": [one.picture for one in maps]} if hasattr(pipeline, "controlnet") else {}
     made = pipeline(

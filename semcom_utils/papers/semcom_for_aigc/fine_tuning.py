@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from semcom_utils import toyworld
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import checked, one_of, positive_integer
 from semcom_utils.generation import Judge, load
 from semcom_utils.studies import load_result
 from semcom_utils.toyworld import Description, Texture
@@ -73,6 +73,7 @@ GUIDANCE, DENOISING = 3.0, 20
 TRAIN_FROM, HELD_FROM, TRIES = 3_000_000, 4_000_000, 999
 
 
+@checked
 def dotted(description: Description) -> Description:
     """A scene in the customer's style.
 
@@ -85,6 +86,11 @@ def dotted(description: Description) -> Description:
     -------
     Description
         The same, every thing with white dots.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     return replace(description, things=tuple(replace(thing, texture=Texture("dotted")) for thing in description.things))
 
@@ -96,6 +102,7 @@ def _models() -> dict[str, Any]:
     return models
 
 
+@checked
 def latents(first: int, count: int, split: str) -> dict[str, Any]:
     """Scenes in style, as the fine-tuning takes them.
 
@@ -112,7 +119,14 @@ def latents(first: int, count: int, split: str) -> dict[str, Any]:
         ``captions``, which do not mention the style, and ``labels`` of the things; ``images``, float
         ``[count, 3, 64, 64]`` in [0, 1]; ``mean`` and ``std`` of the latents, ``[count, 16, 8, 8]``; ``said``, the
         captions' embedding, ``[count, 24, 128]``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
+    positive_integer("first", first, low=0), positive_integer("count", count)
+    one_of("split", split, toyworld.SPLITS)
     pipeline = _models()["text-to-image"]
     scenes = [toyworld.describe(first + k, split, textured=0.0, inside=0.0) for k in range(count)]
     images = torch.tensor(np.stack([toyworld.render(dotted(scene)).image for scene in scenes]), dtype=torch.float32)
@@ -143,6 +157,7 @@ def _scenes(seed: int) -> tuple[dict, dict]:
     )
 
 
+@checked
 def adapted(unet: torch.nn.Module, learner: str, seed: int) -> torch.nn.Module:
     """A copy of a UNet of which the learner's parameters, and no others, learn; it paints as the original does.
 
@@ -179,6 +194,7 @@ def adapted(unet: torch.nn.Module, learner: str, seed: int) -> torch.nn.Module:
     return ours
 
 
+@checked
 def sent_parameters(unet: torch.nn.Module) -> list[torch.nn.Parameter]:
     """What of a copy has to be sent: the parameters that learn.
 
@@ -190,10 +206,16 @@ def sent_parameters(unet: torch.nn.Module) -> list[torch.nn.Parameter]:
     Returns
     -------
     list of torch.nn.Parameter
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     return [weights for weights in unet.parameters() if weights.requires_grad]
 
 
+@checked
 def parameters_of(learner: str) -> int:
     """How many numbers a learner's message has.
 
@@ -225,6 +247,7 @@ def _v_loss(
     return (found - (signal * epsilon - noise * z_0)).square().mean()
 
 
+@checked
 def fine_tune(unet: torch.nn.Module, scenes: dict, rate: float, seed: int, steps: int = STEPS) -> torch.nn.Module:
     """Teach a copy the scenes' style; the learning rate rises over 10 steps and falls over the second half.
 
@@ -251,6 +274,7 @@ def fine_tune(unet: torch.nn.Module, scenes: dict, rate: float, seed: int, steps
     ValueError
         If ``steps`` is no positive integer.
     """
+    _are_latents(scenes)
     draws, learned = torch.Generator().manual_seed(seed), sent_parameters(unet)
     optimiser = torch.optim.AdamW(learned, lr=rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     unet.train()
@@ -268,7 +292,13 @@ def fine_tune(unet: torch.nn.Module, scenes: dict, rate: float, seed: int, steps
     return unet.eval()
 
 
+def _are_latents(scenes: dict) -> None:
+    if lacks := {"mean", "std", "said"} - scenes.keys():
+        raise ValueError(f"scenes must be what latents() gives, got none of {sorted(lacks)[0]!r}")
+
+
 @torch.no_grad()
+@checked
 def denoising_loss(unet: torch.nn.Module, scenes: dict, rounds: int = 4) -> float:
     """How well a network denoises scenes: the same latents, noise and timesteps for every network.
 
@@ -291,6 +321,7 @@ def denoising_loss(unet: torch.nn.Module, scenes: dict, rounds: int = 4) -> floa
     ValueError
         If ``rounds`` is no positive integer.
     """
+    _are_latents(scenes)
     draws, count = torch.Generator().manual_seed(0), len(scenes["mean"])
     losses = []
     for k in range(positive_integer("rounds", rounds)):
@@ -302,6 +333,7 @@ def denoising_loss(unet: torch.nn.Module, scenes: dict, rounds: int = 4) -> floa
 
 
 @torch.no_grad()
+@checked
 def rounded(unet: torch.nn.Module, bits: int) -> torch.nn.Module:
     """A copy whose sent parameters have the precision in which they are sent.
 
@@ -315,6 +347,11 @@ def rounded(unet: torch.nn.Module, bits: int) -> torch.nn.Module:
     Returns
     -------
     torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     ours = copy.deepcopy(unet)
     for weights in sent_parameters(ours):
@@ -327,6 +364,7 @@ def rounded(unet: torch.nn.Module, bits: int) -> torch.nn.Module:
 
 
 @torch.no_grad()
+@checked
 def randomised(unet: torch.nn.Module, seed: int) -> torch.nn.Module:
     """The control: a copy whose sent parameters are random, each tensor with its own norm.
 
@@ -340,6 +378,11 @@ def randomised(unet: torch.nn.Module, seed: int) -> torch.nn.Module:
     Returns
     -------
     torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     draws, ours = torch.Generator().manual_seed(seed), copy.deepcopy(unet)
     for weights in sent_parameters(ours):
@@ -348,6 +391,7 @@ def randomised(unet: torch.nn.Module, seed: int) -> torch.nn.Module:
     return ours
 
 
+@checked
 def in_style(images: torch.Tensor) -> np.ndarray:
     """Whether pictures are dotted: white marks on at least ``MARKED`` of what mini-segmentation takes for things.
 
@@ -360,6 +404,11 @@ def in_style(images: torch.Tensor) -> np.ndarray:
     -------
     numpy.ndarray
         Bool ``[batch]``; a picture without things is not.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     things = _models()["segmentation"](images) >= 2
     marks = (images.amin(1) > BRIGHT) & things

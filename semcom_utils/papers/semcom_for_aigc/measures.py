@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
-from semcom_utils.checks import one_of
+from semcom_utils.checks import checked, one_of, plain_array, shown
+from semcom_utils.pictures import picture_numbers
 from semcom_utils.semantic.information import entropy
 from semcom_utils.toyworld import GROUNDS, KINDS, POSES, Meaning
 from semcom_utils.toyworld.scene import COLOURS, HORIZON
@@ -29,6 +30,7 @@ __all__ = [
 COUNTS = {1: 0.45, 2: 0.40, 3: 0.15}
 
 
+@checked
 def meaning_bits(said: Meaning) -> float:
     r"""Bits of a meaning, :math:`-\log_2 p(m)`, under the toy world's own distribution, for things without textures.
 
@@ -84,6 +86,7 @@ def meaning_entropy() -> float:
     return even + entropy(list(COUNTS.values())) + mean * thing
 
 
+@checked
 def overlap(found: Sequence[Any], labels: Sequence[str], boxes: Any, *, colours: bool = True) -> float:
     """How well things stand where they should: overlap of boxes, mean over the things that are expected.
 
@@ -112,10 +115,15 @@ def overlap(found: Sequence[Any], labels: Sequence[str], boxes: Any, *, colours:
 
     from semcom_utils.generation.judging import box_overlap
 
-    places = np.asarray(boxes, float).reshape(-1, 4)
+    if not all(hasattr(one, "box") and hasattr(one, "label") for one in found):
+        raise ValueError(f"found must be of Detection, got {shown(found)}")
+    places = plain_array("boxes", boxes).astype(float)
+    if places.size and (places.ndim != 2 or places.shape[1] != 4):
+        raise ValueError(f"boxes must be of shape [things, 4], got {list(places.shape)}")
+    places = places.reshape(-1, 4)
     if len(places) != len(labels):
         raise ValueError(f"boxes must be one for each of {len(labels)} labels, got {len(places)}")
-    if not labels:
+    if not len(labels):
         return 1.0
 
     def called(label: str) -> str:
@@ -131,6 +139,7 @@ def overlap(found: Sequence[Any], labels: Sequence[str], boxes: Any, *, colours:
     return float(table[pairs].sum() / len(labels))
 
 
+@checked
 def ground_of(picture: np.ndarray, covered: np.ndarray) -> str:
     """Which ground a picture shows: the one whose colour is nearest to the median below the horizon.
 
@@ -151,18 +160,19 @@ def ground_of(picture: np.ndarray, covered: np.ndarray) -> str:
     ValueError
         If the shapes are not these, or things cover all of the ground.
     """
-    shown, hidden = np.asarray(picture, float), np.asarray(covered, bool)
-    if shown.shape != (3, toyworld.SIZE, toyworld.SIZE) or hidden.shape != shown.shape[1:]:
-        raise ValueError(f"picture must be [3, 64, 64] and covered [64, 64], got {shown.shape} and {hidden.shape}")
+    seen, hidden = np.asarray(picture, float), np.asarray(covered, bool)
+    if seen.shape != (3, toyworld.SIZE, toyworld.SIZE) or hidden.shape != seen.shape[1:]:
+        raise ValueError(f"picture must be [3, 64, 64] and covered [64, 64], got {seen.shape} and {hidden.shape}")
     bare = ~hidden
     bare[: int(HORIZON) + 2] = False
     if not bare.any():
         raise ValueError("covered must leave some of the ground, got none left")
-    colour = np.median(shown[:, bare], axis=1)
+    colour = np.median(seen[:, bare], axis=1)
     # on its way to the horizon the ground darkens to 0.86 of its colour: take the middle
     return min(GROUNDS, key=lambda name: float(np.sum((colour - 0.93 * np.array(GROUNDS[name][0])) ** 2)))
 
 
+@checked
 def structure(one: np.ndarray, other: np.ndarray, masks: Mapping[str, np.ndarray] | None = None) -> dict[str, float]:
     """Structural similarity (SSIM) of two pictures, whole and by region.
 
@@ -181,19 +191,34 @@ def structure(one: np.ndarray, other: np.ndarray, masks: Mapping[str, np.ndarray
     Raises
     ------
     ValueError
-        If a region is called ``whole``.
+        If ``one`` and ``other`` are no pictures of one size, or a region is called ``whole`` or is none of them.
     """
     from skimage.metrics import structural_similarity
 
     if masks and "whole" in masks:
         raise ValueError("masks must not name a region 'whole'")
+    one, other = _picture("one", one), _picture("other", other)
+    if one.shape != other.shape or min(one.shape[1:]) < 7:
+        raise ValueError(f"other must be of the size of one, at least 7 by 7, got {one.shape} and {other.shape}")
+    for name, mask in (masks or {}).items():
+        if np.shape(mask) != one.shape[1:] or np.asarray(mask).dtype != bool:
+            raise ValueError(f"masks must be truth values of shape {one.shape[1:]}, got {shown(mask)} for {name}")
     whole, local = structural_similarity(one, other, channel_axis=0, data_range=1.0, full=True)
     values = {"whole": float(whole)}
     for name, mask in (masks or {}).items():
-        values[name] = float(local[:, mask].mean()) if mask.any() else math.nan
+        values[name] = float(local[:, mask].mean()) if np.any(mask) else math.nan
     return values
 
 
+def _picture(name: str, picture: np.ndarray) -> np.ndarray:
+    """A picture [3, rows, columns], in the precision that it came in."""
+    numbers, array = picture_numbers(name, picture), np.asarray(picture)
+    if numbers.ndim != 3 or numbers.shape[0] != 3:
+        raise ValueError(f"{name} must be of shape [3, rows, columns], got {list(numbers.shape)}")
+    return array if array.dtype.kind == "f" else numbers
+
+
+@checked
 def jpeg_bits(picture: np.ndarray, quality: int = 75) -> int:
     """Bits of a content as a JPEG file, for what is shown to a user.
 
@@ -211,13 +236,13 @@ def jpeg_bits(picture: np.ndarray, quality: int = 75) -> int:
     Raises
     ------
     ValueError
-        If ``quality`` is out of its range.
+        If ``picture`` is none, or ``quality`` is out of its range.
     """
     from PIL import Image
 
     one_of("quality", quality, range(1, 96))
     file = io.BytesIO()
-    Image.fromarray(np.round(255 * np.asarray(picture)).astype(np.uint8).transpose(1, 2, 0)).save(
+    Image.fromarray(np.round(255 * _picture("picture", picture)).astype(np.uint8).transpose(1, 2, 0)).save(
         file, "JPEG", quality=quality, optimize=True
     )
     return 8 * len(file.getvalue())

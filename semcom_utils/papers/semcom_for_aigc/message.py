@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from semcom_utils.checks import one_of, positive_integer, real_number
+from semcom_utils.checks import checked, one_of, positive_integer, real_number
 from semcom_utils.semantic.extractors import FACTORS, SemanticMap, decode
 from semcom_utils.semantic.information import arithmetic_decode, arithmetic_encode
 from semcom_utils.toyworld import COLOURS, GROUNDS, KINDS, PATTERNS, POSES, VOCABULARY
@@ -58,6 +58,7 @@ _END = "<end>"
 # --- captions --------------------------------------------------------------------------------------------------------
 
 
+@checked
 def caption_words(caption: str) -> list[str]:
     """Words of a caption; a comma is one.
 
@@ -135,6 +136,7 @@ def _frequencies() -> dict[str, np.ndarray]:
     return {word: np.array([1 + 100 * after.get(symbol, 0) for symbol in symbols]) for word, after in follows.items()}
 
 
+@checked
 def encode_words(caption: str) -> bytes:
     """Code a caption as words of the grammar.
 
@@ -168,6 +170,7 @@ def encode_words(caption: str) -> bytes:
     return int(padded, 2).to_bytes(len(padded) // 8, "big")
 
 
+@checked
 def decode_words(data: bytes) -> str:
     """Read a caption back.
 
@@ -204,6 +207,7 @@ def decode_words(data: bytes) -> str:
 # --- the message -----------------------------------------------------------------------------------------------------
 
 
+@checked
 @dataclass(frozen=True)
 class Message:
     """A semantic representation with its prompt and the parameters of the generation.
@@ -267,6 +271,7 @@ class Message:
             raise ValueError(f"map_bytes must be empty without a kind of map, got {len(self.map_bytes)} bytes")
 
     @classmethod
+    @checked
     def of(cls, caption: str, semantic_map: SemanticMap | None = None, **parameters: object) -> Message:
         """A message of a caption and a map.
 
@@ -319,6 +324,7 @@ def _checksum(data: bytes, start: int = 0xFFFF) -> bytes:
     return binascii.crc_hqx(data, start).to_bytes(_CRC, "big")
 
 
+@checked
 def blocks(message: Message) -> tuple[bytes, bytes]:
     """A message's two blocks, each with its checksum.
 
@@ -358,6 +364,7 @@ def blocks(message: Message) -> tuple[bytes, bytes]:
     return header + said + crc, behind
 
 
+@checked
 def pack(message: Message) -> bytes:
     """A message as bytes.
 
@@ -416,6 +423,7 @@ def _read_head(data: object) -> tuple[Message, int | None, int, int, bytes]:
     return message, number, factor, mapped, data[head:]
 
 
+@checked
 def unpack(data: bytes) -> Message:
     """Read a message; what was damaged on the way is not read.
 
@@ -450,6 +458,7 @@ def unpack(data: bytes) -> Message:
     )  # fmt: skip
 
 
+@checked
 def head_alone(head: bytes) -> Message:
     """What a head says without its map: what a receiver falls back on.
 
@@ -468,7 +477,10 @@ def head_alone(head: bytes) -> Message:
     ValueError
         As of :func:`unpack`.
     """
-    message, *_, behind = _read_head(head)
+    try:
+        message, *_, behind = _read_head(head)
+    except ValueError as error:
+        raise ValueError(str(error).replace("data must", "head must", 1)) from None
     if behind:
         raise ValueError(f"head must end with its checksum, got {len(behind)} bytes more")
     return message
@@ -498,6 +510,7 @@ class Field(NamedTuple):
     meaning: str
 
 
+@checked
 def byte_table(message: Message) -> list[Field]:
     """A message byte by byte.
 

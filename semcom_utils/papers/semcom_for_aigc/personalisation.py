@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.statistics import mean_interval
 from semcom_utils.studies import Study
@@ -40,6 +41,7 @@ def _covered(boxes: np.ndarray) -> np.ndarray:
     return mask
 
 
+@checked
 def wishes(message: Message) -> dict[str, Message]:
     """What a receiver can make of a message.
 
@@ -53,6 +55,11 @@ def wishes(message: Message) -> dict[str, Message]:
     dict of str to Message
         ``as-sent``; ``word-changed``, on :data:`GROUND`; ``other-seed``; ``without-ground``, as if the sender had
         not said where; ``word-added``, the same with :data:`GROUND` added by the receiver.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     things = prompt(message.caption, "things")
     return {

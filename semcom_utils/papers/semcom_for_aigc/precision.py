@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import checked, one_of, positive_integer
 from semcom_utils.statistics import mean_interval
 from semcom_utils.studies import Study
 
@@ -26,6 +26,7 @@ __all__ = ["LENGTHS", "STUDIES", "empty_words", "phrases", "precision_run"]
 LENGTHS = (0, 2, 3, 4)
 
 
+@checked
 def phrases(description: toyworld.Description, length: int) -> str:
     """A truthful prompt of some of the phrases of a caption: the ground and things from the left.
 
@@ -61,6 +62,7 @@ def phrases(description: toyworld.Description, length: int) -> str:
     return toyworld.Meaning(said.ground, said.things[: length - 1]).canonical()
 
 
+@checked
 def empty_words(words: int) -> str:
     """A prompt of a given number of words that says nothing.
 

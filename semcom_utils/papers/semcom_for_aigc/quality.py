@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from semcom_utils.checks import finite_array, one_of
+from semcom_utils.checks import checked, finite_array, one_of
 from semcom_utils.effectiveness.picture_metrics import METRICS
 from semcom_utils.statistics import mean_interval, student_interval
 from semcom_utils.studies import Study
@@ -47,6 +47,7 @@ MEASURES = {"prompt": "prompt_other", "ssim": "none", "clip": "none", "obeys": "
 SERVICES = ((None, "ssim"), (None, "vi"), ("depth", "psnr"), ("pose", None))
 
 
+@checked
 def linearity(quality: Any, factors: Sequence[int] = FACTORS) -> float:
     r"""How straight a response to the factor is: :math:`R^2` of the least-squares line through its mean.
 
@@ -83,6 +84,7 @@ def linearity(quality: Any, factors: Sequence[int] = FACTORS) -> float:
     return 0.0 if np.ptp(mean) < 1e-12 else float(stats.pearsonr(factors, mean)[0] ** 2)
 
 
+@checked
 def first_clear_drop(measure: Any, floor: Any, factors: Sequence[int] = FACTORS, level: float = 0.95) -> int:
     """The smallest factor at which a measure has clearly dropped from its value at factor 1.
 
@@ -121,6 +123,7 @@ def first_clear_drop(measure: Any, floor: Any, factors: Sequence[int] = FACTORS,
     return int(factors[int(clear.argmax())]) if clear.any() else NEVER
 
 
+@checked
 def choose_pair(
     table: Mapping[str, Mapping[str, float]], extractor: str | None = None, metric: str | None = None
 ) -> tuple[str, str]:
@@ -163,6 +166,7 @@ def choose_pair(
     return max(pairs, key=lambda pair: table[pair[0]][pair[1]])
 
 
+@checked
 def service_table(
     records: Sequence[Mapping], services: Sequence[tuple[str, str]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

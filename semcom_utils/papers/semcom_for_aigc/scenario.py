@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from semcom_utils.checks import one_of
+from semcom_utils.checks import checked, one_of
 from semcom_utils.semantic.extractors import SemanticMap, extract
 from semcom_utils.toyworld import SIZE, Scene
 
@@ -41,6 +41,7 @@ FACTORS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16)
 STEPS, GUIDANCE = 20, 3.0
 
 
+@checked
 def semantic_map(extractor: str, scene: Scene, networks: dict[str, Callable[..., Any]]) -> SemanticMap:
     """What an extractor finds in a scene.
 
@@ -71,6 +72,7 @@ def semantic_map(extractor: str, scene: Scene, networks: dict[str, Callable[...,
     return extract(kind, scene.image, networks[role])
 
 
+@checked
 def pictures(
     pipeline: Any, captions: Sequence[str], maps: Sequence[SemanticMap] | None, seeds: Sequence[int]
 ) -> np.ndarray:
@@ -97,10 +99,12 @@ def pictures(
     Raises
     ------
     ValueError
-        If there are not as many captions, maps and seeds.
+        If ``pipeline`` is none, or there are not as many captions, maps and seeds.
     """
     import torch
 
+    if isinstance(pipeline, type) or not (callable(pipeline) and hasattr(pipeline, "controlnet")):
+        raise ValueError(f"pipeline must be one of diffusers with a ControlNet, got {pipeline!r:.80}")
     for name, given in (("maps", maps), ("seeds", seeds)):
         if given is not None and len(given) != len(captions):
             raise ValueError(f"{name} must be one for each of {len(captions)} captions, got {len(given)}")

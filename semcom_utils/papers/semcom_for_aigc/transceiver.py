@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semcom_utils import toyworld
-from semcom_utils.checks import one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, one_of, positive_integer, real_number, torch_generator
 from semcom_utils.physical import DigitalLink
+from semcom_utils.pictures import is_pil, picture_bytes, picture_numbers
 from semcom_utils.semantic.extractors import FACTORS, extract
 from semcom_utils.toyworld.maps import MAPS
 
@@ -93,6 +94,7 @@ def models() -> dict[str, Any]:
 # --- part A: prompt engineering --------------------------------------------------------------------------------------
 
 
+@checked
 def prompt(caption: str, words: str) -> str:
     """The part of a caption that is said.
 
@@ -117,11 +119,40 @@ def prompt(caption: str, words: str) -> str:
     >>> prompt("a red ball and a blue cube on sand", "things")
     'a red ball and a blue cube'
     """
-    said = toyworld.parse_caption(caption).canonical()
+    said = _meaning(caption).canonical()
     one_of("words", words, PROMPTS)
     return {"caption": said, "things": said.rpartition(" on ")[0], "nothing": ""}[words]
 
 
+def _meaning(caption: str) -> toyworld.Meaning:
+    try:
+        return toyworld.parse_caption(caption)
+    except ValueError as error:
+        raise ValueError(f"caption must be of the toy world's grammar: {error}") from None
+
+
+def _shown(picture: Any) -> Any:
+    """A scene as it is, another picture as numbers [3, 64, 64]."""
+    if isinstance(picture, toyworld.Scene):
+        return picture
+    if is_pil(picture):
+        array = picture_bytes("picture", picture).transpose(2, 0, 1) / 255.0
+    else:
+        array = picture_numbers("picture", picture)
+    if array.shape != (3, toyworld.SIZE, toyworld.SIZE):
+        raise ValueError(f"picture must be a Scene or of shape [3, 64, 64], got {list(array.shape)}")
+    return array
+
+
+def _with_models(named: dict[str, Any] | None) -> dict[str, Any]:
+    if named is None:
+        return models()
+    if lacks := {"controlled", "text-to-image", "clip", "judge"} - named.keys():
+        raise ValueError(f"named must hold what models() gives, got none called {sorted(lacks)[0]!r}")
+    return named
+
+
+@checked
 def engineer_prompt(
     caption: str,
     picture: Any = None,
@@ -164,9 +195,13 @@ def engineer_prompt(
     said = [prompt(caption, part) for part in words]
     maps: list[Any] = [None]
     if picture is not None:
+        picture = _shown(picture)
         for factor in factors:
             one_of("factors", factor, FACTORS)
         for kind in kinds:
+            one_of("kinds", kind, MAPS)
+            if not isinstance(picture, toyworld.Scene) and kind != "canny" and kind not in (networks or {}):
+                raise ValueError(f"networks must hold one that finds {kind!r} in a picture, got none")
             full = extract(kind, picture, (networks or {}).get(kind))
             maps += [full.downscaled(factor) for factor in factors]
     candidates = [Message.of(text, one, **parameters) for text in said for one in maps if text or one is not None]
@@ -176,6 +211,7 @@ def engineer_prompt(
 # --- the generation model, at both ends ------------------------------------------------------------------------------
 
 
+@checked
 def evaluations(message: Message) -> int:
     """How many times a network runs to make the content: the UNet, and the control network with a map.
 
@@ -187,10 +223,16 @@ def evaluations(message: Message) -> int:
     -------
     int
         Two for each step and network: guidance asks once with and once without the prompt (:math:`w = 1` asks once).
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     return message.steps * (1 if message.guidance == 1 else 2) * (1 if message.kind is None else 2)
 
 
+@checked
 def generate(messages: Sequence[Message], named: dict[str, Any] | None = None) -> np.ndarray:
     """The content of messages, made by the model with the parameters that each names.
 
@@ -216,7 +258,7 @@ def generate(messages: Sequence[Message], named: dict[str, Any] | None = None) -
     messages = list(messages)
     if not messages or not all(isinstance(message, Message) for message in messages):
         raise ValueError(f"messages must be at least one Message, got {messages!r:.80}")
-    named = models() if named is None else named
+    named = _with_models(named)
     groups: dict[tuple, list[int]] = {}
     for place, message in enumerate(messages):
         groups.setdefault((message.kind is not None, message.steps, message.guidance), []).append(place)
@@ -264,6 +306,7 @@ class Verdict:
     similarity: float
 
 
+@checked
 def asked_labels(caption: str) -> list[str]:
     """Labels of what a caption asks for, colour and kind, as the judge names them.
 
@@ -287,9 +330,10 @@ def asked_labels(caption: str) -> list[str]:
     >>> asked_labels("a red ball and a blue block on sand")
     ['red ball', 'blue cube']
     """
-    return [f"{thing.colour} {thing.kind}" for thing in toyworld.parse_caption(caption).things]
+    return [f"{thing.colour} {thing.kind}" for thing in _meaning(caption).things]
 
 
+@checked
 def validate(
     contents: Any,
     captions: Sequence[str],
@@ -325,24 +369,30 @@ def validate(
     """
     import torch
 
-    named = models() if named is None else named
-    made = torch.as_tensor(np.asarray(contents, np.float32))
+    named = _with_models(named)
+    made = torch.from_numpy(picture_numbers("contents", contents).astype(np.float32))
+    if made.ndim != 4 or made.shape[1] != 3:
+        raise ValueError(f"contents must be of shape [batch, 3, 64, 64], got {list(made.shape)}")
     if len(captions) != len(made):
         raise ValueError(f"captions must be one for each of {len(made)} contents, got {len(captions)}")
+    try:
+        wanted = [sorted(asked_labels(caption)) for caption in captions]
+    except ValueError as error:
+        raise ValueError(f"captions must each be right: {error}") from None
     least = (FITS if pictures is None else ALIKE) if threshold is None else threshold
     least = real_number("threshold", least, low=-1, high=1)
     vectors = named["clip"].images(made)
     if pictures is None:
         others = named["clip"].texts(list(captions))
     else:
-        own = torch.as_tensor(np.asarray(pictures, np.float32))
+        own = torch.from_numpy(picture_numbers("pictures", pictures).astype(np.float32))
         if own.shape != made.shape:
             raise ValueError(f"pictures must be of shape {tuple(made.shape)}, got {tuple(own.shape)}")
         others = named["clip"].images(own)
     similarity = (vectors * others).sum(-1).tolist()
     verdicts = []
-    for labels, caption, cosine in zip(named["judge"].labels(made), captions, similarity, strict=True):
-        right = labels == sorted(asked_labels(caption))
+    for labels, asked, cosine in zip(named["judge"].labels(made), wanted, similarity, strict=True):
+        right = labels == asked
         verdicts.append(Verdict(right and cosine >= least, tuple(labels), right, float(cosine)))
     return verdicts
 
@@ -372,6 +422,7 @@ class Choice:
     network_evaluations: int
 
 
+@checked
 def choose(
     candidates: Sequence[Message],
     caption: str,
@@ -414,7 +465,10 @@ def choose(
     if not candidates:
         raise ValueError("candidates must be at least one Message, got none")
     positive_integer("limit", limit), positive_integer("together", together)
-    own = picture.image if isinstance(picture, toyworld.Scene) else picture
+    if not all(isinstance(one, Message) for one in candidates):
+        raise ValueError(f"candidates must be of Message, got {candidates!r:.80}")
+    shown = None if picture is None else _shown(picture)
+    own = shown.image if isinstance(shown, toyworld.Scene) else shown
     tried, cost, best = 0, 0, None
     for round_of in range(limit):
         for start in range(0, len(candidates), together):
@@ -461,6 +515,7 @@ class Delivery:
     channel_uses: int
 
 
+@checked
 def send(
     message: Message,
     link: DigitalLink,
@@ -544,6 +599,7 @@ class Received:
     fell_back: bool
 
 
+@checked
 def receive(delivery: Delivery) -> Received:
     """Unpack what came; without the map fall back on the caption, which travels in the head.
 
@@ -572,6 +628,7 @@ def receive(delivery: Delivery) -> Received:
 # --- part C: generation inference ------------------------------------------------------------------------------------
 
 
+@checked
 def infer(received: Received, named: dict[str, Any] | None = None) -> np.ndarray | None:
     """The receiver's content: the same model, run with what the message says.
 
@@ -585,6 +642,11 @@ def infer(received: Received, named: dict[str, Any] | None = None) -> np.ndarray
     -------
     numpy.ndarray or None
         ``[3, 64, 64]`` in [0, 1]; None where nothing arrived.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     return None if received.message is None else generate([received.message], named)[0]
 
@@ -617,6 +679,7 @@ class Outcome:
     network_evaluations: int
 
 
+@checked
 def transmit(
     caption: str,
     picture: Any,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
-from semcom_utils.checks import real_number
+from semcom_utils.checks import checked, real_number
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.statistics import mean_interval, share_interval
 from semcom_utils.studies import Study
@@ -42,6 +42,7 @@ AGREED_BITS = 8 * (1 + 2 + 1 + 1)
 SHARE = 0.9
 
 
+@checked
 def study_scene(seed: int) -> toyworld.Scene:
     """A held-out scene of the system's studies: one to three things, no textures, none inside another.
 
@@ -53,6 +54,11 @@ def study_scene(seed: int) -> toyworld.Scene:
     Returns
     -------
     toyworld.Scene
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     return toyworld.scene(7000 + seed, "combinations", textured=0.0, inside=0.0)
 
@@ -125,6 +131,7 @@ def _name(row: Sequence[Any]) -> tuple:
     return (row[0], row[1], row[2])
 
 
+@checked
 def best_fixed(records: Sequence[dict], share: float = SHARE) -> tuple:
     """The representation that a sender without validation would take for every scene.
 
@@ -164,6 +171,7 @@ def _rates(records: Sequence[dict]) -> dict[tuple, tuple[float, float]]:
     return {name: (float(np.mean(cell, 0)[0]), float(np.mean(cell, 0)[1])) for name, cell in cells.items()}
 
 
+@checked
 def fixed_and_validated(
     records: Sequence[dict], accepted: float | None = None, fixed: tuple | None = None
 ) -> list[dict]:
@@ -189,6 +197,11 @@ def fixed_and_validated(
         A scene each: ``fixed_bits``, ``validated_bits``; whether (or how probably) the content passes the criterion:
         ``fixed_passes``, ``validated_passes``; ``tried``, contents made to validate; ``conveyed_bits``, theirs as JPEG
         files; and the overlap of the things' boxes, ``fixed_overlap`` and ``validated_overlap``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
     """
     name, rows = best_fixed(records) if fixed is None else fixed, []
     for record in records:
