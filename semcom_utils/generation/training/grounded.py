@@ -345,8 +345,8 @@ class GroundedRecipe(TextToImageRecipe):
         "mini-detector finds in the picture, 0 where it finds none (200 scenes of one to three things, `combinations`)",
         "box_iou_moved": "the same for pictures of one thing with the box of another scene's thing",
         "box_iou_elsewhere": "these pictures' overlap with the box that was not sent, the scene's own",
-        "box_iou_none": "the same for pictures drawn without boxes: of three things named from left to right, the order "
-        "alone says roughly where they stand",
+        "box_iou_none": "the same for pictures drawn without boxes: of three things named from left to right, the "
+        "order alone says roughly where they stand",
         "box_iou_none_one": "the same, of one thing",
         "box_iou_no_caption": "the same for pictures drawn from labels and boxes without a caption",
         "box_iou_rendered": "the same for the rendered scenes: what the judge leaves within reach",
