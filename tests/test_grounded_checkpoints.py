@@ -50,10 +50,13 @@ def test_boxes_and_words_are_obeyed(judge, scenes):
     told = read_figures(MODELS / "mini-grounded")["held_out"]
     for name, value in values.items():
         assert abs(value - told[name]) <= 0.25, f"{name}: {value:.2f} here, {told[name]:.2f} on the card"
-    others = obedience(judge(draw(model, scenes, exchanged(scenes), seed=3)), scenes)
-    blank = obedience(judge(draw(model, scenes, [np.empty((0, 4))] * len(scenes), seed=3)), scenes)
-    assert max(others["box_iou"], blank["box_iou"]) < BOX_IOU, (others, blank)
-    assert max(others["box_iou"], blank["box_iou"]) < values["box_iou"] - 0.15
+    # One thing alone may stand anywhere; of three, named from left to right, the order says roughly where.
+    alone = [scene for scene in scenes if len(scene.boxes) == 1]
+    moved = judge(draw(model, alone, exchanged(alone), seed=3))
+    assert obedience(moved, alone, exchanged(alone))["box_iou"] >= BOX_IOU
+    blank = judge(draw(model, alone, [np.empty((0, 4))] * len(alone), seed=3))
+    others = [obedience(found, alone)["box_iou"] for found in (moved, blank)]
+    assert max(others) < BOX_IOU and max(others) < values["box_iou"] - 0.25, others
 
 
 @shipped("grounded")

@@ -318,7 +318,8 @@ class GroundedRecipe(TextToImageRecipe):
     batch_size = 128
     targets = {
         "box_iou": (0.6, 1.0),
-        "box_iou_shuffled": (0.0, 0.3),
+        "box_iou_moved": (0.6, 1.0),
+        "box_iou_elsewhere": (0.0, 0.4),
         "prompt_obeyed": (0.85, 1.0),
         "identity_right": (0.8, 1.0),
     }
@@ -342,12 +343,14 @@ class GroundedRecipe(TextToImageRecipe):
     meanings = {
         "box_iou": "mean overlap (intersection over union) of the boxes sent and the best box of the same label that "
         "mini-detector finds in the picture, 0 where it finds none (200 scenes of one to three things, `combinations`)",
-        "box_iou_shuffled": "the same for pictures drawn with the boxes of another scene with as many things",
-        "box_iou_none": "the same for pictures drawn without boxes: where things stand by chance",
+        "box_iou_moved": "the same for pictures of one thing with the box of another scene's thing",
+        "box_iou_elsewhere": "these pictures' overlap with the box that was not sent, the scene's own",
+        "box_iou_none": "the same for pictures drawn without boxes: of three things named from left to right, the "
+        "order alone says roughly where they stand",
+        "box_iou_none_one": "the same, of one thing",
         "box_iou_no_caption": "the same for pictures drawn from labels and boxes without a caption",
         "box_iou_rendered": "the same for the rendered scenes: what the judge leaves within reach",
         "prompt_obeyed": "share of these pictures in which mini-detector finds just the labels that were sent",
-        "prompt_obeyed_shuffled": "the same with the boxes of another scene",
         "prompt_obeyed_none": "the same without boxes",
         "prompt_obeyed_no_caption": "the same without a caption",
         "identity_right": "share of pictures, 4 of each subject, drawn from label, box and a stored picture, in whose "
@@ -500,12 +503,17 @@ class GroundedRecipe(TextToImageRecipe):
         drawer, judge = self.drawer(model, device), Judge(load("detector", folder=self.judge, device=device))
         scenes = held_out(200)
         own = [scene.boxes / toyworld.SIZE for scene in scenes]
-        others = exchanged(scenes)
         blank = [np.empty((0, 4))] * len(scenes)
         figures: dict[str, float] = {}
-        for name, boxes in (("", own), ("_shuffled", others), ("_none", blank)):
+        for name, boxes in (("", own), ("_none", blank)):
             found = judge(draw(drawer, scenes, boxes))
             figures |= {f"{what}{name}": value for what, value in obedience(found, scenes).items()}
+        one = [row for row, scene in enumerate(scenes) if len(scene.boxes) == 1]
+        alone = [scenes[row] for row in one]
+        figures["box_iou_none_one"] = obedience([found[row] for row in one], alone)["box_iou"]
+        moved = judge(draw(drawer, alone, exchanged(alone)))
+        figures["box_iou_elsewhere"] = obedience(moved, alone)["box_iou"]
+        figures["box_iou_moved"] = obedience(moved, alone, exchanged(alone))["box_iou"]
         silent = judge(draw(drawer, scenes, own, captions=False))
         figures |= {f"{what}_no_caption": value for what, value in obedience(silent, scenes).items()}
         rendered = judge(np.stack([scene.image for scene in scenes]))
@@ -675,7 +683,7 @@ def exchanged(scenes: list[toyworld.Scene]) -> list[np.ndarray]:
     for count in {len(scene.boxes) for scene in scenes}:
         rows = [row for row, scene in enumerate(scenes) if len(scene.boxes) == count]
         for row, other in zip(rows, [*rows[1:], rows[0]], strict=True):
-            others[row] = scenes[other].boxes[::-1] / toyworld.SIZE
+            others[row] = scenes[other].boxes / toyworld.SIZE
     return others
 
 
@@ -733,7 +741,9 @@ def draw(
     return np.concatenate(drawn)
 
 
-def obedience(found: list[list[Detection]], scenes: list[toyworld.Scene]) -> dict[str, float]:
+def obedience(
+    found: list[list[Detection]], scenes: list[toyworld.Scene], boxes: list[np.ndarray] | None = None
+) -> dict[str, float]:
     """How well what a judge found in pictures fits the boxes and the labels of scenes.
 
     Parameters
@@ -742,6 +752,8 @@ def obedience(found: list[list[Detection]], scenes: list[toyworld.Scene]) -> dic
         For each picture, from a :class:`.judging.Judge`.
     scenes : list of Scene
         What was asked for.
+    boxes : list of numpy.ndarray, optional
+        For each scene, ``[things, 4]`` in [0, 1], in place of its own boxes.
 
     Returns
     -------
@@ -749,10 +761,11 @@ def obedience(found: list[list[Detection]], scenes: list[toyworld.Scene]) -> dic
         ``box_iou``: mean over all things of the intersection over union of the thing's box with the best box of the
         same label, 0 where none is found. ``prompt_obeyed``: share of pictures with just the scene's labels.
     """
+    asked = [scene.boxes for scene in scenes] if boxes is None else [part * toyworld.SIZE for part in boxes]
     shared = [
         max((box_overlap(box, there) for name, _, there in claims if name == label), default=0.0)
-        for claims, scene in zip(found, scenes, strict=True)
-        for label, box in zip(scene.labels, scene.boxes, strict=True)
+        for claims, scene, places in zip(found, scenes, asked, strict=True)
+        for label, box in zip(scene.labels, places, strict=True)
     ]
     right = [
         sorted(name for name, _, _ in claims) == sorted(scene.labels)
