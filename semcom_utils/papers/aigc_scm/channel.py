@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +58,11 @@ WITT_USES = {"high": 768, "low": 64}
 JPEG_QUALITY = 75
 #: Modulations and code rates that an engineer chooses from, and the distance to the Shannon limit that short 5G codes
 #: need for next to no errors.
-FORMATS = tuple((order, rate) for order in (2, 4, 6) for rate in (0.5, 2 / 3, 0.75, 5 / 6))
+FORMATS = (
+    (2, 0.2),
+    (2, 1 / 3),
+    *((order, rate) for order in (2, 4, 6) for rate in (0.5, 2 / 3, 0.75, 5 / 6)),
+)
 MARGIN_DB = 2.5
 #: Ways to write a picture as a file. ``scan`` is JPEG without the header, on which both ends have agreed.
 CODECS = ("jpeg", "scan", "webp", "avif")
@@ -131,15 +135,19 @@ def ratio(channel_uses: float, per: str = "bit") -> float:
     return used / (ORIGINAL_BITS if per == "bit" else ORIGINAL_SAMPLES)
 
 
-def best_format(snr_db: float, margin_db: float = MARGIN_DB) -> tuple[int, float]:
-    """The modulation and code rate that carry most at an SNR on AWGN.
+def best_format(snr_db: float, margin_db: float = MARGIN_DB, channel: str = "awgn") -> tuple[int, float]:
+    """The modulation and code rate that carry most at an SNR.
+
+    Without fading that is the fastest that can be trusted. With block fading, which the sender does not know, it is the
+    one that delivers most on average: its bits a use times the probability that the channel is good enough.
 
     Parameters
     ----------
     snr_db : float
-        Es/N0 per complex channel use, dB.
+        (Mean) Es/N0 per complex channel use, dB.
     margin_db : float
-        How far above the Shannon limit of the constellation a format is trusted.
+        How far above the Shannon limit a format is trusted.
+    channel : {"awgn", "rayleigh-block"}
 
     Returns
     -------
@@ -150,14 +158,19 @@ def best_format(snr_db: float, margin_db: float = MARGIN_DB) -> tuple[int, float
     Raises
     ------
     ValueError
-        If ``snr_db`` or ``margin_db`` is no number.
+        If ``snr_db`` or ``margin_db`` is no number, or the channel is another.
 
     Examples
     --------
-    >>> best_format(10.0)
-    (4, 0.6666666666666666)
+    >>> best_format(10.0), best_format(10.0, channel="rayleigh-block")
+    ((4, 0.6666666666666666), (2, 0.5))
     """
     at = real_number("snr_db", snr_db) - real_number("margin_db", margin_db)
+    if one_of("channel", channel, ("awgn", "rayleigh-block")) == "rayleigh-block":
+        delivered = {
+            one: one[0] * one[1] * np.exp(-(10 ** ((float(min_snr_db(one[0] * one[1])) - at) / 10))) for one in FORMATS
+        }
+        return max(FORMATS, key=lambda one: (delivered[one], -one[0]))
     within = [one for one in FORMATS if float(min_snr_db(one[0] * one[1])) <= at]
     return max(within, key=lambda one: (one[0] * one[1], -one[0])) if within else FORMATS[0]
 
@@ -338,35 +351,39 @@ def squeezed(picture: Any, limit: int) -> tuple[np.ndarray, int, str]:
     ValueError
         If an argument is none of these.
     """
-    from PIL import Image
-
     rows = _rows(picture)
     positive_integer("limit", limit, low=3)
+    size, large, how = [one for one in _thumbnails(rows.tobytes(), rows.shape) if one[0] <= limit][-1]
+    return large.transpose(2, 0, 1) / 255, size, how
+
+
+@lru_cache(maxsize=128)
+def _thumbnails(data: bytes, shape: tuple[int, ...]) -> tuple[tuple[int, np.ndarray, str], ...]:
+    """All thumbnails of a picture that no smaller one surpasses, the smallest first: bytes, what is shown, and how."""
+    from PIL import Image
+
+    rows = np.frombuffer(data).reshape(shape)
     whole = Image.fromarray(np.round(255 * rows).astype(np.uint8))
-    best: tuple[float, np.ndarray, int, str] | None = None
+    offers: list[tuple[int, float, np.ndarray, str]] = []
 
     def offer(small: np.ndarray, size: int, how: str) -> None:
-        nonlocal best
         image = Image.fromarray(np.round(255 * small).astype(np.uint8))
-        large = np.asarray(image.resize(whole.size, Image.Resampling.BICUBIC), float) / 255
-        value = psnr_db(large, rows)
-        if size <= limit and (best is None or value > best[0]):
-            best = (value, large, size, how)
+        large = np.asarray(image.resize(whole.size, Image.Resampling.BICUBIC))
+        offers.append((size, psnr_db(large / 255, rows), large, how))
 
     for side in range(1, 6):
-        if 3 * side**2 <= limit:
-            small = np.asarray(whole.resize((side, side), Image.Resampling.BOX), float) / 255
-            offer(small, 3 * side**2, f"raw {side}")
+        offer(np.asarray(whole.resize((side, side), Image.Resampling.BOX), float) / 255, 3 * side**2, f"raw {side}")
     for side in (8, 16, 24, 32, 48, 64):
         small = np.asarray(whole.resize((side, side), Image.Resampling.LANCZOS), float) / 255
         for codec in ("scan", "webp"):
             for quality in (1, 3, 6, 10, 15, 22, 30, 40, 50, 62, 75, 85, 95):
                 file = _encoder(codec)(small, quality)
-                if file_size(file, codec) > limit:
-                    break
                 offer(decoded(file), file_size(file, codec), f"{codec} {side}")
-    assert best is not None  # one pixel always fits
-    return best[1].transpose(2, 0, 1), best[2], best[3]
+    front: list[tuple[int, float, np.ndarray, str]] = []
+    for one in sorted(offers, key=lambda one: (one[0], -one[1])):
+        if not front or one[1] > front[-1][1]:
+            front.append(one)
+    return tuple((size, large, how) for size, _, large, how in front)
 
 
 def file_over_link(
