@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked
 from semcom_utils.physical import DigitalLink
 from semcom_utils.semantic.codecs import decoded, jpeg, picture_from
 from semcom_utils.statistics import student_interval
@@ -29,6 +30,8 @@ from .channel import (
     best_format,
     file_size,
     paper_link,
+    psnr_db,
+    rows_of,
     squeezed,
     uses,
 )
@@ -38,7 +41,9 @@ __all__ = [
     "BUDGETS",
     "CHANNELS",
     "METHODS",
+    "ORDINARY",
     "REPORTED",
+    "SPLIT",
     "STUDIES",
     "bytes_within",
     "chosen_link",
@@ -52,12 +57,15 @@ CHANNELS = {"awgn": (0.0, 5.0, 10.0, 15.0), "rayleigh-block": (0.0, 5.0, 10.0, 2
 #: Both rates of WITT; JPEG as a file and, without its header, in WITT's higher rate, on the paper's link; the best file
 #: in each of WITT's rates, in the format that the SNR allows.
 METHODS = ("WITT-high", "WITT-low", "JPEG", "JPEG-high", "file-high", "file-low")
+#: Ordinary scenes of the toy world, without a subject: numbers that no model was trained on, and the split they are of.
+ORDINARY, SPLIT = range(3_200_000, 3_200_060), "combinations"
 #: Complex channel uses that the best file may take at the paper's SNR.
 BUDGETS = (32, 64, 100, 150, 220, 330, 500, 768, 1150, 1700)
 #: What is kept of :data:`.alignment.MEASURES`, and the unit of a stored whole number.
 REPORTED = {"image": 1e-3, "object": 1e-3, "text": 1e-3, "box": 1e-3, "identity": 1e-3, "psnr": 0.01, "ssim": 1e-3}
 
 
+@checked
 @lru_cache(maxsize=64)
 def chosen_link(snr_db: float, channel: str) -> DigitalLink:
     """The link in the format that an SNR allows.
@@ -82,6 +90,7 @@ def chosen_link(snr_db: float, channel: str) -> DigitalLink:
     return DigitalLink(rate, order, channel)
 
 
+@checked
 def bytes_within(channel_uses: int, link: DigitalLink) -> int:
     """The most bytes that a link carries in so many complex channel uses, checksum and padding included.
 
@@ -106,6 +115,7 @@ def bytes_within(channel_uses: int, link: DigitalLink) -> int:
     return size
 
 
+@checked
 def fitted_scan(picture: Any, limit: int) -> np.ndarray | None:
     """What arrives of a picture as JPEG without the header, at the highest quality that fits.
 
@@ -120,8 +130,13 @@ def fitted_scan(picture: Any, limit: int) -> np.ndarray | None:
     -------
     numpy.ndarray or None
         Float64, of the shape of ``picture``; None if no quality fits.
+
+    Raises
+    ------
+    ValueError
+        If ``picture`` is none.
     """
-    rows = np.asarray(picture).transpose(1, 2, 0)
+    rows = rows_of(picture)
     for quality in range(95, 0, -1):
         file = jpeg(rows, quality, optimise=False)
         if file_size(file, "scan") <= limit:
@@ -129,16 +144,21 @@ def fitted_scan(picture: Any, limit: int) -> np.ndarray | None:
     return None
 
 
+def _scene(number: int, view: int) -> toyworld.Scene:
+    """A scene of the case study, or, where ``view`` is negative, an ordinary one."""
+    return case_scene(number, view) if view >= 0 else toyworld.scene(number, SPLIT)
+
+
 @lru_cache(maxsize=4096)
 def _file(number: int, view: int, limit: int) -> np.ndarray:
     if limit < 3:  # not even one pixel
         return np.full((3, toyworld.SIZE, toyworld.SIZE), 0.5, np.float32)
-    return squeezed(case_scene(number, view).image, limit)[0].astype(np.float32)
+    return squeezed(_scene(number, view).image, limit)[0].astype(np.float32)
 
 
 @lru_cache(maxsize=1024)
 def _scan(number: int, view: int, limit: int) -> np.ndarray | None:
-    return fitted_scan(case_scene(number, view).image, limit)
+    return fitted_scan(_scene(number, view).image, limit)
 
 
 @lru_cache(maxsize=1)
@@ -150,7 +170,7 @@ def _named() -> dict[str, Any]:
 
 
 def tasks() -> list[dict]:
-    """Ten subjects each at one SNR of one channel, and in one budget of channel uses.
+    """Ten subjects each at one SNR of one channel, and in one budget of channel uses; ordinary scenes at 10 dB.
 
     Returns
     -------
@@ -160,7 +180,11 @@ def tasks() -> list[dict]:
     places = [{"channel": channel, "snr_db": snr} for channel, snrs in CHANNELS.items() for snr in snrs]
     parts = [list(range(first, first + 10)) for first in range(0, toyworld.SUBJECTS, 10)]
     both = [*places, *({"budget": budget} for budget in BUDGETS)]
-    return [{**place, "subjects": part, "views": list(VIEWS)} for place in both for part in parts]
+    subjects = [{**place, "subjects": part, "views": list(VIEWS)} for place in both for part in parts]
+    ordinary = [
+        {"channel": channel, "snr_db": 10.0, "first": ORDINARY[0], "scenes": len(ORDINARY)} for channel in CHANNELS
+    ]
+    return subjects + ordinary
 
 
 def _received(task: dict, keys: list[tuple[int, int]], images: np.ndarray) -> tuple[dict[str, np.ndarray], dict]:
@@ -214,7 +238,7 @@ def run(task: dict) -> dict:
     ----------
     task : dict
         ``subjects``; ``views``, numbers of their scenes; ``channel`` and ``snr_db``, or ``budget``, the complex channel
-        uses of a file at the paper's SNR, which is taken to arrive.
+        uses of a file at the paper's SNR, which is taken to arrive. Or the ``first`` of some ordinary ``scenes``.
 
     Returns
     -------
@@ -222,6 +246,8 @@ def run(task: dict) -> dict:
         Method -> for each subject the mean over its scenes of :data:`REPORTED`, in its units; ``arrived``, how many
         files arrive whole.
     """
+    if "first" in task:
+        return _ordinary(task)
     keys = [(number, view) for number in task["subjects"] for view in task["views"]]
     scenes = [case_scene(*key) for key in keys]
     images = np.stack([scene.image for scene in scenes]).astype(np.float32)
@@ -244,6 +270,25 @@ def run(task: dict) -> dict:
     return record
 
 
+def _ordinary(task: dict) -> dict:
+    """PSNR (hundredths of dB) and SSIM (thousandths) of ordinary scenes, by method."""
+    from skimage.metrics import structural_similarity
+
+    keys = [(task["first"] + k, -1) for k in range(task["scenes"])]
+    images = np.stack([_scene(*key).image for key in keys]).astype(np.float32)
+    pictures, arrived = _received(task, keys, images)
+    record: dict[str, Any] = {"arrived": arrived}
+    for name, made in pictures.items():
+        record[name] = [
+            [
+                round(100 * psnr_db(a, b)),
+                round(1000 * float(structural_similarity(a, b.astype(np.float32), channel_axis=0, data_range=1.0))),
+            ]
+            for a, b in zip(images, np.clip(made, 0, 1), strict=True)
+        ]
+    return record
+
+
 def _columns(records: Sequence[Mapping], name: str) -> dict[str, np.ndarray]:
     rows = np.array([row for r in records for row in r[name]], float)
     return {m: rows[:, k] * unit for k, (m, unit) in enumerate(REPORTED.items())}
@@ -251,8 +296,14 @@ def _columns(records: Sequence[Mapping], name: str) -> dict[str, np.ndarray]:
 
 def _summary(records: list[dict]) -> dict:
     by: dict[str, dict] = {}
-    for channel, snr in dict.fromkeys((r["task"]["channel"], r["task"]["snr_db"]) for r in records if "arrived" in r):
-        part = [r for r in records if (r["task"].get("channel"), r["task"].get("snr_db")) == (channel, snr)]
+    for channel, snr in dict.fromkeys(
+        (r["task"]["channel"], r["task"]["snr_db"]) for r in records if "arrived" in r and "subjects" in r["task"]
+    ):
+        part = [
+            r
+            for r in records
+            if (r["task"].get("channel"), r["task"].get("snr_db")) == (channel, snr) and "subjects" in r["task"]
+        ]
         values = {name: _columns(part, name) for name in METHODS}
         sent = sum(len(r["task"]["subjects"]) * len(r["task"]["views"]) for r in part)
         point: dict[str, Any] = {
@@ -274,11 +325,28 @@ def _summary(records: list[dict]) -> dict:
             "bytes": part[0]["bytes"],
             **{m: student_interval(column) for m, column in _columns(part, "file").items()},
         }
-    return {"by_channel": by, "curve": curve}
+    ordinary = {}
+    for r in records:
+        if "first" in r["task"]:
+            values = {name: np.array(r[name], float) * [0.01, 1e-3] for name in METHODS}
+            ordinary[r["task"]["channel"]] = {
+                **{
+                    name: {"psnr": student_interval(v[:, 0]), "ssim": student_interval(v[:, 1])}
+                    for name, v in values.items()
+                },
+                "psnr_of_witt_over": {
+                    f"{one} {two}": student_interval(values[f"WITT-{one}"][:, 0] - values[two][:, 0])
+                    for one, two in (("high", "JPEG-high"), ("high", "file-high"), ("low", "file-low"))
+                },
+            }
+    return {"by_channel": by, "curve": curve, "ordinary": ordinary}
 
 
 STUDIES = {
     "baselines": Study(
-        tasks, run, _summary, small={"subjects": [0], "views": [5], "snr_db": 10.0, "channel": "awgn", "budget": 64}
+        tasks,
+        run,
+        _summary,
+        small={"subjects": [0], "views": [5], "snr_db": 10.0, "channel": "awgn", "budget": 64, "scenes": 2},
     )
 }

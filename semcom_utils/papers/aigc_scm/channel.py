@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semcom_utils.checks import finite_array, one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer, real_number, torch_generator
 from semcom_utils.physical import DigitalLink, min_snr_db
 from semcom_utils.semantic.codecs import avif, decoded, jpeg, jpeg_parts, webp
 from semcom_utils.toyworld import SIZE
@@ -41,6 +41,7 @@ __all__ = [
     "paper_link",
     "psnr_db",
     "ratio",
+    "rows_of",
     "send_prompt",
     "smallest_file",
     "squeezed",
@@ -68,6 +69,7 @@ MARGIN_DB = 2.5
 CODECS = ("jpeg", "scan", "webp", "avif")
 
 
+@checked
 @cache
 def paper_link(channel: str = "awgn") -> DigitalLink:
     """The paper's link over a channel.
@@ -84,6 +86,7 @@ def paper_link(channel: str = "awgn") -> DigitalLink:
     return DigitalLink(CODE_RATE, BITS_PER_SYMBOL, channel)
 
 
+@checked
 def uses(bits: int, link: DigitalLink | None = None) -> int:
     """Complex channel uses of a payload, with the link's own checksum and padding.
 
@@ -98,14 +101,21 @@ def uses(bits: int, link: DigitalLink | None = None) -> int:
     -------
     int
 
+    Raises
+    ------
+    ValueError
+        If there is no bit.
+
     Examples
     --------
     >>> uses(184)
     100
     """
+    positive_integer("bits", bits)
     return (paper_link() if link is None else link).layout(bits).channel_uses
 
 
+@checked
 def ratio(channel_uses: float, per: str = "bit") -> float:
     """Bandwidth compression ratio: channel uses for each bit of the original, as the paper has it, or each sample.
 
@@ -135,6 +145,7 @@ def ratio(channel_uses: float, per: str = "bit") -> float:
     return used / (ORIGINAL_BITS if per == "bit" else ORIGINAL_SAMPLES)
 
 
+@checked
 def best_format(snr_db: float, margin_db: float = MARGIN_DB, channel: str = "awgn") -> tuple[int, float]:
     """The modulation and code rate that carry most at an SNR.
 
@@ -194,6 +205,7 @@ class Sent:
     channel_uses: int
 
 
+@checked
 def send_prompt(
     prompt: Prompt, link: DigitalLink, snr_db: float, generator: torch.Generator, *, limit: int = 1
 ) -> Sent:
@@ -249,13 +261,36 @@ def _encoder(codec: str) -> Callable[[np.ndarray, int], bytes]:
     }[one_of("codec", codec, CODECS)]
 
 
-def _rows(picture: Any) -> np.ndarray:
+@checked
+def rows_of(picture: Any, least: int = 1) -> np.ndarray:
+    """A picture as codecs take it, colours last.
+
+    Parameters
+    ----------
+    picture : array_like
+        ``[3, rows, columns]`` in [0, 1].
+    least : int
+        Rows and columns that it must have.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float64 ``[rows, columns, 3]``.
+
+    Raises
+    ------
+    ValueError
+        If ``picture`` is none, or too small.
+    """
     array = finite_array("picture", picture)
-    if array.ndim != 3 or array.shape[0] != 3 or array.size == 0 or array.min() < 0 or array.max() > 1:
-        raise ValueError(f"picture must be [3, rows, columns] in [0, 1], got shape {array.shape}")
+    if array.ndim != 3 or array.shape[0] != 3 or min(array.shape[1:]) < least or array.min() < 0 or array.max() > 1:
+        raise ValueError(
+            f"picture must be [3, rows, columns] in [0, 1], at least {least} each way, got shape {array.shape}"
+        )
     return array.transpose(1, 2, 0)
 
 
+@checked
 def file_size(file: bytes, codec: str) -> int:
     """Bytes of a file that have to be sent.
 
@@ -278,6 +313,7 @@ def file_size(file: bytes, codec: str) -> int:
     return 1 + len(jpeg_parts(file)[1]) if one_of("codec", codec, CODECS) == "scan" else len(file)
 
 
+@checked
 def psnr_db(one: Any, other: Any) -> float:
     """Peak signal-to-noise ratio of two pictures, dB, at most that of a rounding to 8 bits.
 
@@ -289,11 +325,20 @@ def psnr_db(one: Any, other: Any) -> float:
     Returns
     -------
     float
+
+    Raises
+    ------
+    ValueError
+        If they are none, or of two shapes.
     """
-    error = float(np.mean((np.asarray(one, float) - np.asarray(other, float)) ** 2))
+    first, second = finite_array("one", one), finite_array("other", other)
+    if first.shape != second.shape or not first.size or max(np.abs(first).max(), np.abs(second).max()) > 1 + 1e-6:
+        raise ValueError(f"one and other must be of one shape, in [0, 1], got {first.shape} and {second.shape}")
+    error = float(np.mean((first - second) ** 2))
     return float(-10 * np.log10(max(error, 1 / 255**2 / 12)))
 
 
+@checked
 def smallest_file(picture: Any, codec: str, least_db: float) -> bytes:
     """The smallest file of a picture that is good enough, its quality in steps of three.
 
@@ -315,7 +360,7 @@ def smallest_file(picture: Any, codec: str, least_db: float) -> bytes:
     ValueError
         If no quality reaches it, or an argument is none of these.
     """
-    rows, encode = _rows(picture), _encoder(codec)
+    rows, encode = rows_of(picture), _encoder(codec)
     real_number("least_db", least_db)
     for quality in range(2, 96, 3):
         file = encode(rows, quality)
@@ -324,6 +369,7 @@ def smallest_file(picture: Any, codec: str, least_db: float) -> bytes:
     raise ValueError(f"least_db must be within reach of {codec}, got {least_db:g}")
 
 
+@checked
 def squeezed(picture: Any, limit: int) -> tuple[np.ndarray, int, str]:
     """What a picture codec makes of a picture in as few bytes as a prompt takes: a thumbnail, made large again.
 
@@ -351,7 +397,7 @@ def squeezed(picture: Any, limit: int) -> tuple[np.ndarray, int, str]:
     ValueError
         If an argument is none of these.
     """
-    rows = _rows(picture)
+    rows = rows_of(picture)
     positive_integer("limit", limit, low=3)
     size, large, how = [one for one in _thumbnails(rows.tobytes(), rows.shape) if one[0] <= limit][-1]
     return large.transpose(2, 0, 1) / 255, size, how
@@ -386,6 +432,7 @@ def _thumbnails(data: bytes, shape: tuple[int, ...]) -> tuple[tuple[int, np.ndar
     return tuple((size, large, how) for size, _, large, how in front)
 
 
+@checked
 def file_over_link(
     picture: Any, link: DigitalLink, snr_db: float, generator: torch.Generator, *, quality: int = JPEG_QUALITY
 ) -> tuple[np.ndarray, int]:
@@ -416,6 +463,6 @@ def file_over_link(
     """
     from semcom_utils.semantic.codecs import picture_from
 
-    rows = _rows(picture)
+    rows = rows_of(picture)
     arrived, result = link.send_file(jpeg(rows, quality), snr_db, generator)
     return picture_from(arrived, rows.shape).transpose(2, 0, 1), result.channel_uses

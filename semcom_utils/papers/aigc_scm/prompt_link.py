@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from semcom_utils.checks import checked
 from semcom_utils.statistics import share_interval
 from semcom_utils.studies import Study
 
@@ -94,6 +95,7 @@ def run(task: dict) -> dict:
     return {"arrived": arrived, "wrong": wrong, "channel_uses": link.layout(task["bits"]).channel_uses}
 
 
+@checked
 def repeats(lost: float, share: float = 0.99) -> float:
     """Transmissions after which a share of all prompts has arrived, if each is lost with one probability.
 
