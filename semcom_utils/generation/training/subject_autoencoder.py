@@ -125,6 +125,7 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
     steps = 300
     rate = 1e-3
     ema_decay = 0.99
+    batch_size = 2
     targets = {"psnr_db": (30.0, np.inf), "psnr_db_coloured": (27.0, np.inf)}
     about = (
         "the decoder of mini-autoencoder (`diffusers.AutoencoderKL`) after fine-tuning on patterns whose marks have "
@@ -164,7 +165,7 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
     def loss(
         self, model: AutoencoderKL, progress: float, rng: np.random.Generator, device: torch.device
     ) -> torch.Tensor:
-        chosen = rng.integers(len(self.patterns), size=2 if progress > 2 / 3 else 8)
+        chosen = rng.integers(len(self.patterns), size=self.batch_size * (1 if progress > 2 / 3 else 4))
         mean, std = self.patterns_mean[chosen], self.patterns_std[chosen]
         x, z = _floats(self.patterns[chosen]), mean + std * torch.randn(mean.shape)
         if progress <= 2 / 3:  # a quarter of the picture, around a thing
@@ -174,7 +175,7 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
             )
             x, z = (torch.stack(part) for part in parts)
         loss = self._error(model, x.to(device), z.to(device))
-        chosen = np.sort(rng.integers(len(self.scenes), size=2))
+        chosen = np.sort(rng.integers(len(self.scenes), size=self.batch_size))
         mean, std = (torch.from_numpy(part[chosen]).float() for part in (self.mean, self.std))
         x, z = _floats(self.scenes.images[chosen]), mean + std * torch.randn(mean.shape)
         return loss + self._error(model, x.to(device), z.to(device))
