@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from semcom_utils import toyworld
 from semcom_utils.paths import MODELS
 
+from ..eight_bits import from_eight_bits, to_eight_bits
 from ..grounding import WINDOW, Grounded, gated_unet, gates, new_layers, phrase_features, picture_latents
 from ..identity import windows
 from ..judging import Detection, Judge, box_overlap
@@ -316,7 +317,7 @@ class GroundedRecipe(TextToImageRecipe):
     rate = 1e-3
     weight_decay = 0.0
     ema_decay = 0.998
-    batch_size = 128
+    batch_size = 256
     targets = {
         "box_iou": (0.6, 1.0),
         "box_iou_moved": (0.6, 1.0),
@@ -336,6 +337,7 @@ class GroundedRecipe(TextToImageRecipe):
         "mini-text-to-image, whose weights stay as they are, and mini-autoencoder; mini-subject-autoencoder draws the "
         "things with stored pictures; mini-detector and mini-identity judge"
     )
+    precision = "eight bits a weight, with a scale for each row (vectors in float16)"
     added_to = "mini-text-to-image"
     samples = (
         "rendered scenes of `combinations` with the boxes that are sent; drawn from caption and boxes (two rows, the "
@@ -361,7 +363,7 @@ class GroundedRecipe(TextToImageRecipe):
     }
 
     def __init__(
-        self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS, *, stored: int = 20_000
+        self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS, *, stored: int = 40_000
     ) -> None:
         super().__init__(scratch, scenes, models)
         self.models, self.text_to_image = models, models / "mini-text-to-image"
@@ -477,28 +479,47 @@ class GroundedRecipe(TextToImageRecipe):
             A number, with its graph.
         """
         device, chosen, patterned = batch["t"].device, batch["chosen"], batch["patterned"]
-        if self.features is None:
-            self.features = phrase_features(self.pipeline(model), LABELS).float()
-        self.features, have = self.features.to(device), self.latents(device)
+        have = self.latents(device)
         mean = torch.cat([have["mean"][chosen].float(), have["stored_mean"][patterned]]) * self.scale
         std = torch.cat([have["std"][chosen].float(), have["stored_std"][patterned]]) * self.scale
         z_0 = mean + std * torch.randn(mean.shape, device=device)
         epsilon = torch.randn(z_0.shape, device=device)
         alpha_bar = have["alpha_bar"][batch["t"]]
         signal, noise = (root[:, None, None, None] for root in (alpha_bar.sqrt(), (1 - alpha_bar).sqrt()))
-        pictures = torch.zeros(len(z_0), MAX_BOXES, *have["stored"].shape[2:], device=device)
-        pictures[len(chosen) :] = have["stored"][patterned]
-        features = model.layers["picture_net"](pictures.flatten(0, 1)).unflatten(0, (-1, MAX_BOXES))
-        grounding = {
-            "boxes": batch["boxes"].repeat(1, 2, 1),
-            "positive_embeddings": torch.cat([self.features[batch["labels"]], features], dim=1),
-            "masks": torch.cat([batch["masks"], batch["seen"]], dim=1),
-        }
+        grounding = self.grounding(model, batch)
         with mixtures(model.unet) as seen:
             v_hat = model(signal * z_0 + noise * epsilon, batch["t"], batch["tokens"], grounding)
         loss = (v_hat - (signal * epsilon - noise * z_0)).square().mean()
         without = isinstance(help_, float) and not help_
         return loss if without else loss + help_ * self.told_apart(seen, batch)
+
+    def grounding(self, model: NewLayers, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What the UNet is told of a batch's things.
+
+        Parameters
+        ----------
+        model : NewLayers
+            Whose text encoder reads the labels, and whose ``picture_net`` the pictures.
+        batch : dict of str to torch.Tensor
+            From :meth:`batch`, on the model's device.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            As :meth:`.grounding.Grounded.inputs` makes it.
+        """
+        device, first = batch["boxes"].device, len(batch["chosen"])
+        if self.features is None:
+            self.features = phrase_features(self.pipeline(model), LABELS).float()
+        self.features, stored = self.features.to(device), self.latents(device)["stored"]
+        pictures = torch.zeros(len(batch["boxes"]), MAX_BOXES, *stored.shape[2:], device=device)
+        pictures[first:] = stored[batch["patterned"]]
+        looks = model.layers["picture_net"](pictures.flatten(0, 1)).unflatten(0, (-1, MAX_BOXES))
+        return {
+            "boxes": batch["boxes"].repeat(1, 2, 1),
+            "positive_embeddings": torch.cat([self.features[batch["labels"]], looks], dim=1),
+            "masks": torch.cat([batch["masks"], batch["seen"]], dim=1),
+        }
 
     def told_apart(self, seen: list[torch.Tensor], batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Mean squared error of what is told of the boxes, read at each place from what gates brought there.
@@ -593,11 +614,11 @@ class GroundedRecipe(TextToImageRecipe):
         from safetensors.torch import save_file
 
         weights = {
-            f"{name.replace('/', '.')}.{part}": value.detach().half().contiguous().cpu()
+            f"{name.replace('/', '.')}.{part}": value
             for name, layer in new_layers(model.unet).items()
             for part, value in layer.state_dict().items()
         }
-        save_file(weights, folder / "grounding.safetensors", metadata={"format": "pt"})
+        save_file(to_eight_bits(weights), folder / "grounding.safetensors", metadata={"format": "pt"})
         settings = {"attention_type": "gated", "base": "mini-text-to-image", "max_boxes": MAX_BOXES, "share": SHARE}
         (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
 
@@ -610,7 +631,7 @@ class GroundedRecipe(TextToImageRecipe):
             for name, layer in new_layers(model.unet).items()
             for part in layer.state_dict()
         }
-        weights = {name: value.float() for name, value in load_file(folder / "grounding.safetensors").items()}
+        weights = from_eight_bits(load_file(folder / "grounding.safetensors"))
         if wanted != weights.keys():
             raise ValueError(
                 f"folder must hold the weights of the new layers, {folder} differs in "

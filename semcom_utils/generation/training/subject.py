@@ -30,7 +30,7 @@ __all__ = ["RANK", "VIEWS", "Adapters", "SubjectRecipe", "ground_of", "subject_p
 #: Views of a subject that its adapter learns from, and how many numbers a place of a weight's update has.
 VIEWS, RANK = 6, 4
 #: Share of a run in which one adapter learns patterns of all colours, and how many scenes it learns them from.
-COMMON, PATTERNED = 0.3, 4_000
+COMMON, PATTERNED = 0.3, 40_000
 #: Layers that are adapted.
 LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 
@@ -219,7 +219,7 @@ class SubjectRecipe(TextToImageRecipe):
     """
 
     role = "subject"
-    steps = 9_000
+    steps = 15_000
     rate = 2e-3
     weight_decay = 0.0
     ema_decay = 0.98

@@ -13,6 +13,7 @@ import torch
 from semcom_utils import toyworld
 from semcom_utils.paths import MODELS
 
+from ..eight_bits import to_eight_bits
 from ..roles import ROLES
 from .autoencoder import AutoencoderRecipe, hue_error
 from .data import to_bytes
@@ -122,10 +123,10 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
     """
 
     role = "subject-autoencoder"
-    steps = 300
+    steps = 10_000
     rate = 1e-3
-    ema_decay = 0.99
-    batch_size = 2
+    ema_decay = 0.998
+    batch_size = 12
     targets = {"psnr_db": (30.0, np.inf), "psnr_db_coloured": (27.0, np.inf)}
     about = (
         "the decoder of mini-autoencoder (`diffusers.AutoencoderKL`) after fine-tuning on patterns whose marks have "
@@ -133,6 +134,7 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
     )
     limits = "It knows the toy world only. Its encoder is mini-autoencoder's."
     stands_on = "mini-autoencoder, from whose weights it starts"
+    precision = "eight bits a weight, with a scale for each row (vectors in float16)"
     added_to = "mini-autoencoder"
     samples = "scenes with patterns in all colours, the same after mini-autoencoder, and after this one"
     meanings = AutoencoderRecipe.meanings | {
@@ -143,7 +145,7 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
     }
 
     def __init__(
-        self, scratch: Path | None = None, scenes: int = 20_000, models: Path = MODELS, *, coloured: int = 2_000
+        self, scratch: Path | None = None, scenes: int = 20_000, models: Path = MODELS, *, coloured: int = 6_000
     ) -> None:
         super().__init__(scratch, scenes, models)
         self.folder = models / "mini-autoencoder"
@@ -222,11 +224,11 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
         from safetensors.torch import save_file
 
         weights = {
-            name: value.detach().half().contiguous().cpu()
+            name: value
             for name, value in model.state_dict().items()
             if name.startswith(("decoder.", "post_quant_conv."))
         }
-        save_file(weights, folder / "decoder.safetensors", metadata={"format": "pt"})
+        save_file(to_eight_bits(weights), folder / "decoder.safetensors", metadata={"format": "pt"})
         (folder / "config.json").write_text(json.dumps({"base": "mini-autoencoder"}, indent=2) + "\n", "utf-8")
 
     def restore(self, folder: Path) -> AutoencoderKL:
