@@ -47,7 +47,7 @@ $(READY): constraints.txt pyproject.toml
 	test -z "$(MOVED)" -a -x $(BIN)/pip || $(PYTHON) -m venv $(MOVED) $(VENV)
 	@echo "== Installing PyTorch, then everything else (a few minutes the first time)"
 	$(PIP) torch
-	$(PIP) --editable '.[book,test,sweeps,ray,dask]'
+	$(PIP) --editable '.[book,test,sweeps,ray,dask,subjects]'
 	@printf '%s' "$(CURDIR)" > $@
 
 $(DERIVED): # one that is missing is as good as a changed source

@@ -1017,6 +1017,161 @@ PICTURES_EQUAL = Perturbation(
 )
 
 
+# --- AIGC-SCM --------------------------------------------------------------------------------------------------------
+
+CASE, CASE_STUDY = "aigc_scm/alignment", "semcom_utils.papers.aigc_scm.case_study"
+_WITHOUT, _WITH, _WRONG_HISTORY = ("NI", "NA"), ("HI", "HA"), ("HI-other", "HA-other")
+
+
+def _case(
+    alignments: Mapping[str, int],
+    wrong: int,
+    text: int,
+    columns: Mapping[str, Mapping[str, int]],
+    letters: Mapping[str, str],
+    costs: Mapping[str, int],
+) -> Callable[[list[dict]], None]:
+    """Every picture of a condition reaches this: alignments (text so much more), other columns, attributes, bytes."""
+
+    def change(records: list[dict]) -> None:
+        from semcom_utils.papers.aigc_scm.alignment import MEASURES
+
+        for record in records:
+            for name, value in alignments.items():
+                for row, other in zip(record["own"][name], record["other"][name], strict=True):
+                    row[:3], other[:3] = [value, value, value + text], [wrong] * 3
+                    for column, by_condition in columns.items():
+                        row[MEASURES.index(column)] = by_condition.get(name, 0)
+            for name, told in letters.items():
+                record["has"][name] = [told for _ in record["has"][name]]
+                record["has_other"][name] = ["000000" for _ in record["has"][name]]
+            for name, part in record["costs"].items():
+                if isinstance(part, dict):
+                    for scheme in part:
+                        part[scheme] = [costs[scheme] for _ in part[scheme]]
+                else:
+                    record["costs"][name] = [costs["files"] for _ in part]
+
+    return change
+
+
+def _grouped(schemes: int, history: int, wrong_history: int, **others: int) -> dict[str, int]:
+    """A number for each condition."""
+    return {
+        **dict.fromkeys(_WITHOUT, schemes),
+        **dict.fromkeys(_WITH, history),
+        **dict.fromkeys(_WRONG_HISTORY, wrong_history),
+        **{name.replace("_", "-"): value for name, value in others.items()},
+    }
+
+
+AS_SCM_CLAIMS = Perturbation(
+    CASE,
+    "every scheme does what is claimed, and no control does",
+    _case(
+        _grouped(1000, 1100, 900, NA_shuffled=0, JPEG=1300, JPEG_small=100, WITT_high=500, WITT_low=500, source=1300),
+        wrong=0,
+        text=100,
+        columns={
+            "box": {"NA": 900, "HA": 900, "NI": 300, "HI": 300},
+            "identity": {"HI": 1000, "HA": 1000},
+            **dict.fromkeys(("sharpness", "saturation"), _grouped(1000, 1000, 0, source=1000, WITT_high=2000)),
+        },
+        letters={"NI": "111000", "HA": "111111"},
+        costs={"NI": 6, "NA": 6, "HI": 6, "HA": 6, "files": 10_000},
+    ),
+)
+AGAINST_SCM = Perturbation(
+    CASE,
+    "no scheme does what is claimed, and every control does",
+    _case(
+        _grouped(0, -10, 500, NA_shuffled=0, JPEG=-100, JPEG_small=500, WITT_high=500, WITT_low=500, source=1000),
+        wrong=900,
+        text=-100,
+        columns={
+            "box": {"NI": 500, "HI": 500, "NA-shuffled": 1000},
+            "identity": dict.fromkeys(_WRONG_HISTORY, 1000),
+            **dict.fromkeys(("sharpness", "saturation"), _grouped(1000, 1000, 0, source=1000, WITT_low=2000)),
+        },
+        letters={"NI": "000111", "HA": "111000"},
+        costs={"NI": 1000, "NA": 1000, "HI": 1060, "HA": 1060, "files": 1},
+    ),
+)
+LONG_PROMPTS = Perturbation(
+    CASE,
+    "prompts of a thousand bytes, beside which no identifier counts",
+    _case({}, 0, 0, {}, {}, {"NI": 1000, "NA": 1000, "HI": 1001, "HA": 1001, "files": 10_000}),
+)
+UNIT_MIXED = Perturbation(
+    CASE,
+    "a ratio per sample that falls with the channel uses",
+    methods={f"{CASE_STUDY}.ratio": lambda: lambda used, per="bit": used if per == "bit" else -used},
+)
+
+
+def _picks(psnr: str, clip: str) -> Callable[[list[dict]], None]:
+    """What PSNR and CLIP pick, in turn."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            n = len(record["psnr"])
+            record["psnr"], record["clip"] = (psnr * n)[:n], (clip * n)[:n]
+
+    return change
+
+
+BLIND_PSNR = Perturbation("aigc_scm/psnr_triples", "PSNR picks in turn, CLIP always the first", _picks("10", "1"))
+BLIND_CLIP = Perturbation("aigc_scm/psnr_triples", "PSNR picks the first, CLIP the second", _picks("1", "0"))
+
+
+def _arrives(share: int, wrong: int) -> Callable[[list[dict]], None]:
+    def change(records: list[dict]) -> None:
+        for record in records:
+            record["arrived"], record["wrong"] = [share * record["task"]["prompts"]], wrong
+
+    return change
+
+
+DEAF = Perturbation("aigc_scm/link", "nothing arrives, and what does is wrong", _arrives(0, 3))
+CLEAR_LINK = Perturbation("aigc_scm/link", "everything arrives at every SNR", _arrives(1, 0))
+
+
+def _pays_after(subjects: float, general: float) -> Callable[[list[dict]], None]:
+    """What is shared of a subject, and the general models, are paid for after so many pictures."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            for name, value in record["pays"].items():
+                if isinstance(value, dict):
+                    value["most"] = subjects
+                else:
+                    record["pays"][name] = general
+
+    return change
+
+
+DEAR_HISTORY = Perturbation("aigc_scm/conversation", "history is dear, general models are cheap", _pays_after(5000, 5))
+CHEAP_HISTORY = Perturbation("aigc_scm/conversation", "history is cheap, general models are dear", _pays_after(5, 1e6))
+
+
+def _identifier_moves(by: int) -> Callable[[list[dict]], None]:
+    """However the identifier is read, alignments move by so many ten-thousandths."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            for name in ("field", "word", "common"):
+                record[name] = [[value + by for value in row] for row in record["without"]]
+
+    return change
+
+
+READ_UP, READ_DOWN, UNREAD = (
+    Perturbation("aigc_scm/receivers", what, _identifier_moves(by))
+    for what, by in (("identifiers help B", 1000), ("identifiers harm B", -1000), ("identifiers do nothing to B", 0))
+)
+_SCM = (AS_SCM_CLAIMS, AGAINST_SCM)
+
+
 #: Claim -> what turns its checks, and those of its control, round.
 PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-diffusion-beats-ppo": (CLAIMED, LAYER, CONTRARY, CONTRARY_PENALTY),
@@ -1093,4 +1248,22 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "sfa-dqn-converges": (AT_50, AT_10),
     "sfa-joint-feasible": (ALL_LEARN, NONE_LEARNS),
     "sfa-fluctuation-cause": (PICTURES_VARY, PICTURES_EQUAL),
+    "scm-less-bandwidth": _SCM,
+    "scm-ratio-definition": (*_SCM, UNIT_MIXED),
+    "scm-identifiers-negligible": (*_SCM, LONG_PROMPTS),
+    "scm-knowledge-is-free": (DEAR_HISTORY, CHEAP_HISTORY),
+    "scm-beats-witt-image": _SCM,
+    "scm-beats-witt-object": _SCM,
+    "scm-beats-witt-low-text": _SCM,
+    "scm-shannon-highest": _SCM,
+    "scm-history-helps": _SCM,
+    "scm-text-scores-higher": _SCM,
+    "scm-captions-lose-detail": _SCM,
+    "scm-high-similarity": _SCM,
+    "scm-boxes-place-objects": _SCM,
+    "scm-history-resembles": _SCM,
+    "scm-witt-blurred": _SCM,
+    "scm-psnr-unsuitable": (BLIND_PSNR, BLIND_CLIP),
+    "scm-link-unchanged": (DEAF, CLEAR_LINK),
+    "scm-one-prompt-two-receivers": (READ_UP, READ_DOWN, UNREAD),
 }

@@ -9,7 +9,7 @@ from PIL import Image
 
 from semcom_utils import toyworld
 from semcom_utils.physical import DigitalLink
-from semcom_utils.semantic.codecs import best_jpeg, decoded, jpeg, picture_from, png
+from semcom_utils.semantic.codecs import avif, best_jpeg, decoded, jpeg, jpeg_parts, picture_from, png, webp
 
 PICTURE = toyworld.scene(3).image.transpose(1, 2, 0)
 
@@ -26,6 +26,26 @@ def test_files_are_pillows():
     file = io.BytesIO()
     Image.fromarray(np.round(PICTURE * 255).astype(np.uint8)).save(file, "JPEG", quality=30)
     assert jpeg(PICTURE, 30, False) == file.getvalue()
+
+
+def test_the_header_follows_from_the_quality_alone():
+    other = toyworld.scene(4).image.transpose(1, 2, 0)
+    (header, scan), (same, _) = (jpeg_parts(jpeg(picture, 40, optimise=False)) for picture in (PICTURE, other))
+    assert header == same != jpeg_parts(jpeg(PICTURE, 41, optimise=False))[0]
+    assert np.array_equal(picture_from(same + scan, PICTURE.shape), decoded(jpeg(PICTURE, 40, optimise=False)))
+    for file in (b"", b"GIF89a", png(PICTURE), jpeg(PICTURE, 40)[:-2]):
+        with pytest.raises(ValueError, match="^file must be a JPEG file"):
+            jpeg_parts(file)
+
+
+@pytest.mark.parametrize("codec", [webp, avif])
+def test_later_codecs_are_better_at_higher_quality(codec):
+    files = [codec(PICTURE, quality) for quality in (5, 50, 90)]
+    errors = [np.abs(decoded(file) - PICTURE).mean() for file in files]
+    assert len(files[0]) < len(files[1]) < len(files[2]) and errors[0] > errors[1] > errors[2] > 0
+    for quality in (0, 96, 5.0):
+        with pytest.raises(ValueError, match="^quality must be"):
+            codec(PICTURE, quality)
 
 
 def test_best_jpeg_fits_and_the_next_would_not():

@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save_file
 from semcom_utils import toyworld
 from semcom_utils.generation import ROLES, loading
 from semcom_utils.generation.checksums import seal, verify
-from semcom_utils.generation.jscc import DeepJscc
 from semcom_utils.generation.loading import load, memory_plan
 from semcom_utils.generation.roles import Role
 from semcom_utils.generation.training.tokens import bert_tokenizer, clip_tokenizer
@@ -50,7 +49,7 @@ def text_config(tokenizer):
     )
 
 
-def stable_diffusion(folder, *, safety_checker: bool, variant: str | None = None):
+def stable_diffusion(folder, *, safety_checker: bool, variant: str | None = None, attention_type: str = "default"):
     """A tiny random pipeline in the layout of Stable Diffusion v1: 4 latent channels, autoencoder factor 8."""
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
@@ -89,6 +88,7 @@ def stable_diffusion(folder, *, safety_checker: bool, variant: str | None = None
             up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
             cross_attention_dim=16,
             attention_head_dim=2,
+            attention_type=attention_type,
         ),
         text_encoder=CLIPTextModel(text_config(tokenizer)),
         tokenizer=tokenizer,
@@ -123,8 +123,21 @@ def tiny(role, folder):
     torch.manual_seed(0)
     tower = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     vision = {**tower, "image_size": 32, "patch_size": 8}
-    if role in ("text-to-image", "autoencoder"):
+    if role in ("text-to-image", "autoencoder", "subject", "subject-autoencoder"):  # a DreamBooth is a pipeline, too
         stable_diffusion(folder, safety_checker=False)
+    elif role == "grounded":
+        stable_diffusion(folder, safety_checker=False, attention_type="gated")
+    elif role == "jscc":
+        from semcom_utils.generation.jscc import DeepJscc
+
+        folder.mkdir(exist_ok=True)
+        DeepJscc(64, (8, 8, 8)).save(folder)
+    elif role == "identity":
+        tr.ResNetForImageClassification(
+            tr.ResNetConfig(
+                embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], layer_type="basic", id2label={0: "0", 1: "1"}
+            )
+        ).save_pretrained(folder)
     elif role == "receiver":
         stable_diffusion(folder, safety_checker=False)
         for path in (folder / "unet").iterdir():
@@ -265,13 +278,19 @@ def halve(folder):
 
 def parameters(model):
     """Of whatever `load` returned."""
+    model = getattr(model, "pipeline", model)
     models = model.components.values() if hasattr(model, "components") else [getattr(model, "model", model)]
     return [p for part in models if isinstance(part, torch.nn.Module) for p in part.parameters()]
 
 
 def use(role, model, images):
     """What a chapter does with a role, at either tier."""
-    if role == "text-to-image":
+    if role == "jscc":
+        return model.send(torch.zeros(1, 3, 64, 64), 10.0, generator=torch.Generator().manual_seed(1)).numpy()
+    if role == "grounded":
+        g = torch.Generator().manual_seed(1)
+        return model("a red ball on grass", ["red ball"], [[0.2, 0.3, 0.6, 0.9]], generator=g, steps=2).numpy()
+    if role in ("text-to-image", "subject"):
         g = torch.Generator().manual_seed(1)
         return np.asarray(model("a red ball on grass", num_inference_steps=2, generator=g).images[0])
     if role in CONTROLS:
@@ -279,7 +298,7 @@ def use(role, model, images):
         shown = Image.new("L", (side, side)) if images is None else Image.linear_gradient("L").resize((side, side))
         g = torch.Generator().manual_seed(1)
         return np.asarray(model("a red ball on grass", image=shown, num_inference_steps=2, generator=g).images[0])
-    if role == "autoencoder":
+    if role in ("autoencoder", "subject-autoencoder"):
         with torch.no_grad():
             return model.decode(model.encode(images * 2 - 1).latent_dist.mean).sample.numpy()
     if role == "receiver":
@@ -539,10 +558,12 @@ def test_a_folder_that_is_not_there(tmp_path):
         load("clip", "full", folder=tmp_path / "nothing")
 
 
-def test_a_mini_checkpoint_that_is_not_there_names_the_command(tmp_path, monkeypatch):
+@pytest.mark.parametrize("role", ROLES)
+def test_a_mini_checkpoint_that_is_not_there_names_the_command(role, tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "MODELS", tmp_path)
-    with pytest.raises(FileNotFoundError, match="python -m semcom_utils.generation.training clip"):
-        load("clip", device="cpu")
+    command = f"python -m semcom_utils.generation.training {ROLES[role].mini or role}$"
+    with pytest.raises(FileNotFoundError, match=command):
+        load(role, device="cpu")
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if ROLES[role].repository])
@@ -590,10 +611,12 @@ def cache(tmp_path, monkeypatch):
     return fill
 
 
-@pytest.mark.parametrize("role", ["text-to-image", "autoencoder", "clip", "depth"])
+@pytest.mark.parametrize("role", ["text-to-image", "autoencoder", "clip", "depth", "grounded"])
 def test_what_is_cached_needs_no_network(role, cache, tmp_path):
     if role in ("text-to-image", "autoencoder"):
         stable_diffusion(tmp_path / "public", safety_checker=True, variant="fp16")
+    elif role == "grounded":
+        stable_diffusion(tmp_path / "public", safety_checker=True, variant="fp16", attention_type="gated")
     else:
         tiny(role, tmp_path / "public")
     cache(role, tmp_path / "public")
@@ -859,11 +882,12 @@ def test_sums_of_no_folder(function, tmp_path):
 @pytest.mark.parametrize("role", MINI)
 def test_mini_checkpoints_are_sound(role, tmp_path):
     images = torch.from_numpy(np.stack([toyworld.scene(seed, "combinations").image for seed in range(2)]))
-    result = use(role, load(role, device="cpu"), images)
+    options = {"device": "cpu"} | ({"identifier": 0} if role == "subject" else {})
+    result = use(role, load(role, **options), images)
     assert len(result) > 0
     # The folder alone is enough: a copy elsewhere gives the same. (A ControlNet's, with the model that it controls.)
     copied = shutil.copytree(MODELS / f"mini-{ROLES[role].mini or role}", tmp_path / "copied")
-    again = use(role, load(role, "mini" if ROLES[role].base else "full", folder=copied, device="cpu"), images)
+    again = use(role, load(role, "mini" if ROLES[role].base else "full", folder=copied, **options), images)
     if isinstance(result, np.ndarray | torch.Tensor):
         np.testing.assert_array_equal(np.asarray(result), np.asarray(again))
     elif role == "pose":

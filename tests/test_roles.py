@@ -1,6 +1,7 @@
 """A model role is one entry in one place: loading, training, cards and tests derive from it."""
 
 import json
+import re
 import subprocess
 import sys
 from types import ModuleType
@@ -96,7 +97,7 @@ def test_a_recipe_says_what_its_card_needs(checkpoint):
     order = list(trainable())
     for other in trainable()[checkpoint].reads:
         assert order.index(other) < order.index(checkpoint), f"{checkpoint} reads {other}, which comes later"
-    stands = [other for other in order if f"mini-{other}" in recipe.stands_on]
+    stands = [other for other in order if re.search(rf"mini-{other}(?![\w-])", recipe.stands_on)]
     assert set(stands) <= set(trainable()[checkpoint].reads)
 
 

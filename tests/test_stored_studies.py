@@ -10,6 +10,11 @@ from semcom_utils.studies.runner import file_hash
 
 #: Small versions that take more than three seconds, imports of model libraries included.
 SLOW = {
+    "aigc_scm/alignment",
+    "aigc_scm/baselines",
+    "aigc_scm/link",
+    "aigc_scm/psnr_triples",
+    "aigc_scm/receivers",
     "foundations/digital_link",
     "gai_semcom_networks/completion",
     "gai_semcom_networks/families",

@@ -28,7 +28,8 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Integral
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ from semcom_utils.paths import CLAIMS, MODELS, ROOT
 from semcom_utils.pictures import pictures_bytes
 
 from .checksums import NAME, verify
+from .eight_bits import from_eight_bits
+from .grounding import Grounded, gated_unet, gates
+from .identity import Identity
 from .jscc import DeepJscc
 from .judging import SAME, THRESHOLD, Detection, one_claim_each
 from .parsing import PARSER, figures, parse
@@ -49,6 +53,7 @@ from .witt import Witt
 from .words import HOW, watched
 
 __all__ = [
+    "ADAPTER",
     "OFFLOAD_BELOW",
     "SLICE_BELOW",
     "Captioner",
@@ -69,6 +74,8 @@ __all__ = [
 SLICE_BELOW = 8e9
 #: Bytes of free GPU memory below which only the part of a pipeline that is at work is on the GPU.
 OFFLOAD_BELOW = 4e9
+#: Name of a LoRA's file in the layout of diffusers.
+ADAPTER = "pytorch_lora_weights.safetensors"
 
 
 @checked
@@ -76,6 +83,7 @@ def load(
     role: str,
     tier: str = "mini",
     *,
+    identifier: int | str | None = None,
     folder: str | Path | None = None,
     device: str | torch.device | None = None,
     revision: str | None = None,
@@ -89,6 +97,10 @@ def load(
         Key of :data:`ROLES`.
     tier : str
         ``"mini"`` or ``"full"``.
+    identifier : int or str, optional
+        Of the subject that a model of the role ``subject`` was taught, and that one of the role ``grounded`` may be
+        taught beside its boxes. At the mini tier the number of a toy world's subject; at the full tier the repository
+        (or a local folder) of a LoRA in diffusers' format for the role's base.
     folder : str or pathlib.Path, optional
         A local folder in the role's public format, in place of the tier's own. If it holds a ``SHA256SUMS``, every
         file is checked against it. Every weight of the model must be in it, and no other.
@@ -105,26 +117,30 @@ def load(
     -------
     object
         ``text-to-image``: a ``diffusers.StableDiffusionPipeline`` (with the safety checker, if its folder holds one,
-        which blackens pictures). ``autoencoder``: a ``diffusers.AutoencoderKL``. ``receiver``: a
-        ``diffusers.UNet2DConditionModel``. ``controlnet-depth``, ``-segmentation``, ``-pose``, ``-soft-edges``,
+        which blackens pictures). ``autoencoder``, ``subject-autoencoder``: a ``diffusers.AutoencoderKL``. ``receiver``:
+        a ``diffusers.UNet2DConditionModel``. ``subject``: a ``diffusers.StableDiffusionPipeline`` into whose weights
+        the subject's are added. ``grounded``: a :class:`.grounding.Grounded`, which draws from a prompt, labels and
+        boxes. ``controlnet-depth``, ``-segmentation``, ``-pose``, ``-soft-edges``,
         ``-canny``: a ``diffusers.StableDiffusionControlNetPipeline`` with the tier's text-to-image model, or, if
         ``folder`` holds a whole such pipeline, that one.
         Others: :class:`Clip`, :class:`Detector`, :class:`Captioner`, :class:`Depth`, :class:`SoftEdges`,
-        :class:`Segmentation`, :class:`Pose`, :class:`.jscc.DeepJscc`, :class:`.witt.Witt`; at the full tier
-        :class:`PublicSegmentation` and :class:`PublicPose` (with the tier's detector, which finds the people) in place
-        of ``segmentation``'s and ``pose``'s.
+        :class:`Segmentation`, :class:`Pose`, :class:`.identity.Identity`, :class:`.jscc.DeepJscc`,
+        :class:`.witt.Witt`; at the full tier :class:`PublicSegmentation` and :class:`PublicPose` (with the tier's
+        detector, which finds the people) in place of segmentation and pose.
 
     Raises
     ------
     ValueError
         If an argument is none of its choices, ``revision`` is given where none is read (at the mini tier, or with a
-        folder), a mini checkpoint's files are not what its ``SHA256SUMS`` lists, or a folder holds no safetensors, or
-        not all that the model needs, or another model.
+        folder), ``identifier`` where no subject is known, or names none that was taught, a mini checkpoint's files are
+        not what its ``SHA256SUMS`` lists, or a folder holds no safetensors, or not all that the model needs, or another
+        model.
     FileNotFoundError
         If a mini checkpoint is not there, or a public one is neither in the cache nor to be had; the message says
         which, how large it is, and how to get it.
     RuntimeError
-        If the GPU has too little free memory, and ``accelerate``, which helps, is not installed.
+        If the GPU has too little free memory, and ``accelerate``, which helps, is not installed; or a subject is to be
+        added, and ``peft``, which does it, is not.
     """
     entry = ROLES[one_of("role", role, ROLES)]
     one_of("tier", tier, ("mini", "full"))
@@ -134,15 +150,19 @@ def load(
             f"revision must be None {'for a local folder' if folder is not None else 'at the mini tier'}: only what is "
             f"fetched from a public repository has revisions, got {revision!r}"
         )
+    if identifier is not None and not entry.personal:
+        personal = [name for name, other in ROLES.items() if other.personal]
+        raise ValueError(f"identifier must be None for {role} ({' and '.join(personal)} take one), got {identifier!r}")
     place = _device(device, tier)
     folders = [_find(role, tier, folder, revision)]
     if entry.base is not None and _needs_base(folders[0], entry):
         folders.append(_find(entry.base, tier, None, None))
     dtype = torch.float16 if place.type == "cuda" and tier == "full" else torch.float32
     with _quiet():
-        model = entry.opener()(folders[0], dtype, *folders[1:])
+        options = {"identifier": identifier} if entry.personal else {}
+        model = entry.opener()(folders[0], dtype, *folders[1:], **options)
     if entry.reads_words:
-        watched(model.tokenizer, unknown_words)
+        watched(getattr(model, "pipeline", model).tokenizer, unknown_words)
     return _place(model, place)
 
 
@@ -341,6 +361,9 @@ def _disk(error: BaseException | None) -> str:
 
 
 def _place(model: Any, device: torch.device) -> Any:
+    if isinstance(model, Grounded):
+        _place(model.pipeline, device)
+        return model
     if hasattr(model, "components"):  # a diffusers pipeline
         model.set_progress_bar_config(disable=True)
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
@@ -875,6 +898,89 @@ def _open_controlnet(folder: Path, dtype: torch.dtype, base: Path | None = None)
     )
 
 
+def _of_mini(folder: Path, base: str) -> dict:
+    """Settings of a folder that holds only what was trained, which must have been for that base."""
+    path = folder / "config.json"
+    settings = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if settings.get("base") != base:
+        raise ValueError(f"folder must hold a pipeline, or what was trained for {base}, {folder} does not")
+    return settings
+
+
+def _open_grounded(
+    folder: Path, dtype: torch.dtype, base: Path | None = None, *, identifier: int | str | None = None
+) -> Grounded:
+    """A pipeline with grounding layers, or those layers and, in a folder of its own, the pipeline they were for."""
+    from safetensors.torch import load_file
+
+    if base is None:
+        pipeline = _open_pipeline(folder, dtype)
+        if not gates(pipeline.unet):
+            raise ValueError(f"folder must hold a UNet with attention_type 'gated', {folder} holds a plain one")
+        return Grounded(pipeline if identifier is None else _with_public_adapter(pipeline, identifier))
+    settings, pipeline = _of_mini(folder, "mini-text-to-image"), _open_pipeline(base, dtype)
+    if identifier is not None:
+        pipeline = _with_subject(pipeline, identifier, _find("subject", "mini", None, None))
+    pipeline.unet = gated_unet(pipeline.unet, pictures=True)
+    missing, unexpected = pipeline.unet.load_state_dict(
+        from_eight_bits(load_file(folder / "grounding.safetensors")), strict=False
+    )
+    off = [
+        *unexpected,
+        *(name for name in missing if ".fuser." in name or "position_net." in name or "picture_net." in name),
+    ]
+    if off:
+        raise ValueError(f"folder must hold the grounding layers of mini-text-to-image, {off[0]} is missing or no such")
+    pipeline.unet.eval()
+    return Grounded(pipeline, settings["max_boxes"], settings["share"])
+
+
+def _open_subject(
+    folder: Path, dtype: torch.dtype, base: Path | None = None, *, identifier: int | str | None = None
+) -> Any:
+    """A whole pipeline (a DreamBooth's, or the base of a LoRA), or a subject's LoRA and the pipeline it was for."""
+    if base is None:
+        pipeline = _open_pipeline(folder, dtype)
+        return pipeline if identifier is None else _with_public_adapter(pipeline, identifier)
+    return _with_subject(_open_pipeline(base, dtype), identifier, folder)
+
+
+def _with_subject(pipeline: Any, identifier: int | str | None, folder: Path) -> Any:
+    """Add the adapter of a toy world's subject to a pipeline's weights, and the decoder that draws its pattern."""
+    _of_mini(folder, "mini-text-to-image")
+    known = sorted(int(path.stem.removeprefix("subject-")) for path in folder.glob("subject-*.safetensors"))
+    if isinstance(identifier, bool) or not isinstance(identifier, Integral) or identifier not in known:
+        raise ValueError(f"identifier must be the number of a subject that was taught, {known}, got {identifier!r}")
+    decoder, autoencoder = (_find(role, "mini", None, None) for role in ("subject-autoencoder", "autoencoder"))
+    pipeline.vae = _open_subject_autoencoder(decoder, pipeline.unet.dtype, autoencoder)
+    return _with_adapter(pipeline, folder, f"subject-{identifier:02d}.safetensors")
+
+
+def _with_public_adapter(pipeline: Any, identifier: int | str) -> Any:
+    """Add a public adapter, of a repository or a local folder, to a pipeline's weights."""
+    if not isinstance(identifier, str):
+        raise ValueError(
+            f"identifier must be the repository or folder of a LoRA for the public model, got {identifier!r}; the "
+            "numbers are of subjects at the mini tier"
+        )
+    folder = Path(identifier).expanduser()
+    if not folder.is_dir():
+        entry = replace(ROLES["subject"], repository=identifier, files=(ADAPTER,), gigabytes=0.01)
+        folder = _fetch("subject", entry, None)
+    if not (folder / ADAPTER).is_file():
+        raise ValueError(f"identifier must be a repository or folder that holds {ADAPTER}, got {identifier!r}")
+    return _with_adapter(pipeline, folder, ADAPTER)
+
+
+def _with_adapter(pipeline: Any, folder: Path, name: str) -> Any:
+    if importlib.util.find_spec("peft") is None:
+        raise RuntimeError("a subject's adapter needs the library peft: pip install -e '.[subjects]'")
+    pipeline.load_lora_weights(str(folder), weight_name=name, local_files_only=True)
+    pipeline.fuse_lora()
+    pipeline.unload_lora_weights()
+    return pipeline
+
+
 def _open_unet(folder: Path, dtype: torch.dtype) -> Any:
     from diffusers import UNet2DConditionModel
 
@@ -886,6 +992,23 @@ def _open_autoencoder(folder: Path, dtype: torch.dtype) -> Any:
 
     inner = folder / "vae" if (folder / "vae").is_dir() else folder  # a pipeline's folder holds one, too
     return _diffusers(AutoencoderKL, inner, dtype)
+
+
+def _open_subject_autoencoder(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Any:
+    """An autoencoder, or a decoder and, in a folder of its own, the autoencoder whose one it replaces."""
+    from safetensors.torch import load_file
+
+    if base is None or not (folder / "decoder.safetensors").exists():
+        return _open_autoencoder(folder, dtype)
+    _of_mini(folder, "mini-autoencoder")
+    model = _open_autoencoder(base, dtype)
+    missing, unexpected = model.load_state_dict(
+        from_eight_bits(load_file(folder / "decoder.safetensors")), strict=False
+    )
+    off = [*unexpected, *(name for name in missing if name.startswith(("decoder.", "post_quant_conv.")))]
+    if off:
+        raise ValueError(f"folder must hold the decoder of mini-autoencoder, {off[0]} is missing or no such")
+    return model
 
 
 def _open_clip(folder: Path, dtype: torch.dtype) -> Clip:
@@ -963,6 +1086,12 @@ def _open_pose(folder: Path, dtype: torch.dtype, base: Path | None = None) -> Po
             None if base is None else _open_detector(base, dtype),
         )
     return Pose(_reader(folder, dtype, *PARSER))
+
+
+def _open_identity(folder: Path, dtype: torch.dtype) -> Identity:
+    from transformers import ResNetForImageClassification
+
+    return Identity(_transformer(ResNetForImageClassification, folder, dtype))
 
 
 def _open_jscc(folder: Path, dtype: torch.dtype) -> DeepJscc:

@@ -54,6 +54,8 @@ class Role:
     base : str, optional
         Role whose folder, of the same tier, is opened along with the role's own: ``open`` takes it as a third argument.
         A folder that holds a whole pipeline (a ``model_index.json``) needs none.
+    personal : bool
+        Whether an identifier may choose a subject, which ``open`` takes as the keyword ``identifier``.
     needs : tuple of str
         Beside the weights, the public files without which the libraries would put something empty in their place;
         ``"a|b"`` is either.
@@ -73,6 +75,7 @@ class Role:
     reads: tuple[str, ...] = ()
     mini: str | None = None
     base: str | None = None
+    personal: bool = False
     needs: tuple[str, ...] = ()
     reads_words: bool = False
     base_for: str | None = None
@@ -91,6 +94,15 @@ class Role:
 
 #: What goes with the weights of a network that sees, in transformers.
 _SEES = ("config.json", "preprocessor_config.json")
+#: What goes with the weights of a whole pipeline, in diffusers.
+_DRAWS = (
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "tokenizer/tokenizer.json|tokenizer/vocab.json",
+    "unet/config.json",
+    "vae/config.json",
+)
 #: Kind of map -> what the public ControlNet that takes it is called.
 _CONTROLS = {"depth": "depth", "segmentation": "seg", "pose": "openpose", "soft-edges": "hed", "canny": "canny"}
 _STABLE_DIFFUSION = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -114,14 +126,7 @@ ROLES: dict[str, Role] = {
         PIPELINE,
         recipe="text_to_image:TextToImageRecipe",
         reads=("autoencoder", "detector"),
-        needs=(
-            "model_index.json",
-            "scheduler/scheduler_config.json",
-            "text_encoder/config.json",
-            "tokenizer/tokenizer.json|tokenizer/vocab.json",
-            "unet/config.json",
-            "vae/config.json",
-        ),
+        needs=_DRAWS,
         reads_words=True,
     ),
     "receiver": Role(
@@ -196,6 +201,44 @@ ROLES: dict[str, Role] = {
         )
         for kind, public in _CONTROLS.items()
     },
+    "subject-autoencoder": Role(
+        "loading:_open_subject_autoencoder",
+        instead="the full tier's own autoencoder draws every subject",
+        recipe="subject_autoencoder:SubjectAutoencoderRecipe",
+        reads=("autoencoder",),
+        base="autoencoder",
+    ),
+    "identity": Role(
+        "loading:_open_identity",
+        instead="it knows the toy world's subjects; for others compare CLIP's vectors of pictures",
+        recipe="identity:IdentityRecipe",
+    ),
+    # The main branch of this repository holds pickles only; the hub's conversion to safetensors waits as request 2.
+    "grounded": Role(
+        "loading:_open_grounded",
+        "masterful/gligen-1-4-generation-text-box",
+        3.2,
+        PIPELINE,
+        revision="refs/pr/2",
+        recipe="grounded:GroundedRecipe",
+        reads=("autoencoder", "detector", "text-to-image", "subject-autoencoder", "identity"),
+        base="text-to-image",
+        personal=True,
+        needs=("config.json|model_index.json",),
+        reads_words=True,
+    ),
+    "subject": Role(
+        "loading:_open_subject",
+        _STABLE_DIFFUSION,
+        2.7,
+        PIPELINE,
+        recipe="subject:SubjectRecipe",
+        reads=("autoencoder", "text-to-image", "subject-autoencoder", "identity"),
+        base="text-to-image",
+        personal=True,
+        needs=("config.json|model_index.json",),
+        reads_words=True,
+    ),
     "jscc": Role(
         "loading:_open_jscc",
         instead="no public weights are in safetensors; generation.training.jscc trains one",

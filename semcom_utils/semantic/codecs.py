@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,7 +16,7 @@ from PIL import Image
 from semcom_utils.checks import checked, positive_integer
 from semcom_utils.pictures import picture_bytes, picture_numbers
 
-__all__ = ["best_jpeg", "decoded", "jpeg", "picture_from", "png"]
+__all__ = ["avif", "best_jpeg", "decoded", "jpeg", "jpeg_parts", "picture_from", "png", "webp"]
 
 #: Qualities of JPEG; above 95 the files grow and the pictures do not improve (Pillow's documentation).
 QUALITIES = range(1, 96)
@@ -65,11 +66,102 @@ def jpeg(picture: np.ndarray, quality: int, optimise: bool = True) -> bytes:
     >>> bool(np.abs(decoded(jpeg(grey, 50)) - grey).max() < 1 / 255)
     True
     """
+    return _lossy(picture, quality, "JPEG", optimize=bool(optimise))
+
+
+@checked
+def webp(picture: np.ndarray, quality: int) -> bytes:
+    """A picture as a lossy WebP file.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray, ``[height, width, 3]``
+        In [0, 1].
+    quality : int
+        From 1 to 95.
+
+    Returns
+    -------
+    bytes
+        The whole file, by the encoder's slowest and best method.
+
+    Raises
+    ------
+    ValueError
+        If ``picture`` or ``quality`` is none of the above.
+    """
+    return _lossy(picture, quality, "WEBP", method=6)
+
+
+@checked
+def avif(picture: np.ndarray, quality: int) -> bytes:
+    """A picture as a lossy AVIF file.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray, ``[height, width, 3]``
+        In [0, 1].
+    quality : int
+        From 1 to 95.
+
+    Returns
+    -------
+    bytes
+        The whole file; its container alone takes some 250 bytes.
+
+    Raises
+    ------
+    ValueError
+        If ``picture`` or ``quality`` is none of the above.
+    """
+    return _lossy(picture, quality, "AVIF", speed=4)
+
+
+def _lossy(picture: np.ndarray, quality: int, kind: str, **options: Any) -> bytes:
     if positive_integer("quality", quality) not in QUALITIES:
         raise ValueError(f"quality must be a whole number from 1 to {QUALITIES[-1]}, got {quality!r}")
     file = io.BytesIO()
-    _image(picture).save(file, "JPEG", quality=int(quality), optimize=bool(optimise))
+    _image(picture).save(file, kind, quality=int(quality), **options)
     return file.getvalue()
+
+
+@checked
+def jpeg_parts(file: bytes) -> tuple[bytes, bytes]:
+    """A JPEG file's header and what it says of the picture.
+
+    With the standard's Huffman tables (``jpeg(..., optimise=False)``) the header follows from the quality and the size
+    of the picture. Whoever has agreed on these need not send it: header and scan, joined, are a file again.
+
+    Parameters
+    ----------
+    file : bytes
+        Of :func:`jpeg`.
+
+    Returns
+    -------
+    header, scan : bytes
+        All up to the coded picture, and the coded picture without the end-of-image marker, which tells nothing.
+
+    Raises
+    ------
+    ValueError
+        If ``file`` is no baseline JPEG file.
+
+    Examples
+    --------
+    >>> file = jpeg(np.full((16, 16, 3), 0.5), 50, optimise=False)
+    >>> header, scan = jpeg_parts(file)
+    >>> len(header), len(scan), header + scan == file[:-2]
+    (623, 4, True)
+    """
+    place = 2
+    if isinstance(file, bytes | bytearray) and file[:2] == b"\xff\xd8" and file[-2:] == b"\xff\xd9":
+        while place + 4 <= len(file) and file[place] == 0xFF:
+            marker, length = file[place + 1], int.from_bytes(file[place + 2 : place + 4], "big")
+            place += 2 + length
+            if marker == 0xDA:  # start of scan: what follows is the picture
+                return bytes(file[:place]), bytes(file[place:-2])
+    raise ValueError(f"file must be a JPEG file, got {file!r:.40}")
 
 
 @checked

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sized
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def write_card(folder: Path, recipe: Recipe, report: dict, figures: dict, earlie
     device : str
         Where it was trained, if the report does not say.
     """
-    parts = recipe.scenes if isinstance(recipe.scenes, dict) else {"train": recipe.scenes}
+    parts: Mapping[str, Sized] = recipe.scenes if isinstance(recipe.scenes, Mapping) else {"train": recipe.scenes}
     checks = {
         name: {
             "value": figures.get(name),
@@ -102,21 +103,23 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
         "",
         f"# mini-{role}",
         "",
-        f"This is {what}. It has {runs[-1]['parameters']:,} parameters. It is part of the mini tier of the book "
-        "*Generative Semantic Communication: five papers reproduced* (https://github.com/semcom-book/semcom-book). "
-        "Load it, in the book's repository, with",
+        f"This is {what}. {recipe.counted} has {runs[-1]['parameters']:,} parameters. It is part of the mini tier of "
+        "the book *Generative Semantic Communication: five papers reproduced* "
+        "(https://github.com/semcom-book/semcom-book). Load it, in the book's repository, with",
         "",
         "```python",
         "from semcom_utils.generation import load",
         "",
-        *(f'model = load("{name}")' for name in opens),
+        *(f'model = load("{name}"{recipe.options and f", {recipe.options}"})' for name in opens),
         "```",
         "",
-        "or with the class named above, from this folder.",
+        f"The folder holds only what was trained; `load` adds it to {recipe.added_to}."
+        if recipe.added_to
+        else "or with the class named above, from this folder.",
         "",
         "## Training",
         "",
-        f"Data: rendered scenes of `semcom_utils.toyworld`, {', '.join(seen)}. No other data. "
+        f"Data: rendered scenes of `semcom_utils.toyworld`, {recipe.data or ', '.join(seen)}. No other data. "
         + (f"It stands on {recipe.stands_on}." if recipe.stands_on else "It starts from random weights."),
         "",
         "Commands, each with what it took:",
@@ -125,7 +128,9 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
         "",
         f"To go on from these weights: `python -m semcom_utils.generation.training {role} --more`.",
         "",
-        "The weights are an average over the run (EMA), stored in float16."
+        "The weights are an average over the run (EMA), stored in "
+        + recipe.precision
+        + "."
         + (
             " The learning rate followed the clock, so the same command repeats the run, but not to the bit."
             if any("limit" in run for run in runs)
@@ -138,7 +143,7 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
         "",
         *(f"- `{split}`: {meaning}." for split, meaning in splits.items()),
         *([""] if splits else []),
-        f"Figures are of the {'weights as stored' if recipe.by_clock else 'float32 weights before storing'}."
+        f"Figures are of the {_judged(content, recipe)}."
         + (f" {recipe.made}" if recipe.made else "")
         + (f" `samples.png`: {recipe.samples}." if recipe.samples else ""),
         "",
@@ -207,7 +212,13 @@ def _command(role: str, run: dict, scenes: dict, number: int) -> str:
     return (
         f"`python -m semcom_utils.generation.training {role} {' '.join(options)}`: {run['minutes']:g} minutes{done} on "
         f"{run['device']} ({place}, torch {run['torch']}), loss at the end {run['loss']:.4g}"
+        + (f"; {run['note']}" if "note" in run else "")
     )
+
+
+def _judged(content: dict, recipe: type[Recipe]) -> str:
+    stored = recipe.by_clock or any(run.get("judged") == "stored" for run in content["runs"])
+    return "weights as stored" if stored else "float32 weights before storing"
 
 
 def _split(name: str) -> str | None:

@@ -7,9 +7,9 @@ import json
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -17,9 +17,6 @@ from tqdm.auto import tqdm
 
 from semcom_utils.checks import checked, positive_integer, real_number
 from semcom_utils.paths import MODELS
-
-if TYPE_CHECKING:
-    from .data import Scenes
 
 __all__ = ["Recipe", "forget_origin", "learning_rate", "train"]
 
@@ -46,8 +43,8 @@ class Recipe(ABC, Generic[Model]):
     ----------
     role : str
         Name of the checkpoint's folder, without ``mini-``.
-    scenes : Scenes or dict of str to Scenes
-        What is learned from; by split if it is more than one.
+    scenes : sized, or dict of str to sized
+        What is learned from, :class:`.data.Scenes` as a rule; by split if it is more than one, or no split.
     steps : int
         Steps of a whole run.
     rate : float
@@ -67,6 +64,17 @@ class Recipe(ABC, Generic[Model]):
         For the card: what the checkpoint is, and what it does not do.
     stands_on : str
         For the card: the other checkpoints' weights that it stands on; empty if it starts from random ones.
+    data : str
+        For the card: what is learned from, if it is no split.
+    counted : str
+        For the card: whose parameters are counted.
+    added_to : str
+        For the card: the checkpoint that :func:`~semcom_utils.generation.loading.load` adds the folder's weights to, if
+        it holds only what was trained.
+    options : str
+        For the card: further arguments in the example of how it is loaded.
+    precision : str
+        For the card: how the weights are stored.
     made, samples : str
         For the card: how the judged pictures are made, and what :meth:`pictures` shows; empty if there are none.
     meanings : dict
@@ -74,7 +82,7 @@ class Recipe(ABC, Generic[Model]):
     """
 
     role: str
-    scenes: Scenes | dict[str, Scenes]
+    scenes: Sized | Mapping[str, Sized]
     steps: int
     rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -84,7 +92,8 @@ class Recipe(ABC, Generic[Model]):
     by_clock: bool = False
     about: str
     limits: str
-    stands_on = made = samples = ""
+    stands_on = data = added_to = options = made = samples = ""
+    counted, precision = "It", "float16"
     meanings: dict[str, str] = {}
 
     def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:  # noqa: B027
@@ -306,7 +315,7 @@ def train(
         With the averaged weights, in evaluation mode.
     report : dict
         ``steps``, ``minutes`` (all parts together), ``loss`` (mean of the last 100), ``seed``, ``threads``,
-        ``parameters`` (how many numbers the model learns or holds) and, of a recipe that watches, ``curve``: for each
+        ``parameters`` (how many numbers are learned) and, of a recipe that watches, ``curve``: for each
         look the step and what was seen.
 
     Raises
@@ -401,6 +410,6 @@ def train(
         "loss": float(np.mean(losses[-100:])),
         "seed": seed,
         "threads": torch.get_num_threads(),
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         **({"curve": curve} if curve else {}),
     }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
 
-__all__ = ["Denoiser", "TextToImageRecipe", "encode_scenes"]
+__all__ = ["Denoiser", "LockedDenoiser", "TextToImageRecipe", "encode_scenes"]
 
 #: Side of a latent, and how many channels it has.
 SIDE, CHANNELS = 8, 16
@@ -64,6 +64,31 @@ class Denoiser(torch.nn.Module):
             Of the shape of ``x_t``.
         """
         return self.unet(x_t, t, self.text_encoder(tokens).last_hidden_state).sample
+
+
+class LockedDenoiser(Denoiser):
+    """Two networks that stay as they are, for a subclass that trains something in them.
+
+    They are held, not registered: the optimiser, the average of the weights, the stored state and the count of
+    parameters see what the subclass registers, and nothing else.
+
+    Parameters
+    ----------
+    unet : diffusers.UNet2DConditionModel
+        Predicts v.
+    text_encoder : transformers.CLIPTextModel
+        Reads the captions.
+    """
+
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
+        torch.nn.Module.__init__(self)
+        held = {"unet": unet.requires_grad_(False), "text_encoder": text_encoder.requires_grad_(False)}
+        self.__dict__.update(held)  # past the module's own __setattr__, which would register them
+
+    def _apply(self, fn: Any, recurse: bool = True) -> LockedDenoiser:
+        for network in (self.unet, self.text_encoder):  # devices and memory formats are for all of it
+            network._apply(fn)
+        return self
 
 
 class TextToImageRecipe(Recipe[Denoiser]):

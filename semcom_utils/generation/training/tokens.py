@@ -11,7 +11,7 @@ from semcom_utils.toyworld import VOCABULARY
 if TYPE_CHECKING:
     from transformers import BertTokenizer, CLIPTokenizer
 
-__all__ = ["LENGTH", "bert_tokenizer", "clip_tokenizer"]
+__all__ = ["LENGTH", "SPARE_WORD", "bert_tokenizer", "clip_tokenizer"]
 
 #: Tokens of a caption with its start and end: the longest, of three textured things, has just so many.
 LENGTH = 24
