@@ -14,4 +14,7 @@ STUDIES: dict = {
         "conversation", "subjects new at first and known later: channel uses with all that is shared"
     ),
     "psnr_triples": Entry("psnr_triples", "which of two scenes PSNR, SSIM and CLIP find more like a third"),
+    "noise_estimate": Entry("noise_estimate", "noise and gain of a block from its pilots, beside the Cramér-Rao bound"),
+    "denoising": Entry("denoising", "received latents denoised by the diffusion model, told the noise right and wrong"),
+    "latency": Entry("latency", "the time of each stage, and what fewer sampling steps save and cost"),
 }
