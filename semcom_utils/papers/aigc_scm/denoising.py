@@ -329,12 +329,8 @@ def training_law(scenes: int = FIT) -> GaussianModel:
     from semcom_utils.generation.gaussian import GaussianModel
 
     number, autoencoder = positive_integer("scenes", scenes, low=2), models()["text-to-image"].vae
-    parts = [
-        latents_of(
-            np.stack([toyworld.scene(seed).image for seed in range(first, min(first + 256, number))]), autoencoder
-        )
-        for first in range(0, number, 256)
-    ]
+    blocks = [range(first, min(first + 256, number)) for first in range(0, number, 256)]
+    parts = [latents_of(np.stack([toyworld.scene(seed).image for seed in block]), autoencoder) for block in blocks]
     z = torch.cat(parts).double()
     mean, x = z.mean(0), (z - z.mean(0)).flatten(1)
     sample, d = x.T @ x / len(x), x.shape[1]

@@ -177,6 +177,7 @@ def stage_seconds(rounds: int = TIMED) -> dict[str, list[float]]:
     positive_integer("rounds", rounds)
     named, captioner, link = _models(), load("captioner", device="cpu"), paper_link()
     pipeline, judge = named["text-to-image"], named["judge"]
+    network = pipeline.unet
     spent: dict[str, list[float]] = {name: [] for name in STAGES}
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -192,7 +193,7 @@ def stage_seconds(rounds: int = TIMED) -> dict[str, list[float]]:
                 bits = np.unpackbits(np.frombuffer(data, np.uint8))
                 source = torch.Generator().manual_seed(k)
                 record(f"link of {name}", lambda bits=bits, source=source: link.send(bits, SNR_DB, source))
-            text, network = _text(pipeline, scene.caption), pipeline.unet
+            text = _text(pipeline, scene.caption)
             encoded = record("text encoder", lambda text=text: pipeline.text_encoder(text).last_hidden_state)
             z = torch.randn(2, network.config.in_channels, 8, 8, generator=torch.Generator().manual_seed(k))
             record("step", lambda z=z, encoded=encoded: network(z, 500, encoded).sample)
