@@ -34,7 +34,7 @@ from semcom_utils.toyworld.scene import Thing
 
 #: Modules of the trainer whose functions nobody but its command calls; those of `controlnet` are named below.
 TRAINER = ("autoencoder", "captioner", "card", "clip", "data", "detector", "jscc", "loop", "maps", "receiver")
-TRAINER += ("text_to_image", "timed", "tokens", "witt")
+TRAINER += ("grounded", "identity", "subject", "subject_autoencoder", "text_to_image", "timed", "tokens", "witt")
 #: Modules and functions that are not called here, and why; what is below them is left out, too.
 EXEMPT = {
     "checks": "what others are checked by; tests/test_tools.py tries them",
@@ -43,6 +43,24 @@ EXEMPT = {
     **{
         f"generation.training.{part}": "the trainer's own part, which nobody but its command calls"
         for part in (*TRAINER, "controlnet.ControlMaps", "controlnet.ControlNetRecipe")
+    },
+    **{
+        f"generation.grounding.{part}": "looks into a network that its caller made; tests/test_grounding.py tries it"
+        for part in ("Grounded", "gated_unet", "gates", "new_layers", "phrase_features", "picture_latents")
+    },
+    "generation.grounding.without_gates": "a context of a network that its caller made; tests/test_grounding.py",
+    **{
+        f"papers.aigc_scm.{part}": "runs networks for seconds; tests/test_aigc_scm.py tries it"
+        for part in (
+            "alignment.Seen",
+            "alignment.attributes",
+            "alignment.measure",
+            "alignment.object_alignment",
+            "schemes.extract",
+            "schemes.extract_all",
+            "schemes.noise",
+            "schemes.reconstruct",
+        )
     },
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
     "papers.isgc.learning": "changes with the comparison at equal effort; tests/test_isgc.py tries it",
@@ -342,6 +360,10 @@ CALLS = {
     "generation.gaussian.GaussianModel.low_rank": of(mean=torch.zeros(2), factor=torch.ones(2, 1), variance=0.1),
     "generation.gaussian.GaussianModel.sampler_law": of(alpha_bar=[0.1, 0.5, 0.9]),
     "generation.gaussian.frechet_distance": lambda: {"a": gaussian(), "b": gaussian()},
+    "generation.grounding.check_boxes": of(labels=["red ball"], boxes=[[0.1, 0.2, 0.5, 0.9]], limit=3),
+    "generation.grounding.named": of(label="orange dog"),
+    "generation.identity.Identity.__call__": of(images=BATCH),
+    "generation.identity.windows": of(images=BATCH, boxes=[[0.0, 0.0, 0.5, 0.5]], side=4),
     "generation.judging.Judge": lambda: {"detector": model("detector")},
     "generation.judging.Judge.right": of(asked=[["red ball"]]),
     "generation.judging.box_overlap": of(one=(0, 0, 2, 2), other=(1, 0, 3, 2)),
@@ -423,6 +445,9 @@ CALLS = {
     "pictures.picture_numbers": of(name="value", value=PICTURE),
     "pictures.pictures_bytes": of(name="images"),
     "prose.with_interval": of(interval=INTERVAL),
+    "semantic.codecs.avif": of(quality=50),
+    "semantic.codecs.webp": of(quality=50),
+    "semantic.codecs.jpeg_parts": of(file=codecs.jpeg(PICTURE, 50, optimise=False)),
     "semantic.codecs.best_jpeg": of(fits=lambda file: True),
     "semantic.codecs.decoded": of(file=codecs.png(PICTURE)),
     "semantic.codecs.jpeg": of(quality=50),
@@ -546,6 +571,7 @@ INSTANCES = {
     "generation.families.VariationalAutoencoder": family("vae"),
     "generation.gaussian.GaussianMixture": mixture,
     "generation.gaussian.GaussianModel": gaussian,
+    "generation.identity.Identity": partial(model, "identity"),
     "generation.judging.Judge": lambda: Judge(model("detector")),
     **{
         f"generation.loading.{name}": partial(model, role)

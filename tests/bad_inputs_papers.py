@@ -10,17 +10,23 @@ from semcom_utils import toyworld
 from semcom_utils.control.d3qn import DuelingNetwork
 from semcom_utils.generation import families, load
 from semcom_utils.generation.prompted import PromptedDenoiser
+from semcom_utils.papers.aigc_scm import message as prompts
+from semcom_utils.papers.aigc_scm.case_study import case_scene
+from semcom_utils.papers.aigc_scm.knowledge import receiver_b
 from semcom_utils.papers.gai_semcom_networks import model_families, smart_city
 from semcom_utils.papers.isgc import scenario
 from semcom_utils.papers.semaigc_root import scenario as root
 from semcom_utils.papers.semaigc_root import workload
 from semcom_utils.papers.semcom_for_aigc import fine_tuning, message, transceiver
 from semcom_utils.physical import DigitalLink
+from semcom_utils.semantic.codecs import jpeg
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.semantic.knowledge import Triple
 
 SCENE = toyworld.scene(4)
 STATES = scenario.sample_states(2, np.random.default_rng(0))
+SAID = prompts.Prompt("a red ball on grass", identifier=1)
+PLACED = prompts.Prompt.placed(["red ball"], [[0.1, 0.2, 0.5, 0.9]])
 THREE = next(s for s in (toyworld.describe(seed, textured=0.0) for seed in range(50)) if len(s.things) == 3)
 SENT = message.Message("a red ball on grass", steps=1, guidance=1.0)
 MAP = extract("segmentation", SCENE).downscaled(16)
@@ -289,7 +295,52 @@ SENDING = {
     },
     "semcom_for_aigc.transceiver.validate": of(contents=SCENE.image[None], captions=[SCENE.caption], named=NAMED),
 }
+CASE = {
+    "alignment.box_overlaps": of(found=[], labels=["red ball"], boxes=[[1.0, 2.0, 9.0, 9.0]]),
+    "alignment.saturation": of(picture=SCENE.image),
+    "alignment.sharpness": of(picture=SCENE.image),
+    "alignment.subject_place": lambda: {"scene": case_scene(0, 0)},
+    "baselines.bytes_within": lambda: {"channel_uses": 30, "link": DigitalLink(None)},
+    "baselines.chosen_link": of(channel="awgn"),
+    "baselines.fitted_scan": of(picture=SCENE.image, limit=400),
+    "case_study.another": of(number=1),
+    "case_study.case_scene": of(number=1, view=1),
+    "case_study.partner": of(number=1),
+    "channel.best_format": of(channel="awgn"),
+    "channel.file_over_link": lambda: {"picture": SCENE.image, "link": DigitalLink(None)},
+    "channel.file_size": of(file=jpeg(SCENE.image.transpose(1, 2, 0), 50), codec="jpeg"),
+    "channel.paper_link": of(channel="awgn"),
+    "channel.psnr_db": of(one=SCENE.image, other=SCENE.image),
+    "channel.ratio": of(channel_uses=100.0),
+    "channel.rows_of": of(picture=SCENE.image),
+    "channel.send_prompt": lambda: {"prompt": PLACED, "link": DigitalLink(None)},
+    "channel.smallest_file": of(picture=SCENE.image, codec="jpeg", least_db=20.0),
+    "channel.squeezed": of(picture=SCENE.image[:, ::4, ::4], limit=20),
+    "channel.uses": of(bits=100),
+    "conversation.costs": of(number=1, view=1, coding="text"),
+    "knowledge.KnowledgeBase": of(name="B"),
+    "knowledge.KnowledgeBase.knows": of(number=1, what="picture"),
+    "knowledge.KnowledgeBase.told": of(number=1, what="picture", bits=8),
+    "knowledge.adapter_bits": of(number=1),
+    "knowledge.break_even": of(shared=10.0, saving=2.0),
+    "knowledge.picture_bits": of(number=1),
+    "knowledge.stored_picture": of(number=1),
+    "knowledge.views_bits": of(number=1),
+    "message.Prompt": of(caption="a red ball on grass"),
+    "message.Prompt.placed": of(labels=["red ball"], boxes=[[0.1, 0.2, 0.5, 0.9]]),
+    "message.code_length": of(prompt=SAID),
+    "message.pack": of(prompt=SAID),
+    "message.unpack": of(data=prompts.pack(SAID)),
+    "prompt_link.repeats": of(lost=0.5),
+    "psnr_triples.redrawn": of(description=SCENE.description),
+    "psnr_triples.triple": of(seed=1, third="any"),
+    "receivers.with_word": of(prompt=SAID, word="sks"),
+    "schemes.personal_caption": of(prompt=SAID),
+    "schemes.steered_by": of(prompt=SAID, knowledge=receiver_b()),
+    "schemes.with_identifier": of(prompt=PLACED, identifier=2, box=[1.0, 2.0, 9.0, 9.0]),
+}
 CALLS = {
+    **{f"aigc_scm.{name}": call for name, call in CASE.items()},
     "isgc.scenario.BatchIsgcEnv": of(n=2, rng=np.random.default_rng(0)),
     "isgc.scenario.BatchIsgcEnv.step": of(action=np.zeros((2, 3))),
     "isgc.scenario.IsgcEnv.step": of(action=np.zeros(3)),
@@ -360,6 +411,7 @@ CALLS = {
 }
 CALLS = {f"papers.{name}": call for name, call in CALLS.items()}
 INSTANCES = {
+    "papers.aigc_scm.knowledge.KnowledgeBase": receiver_b,
     "papers.isgc.scenario.BatchIsgcEnv": lambda: scenario.BatchIsgcEnv(2, np.random.default_rng(0)),
     "papers.isgc.scenario.IsgcEnv": started,
     "papers.semaigc_root.scenario.RootConstants": lambda: CONSTANTS,

@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save_file
 from semcom_utils import toyworld
 from semcom_utils.generation import ROLES, loading
 from semcom_utils.generation.checksums import seal, verify
-from semcom_utils.generation.jscc import DeepJscc
 from semcom_utils.generation.loading import load, memory_plan
 from semcom_utils.generation.roles import Role
 from semcom_utils.generation.training.tokens import bert_tokenizer, clip_tokenizer

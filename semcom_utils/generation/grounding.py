@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semcom_utils.checks import finite_array, positive_integer, real_number
+from semcom_utils.checks import checked, finite_array, positive_integer, real_number
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +37,7 @@ __all__ = [
 WINDOW = 32
 
 
+@checked
 def check_boxes(labels: Sequence[str], boxes: Any, limit: int) -> tuple[list[str], np.ndarray]:
     """Check the labels and boxes of one picture.
 
@@ -66,7 +67,8 @@ def check_boxes(labels: Sequence[str], boxes: Any, limit: int) -> tuple[list[str
     for label in labels:
         if not isinstance(label, str) or not label.strip():
             raise ValueError(f"labels must name things, as 'red ball' does, got {label!r}")
-    array = finite_array("boxes", boxes) if len(boxes) else np.empty((0, 4))
+    array = finite_array("boxes", boxes)
+    array = np.empty((0, 4)) if array.shape == (0,) else array
     if array.ndim != 2 or array.shape[1] != 4:
         raise ValueError(f"boxes must be [things, 4] (left, top, right, bottom), got shape {array.shape}")
     if len(labels) != len(array):
@@ -83,6 +85,7 @@ def check_boxes(labels: Sequence[str], boxes: Any, limit: int) -> tuple[list[str
     return list(labels), array
 
 
+@checked
 def gated_unet(unet: Any, *, pictures: bool = False) -> Any:
     """Make a UNet with gated self-attention whose other weights are copies of a plain one's.
 
@@ -135,6 +138,7 @@ def _picture_net(channels: int, width: int) -> torch.nn.Module:
     )
 
 
+@checked
 def picture_latents(autoencoder: Any, pictures: torch.Tensor) -> torch.Tensor:
     """What ``picture_net`` reads: a thing's picture as latents.
 
@@ -160,6 +164,7 @@ def picture_latents(autoencoder: Any, pictures: torch.Tensor) -> torch.Tensor:
         return autoencoder.encode(2 * x - 1).latent_dist.mean * autoencoder.config.scaling_factor
 
 
+@checked
 def gates(unet: torch.nn.Module) -> list[Any]:
     """The layers that look at grounding tokens.
 
@@ -178,6 +183,7 @@ def gates(unet: torch.nn.Module) -> list[Any]:
     return [layer for layer in unet.modules() if isinstance(layer, GatedSelfAttentionDense)]
 
 
+@checked
 def new_layers(unet: torch.nn.Module) -> dict[str, torch.nn.Module]:
     """What grounding adds to a UNet.
 
@@ -222,6 +228,7 @@ def without_gates(unet: torch.nn.Module) -> Iterator[None]:
             layer.enabled = enabled
 
 
+@checked
 def named(label: str) -> str:
     """The label with an article, unless it has one.
 
@@ -236,11 +243,19 @@ def named(label: str) -> str:
     Returns
     -------
     str
+
+    Raises
+    ------
+    ValueError
+        If ``label`` is empty.
     """
+    if not label.strip():
+        raise ValueError(f"label must name a thing, as 'red ball' does, got {label!r}")
     first, _, _ = label.partition(" ")
     return label if first in ("a", "an", "the") else f"{'an' if label[0] in 'aeiou' else 'a'} {label}"
 
 
+@checked
 def phrase_features(pipeline: Any, phrases: Sequence[str]) -> torch.Tensor:
     """Text feature of each phrase (with its article): the text encoder's output where the end token stands.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semcom_utils.checks import finite_array
+from semcom_utils.checks import checked, finite_array, positive_integer
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +18,7 @@ __all__ = ["SIDE", "Identity", "windows"]
 SIDE = 48
 
 
+@checked(shapes={"images": "batch+ channels+ rows+ columns+"})
 def windows(images: torch.Tensor, boxes: Any, side: int = SIDE) -> torch.Tensor:
     """Cut a window out of each picture and bring it to one size, by bilinear interpolation.
 
@@ -34,9 +35,20 @@ def windows(images: torch.Tensor, boxes: Any, side: int = SIDE) -> torch.Tensor:
     -------
     torch.Tensor
         [batch, channels, side, side].
+
+    Raises
+    ------
+    ValueError
+        If ``images`` are no pictures of floating-point numbers, or ``boxes`` are not one for each.
     """
     import torch
 
+    positive_integer("side", side)
+    if not images.is_floating_point():
+        raise ValueError(f"images must be of floating-point numbers, got {images.dtype}")
+    boxes = finite_array("boxes", boxes, last=4)
+    if boxes.shape != (len(images), 4):
+        raise ValueError(f"boxes must be one for each picture, [{len(images)}, 4], got shape {boxes.shape}")
     left, top, right, bottom = torch.as_tensor(np.asarray(boxes), dtype=images.dtype, device=images.device).T[..., None]
     middle = (torch.arange(side, dtype=images.dtype, device=images.device) + 0.5) / side
     across, down = (2 * (low + (high - low) * middle) - 1 for low, high in ((left, right), (top, bottom)))

@@ -224,7 +224,7 @@ ROLES: dict[str, Role] = {
         reads=("autoencoder", "detector", "text-to-image", "subject-autoencoder", "identity"),
         base="text-to-image",
         personal=True,
-        needs=_DRAWS,
+        needs=("config.json|model_index.json",),
         reads_words=True,
     ),
     "subject": Role(
@@ -236,7 +236,7 @@ ROLES: dict[str, Role] = {
         reads=("autoencoder", "text-to-image", "subject-autoencoder", "identity"),
         base="text-to-image",
         personal=True,
-        needs=_DRAWS,
+        needs=("config.json|model_index.json",),
         reads_words=True,
     ),
     "jscc": Role(

@@ -66,9 +66,10 @@ def jpeg(picture: np.ndarray, quality: int, optimise: bool = True) -> bytes:
     >>> bool(np.abs(decoded(jpeg(grey, 50)) - grey).max() < 1 / 255)
     True
     """
-    return _lossy(picture, quality, "JPEG", optimize=optimise)
+    return _lossy(picture, quality, "JPEG", optimize=bool(optimise))
 
 
+@checked
 def webp(picture: np.ndarray, quality: int) -> bytes:
     """A picture as a lossy WebP file.
 
@@ -92,6 +93,7 @@ def webp(picture: np.ndarray, quality: int) -> bytes:
     return _lossy(picture, quality, "WEBP", method=6)
 
 
+@checked
 def avif(picture: np.ndarray, quality: int) -> bytes:
     """A picture as a lossy AVIF file.
 
@@ -123,6 +125,7 @@ def _lossy(picture: np.ndarray, quality: int, kind: str, **options: Any) -> byte
     return file.getvalue()
 
 
+@checked
 def jpeg_parts(file: bytes) -> tuple[bytes, bytes]:
     """A JPEG file's header and what it says of the picture.
 

@@ -8,6 +8,9 @@ STUDIES: dict = {
     "alignment": Entry(
         "case_study", "four schemes and JPEG on scenes with a subject: alignments, boxes, bits, controls"
     ),
+    "baselines": Entry(
+        "baselines", "WITT at two rates and files in as many channel uses, on two channels, and files in any budget"
+    ),
     "receivers": Entry("receivers", "a receiver without history reads a caption with an identifier in it"),
     "link": Entry("prompt_link", "prompts of every length through the cliff of the paper's link, sent again if broken"),
     "conversation": Entry(

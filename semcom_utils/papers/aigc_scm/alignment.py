@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked, finite_array
 
-from .channel import psnr_db
+from .channel import psnr_db, rows_of
 from .message import Prompt
 
 __all__ = [
@@ -68,6 +69,7 @@ def _crops(pictures: Any, boxes: Sequence[Any], clip: Any) -> list[np.ndarray]:
     return [vectors[[k for k, row in enumerate(rows) if row == place]] for place in range(len(boxes))]
 
 
+@checked
 def object_alignment(
     sources: Any, pictures: Any, source_boxes: Sequence[Any], boxes: Sequence[Any], clip: Any
 ) -> np.ndarray:
@@ -107,6 +109,7 @@ def _paired(own: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.maximum(table[linear_sum_assignment(-table)], 0).sum() / len(own))
 
 
+@checked
 def box_overlaps(found: Sequence[Any], labels: Sequence[str], boxes: Any) -> float:
     """Mean overlap (intersection over union) of the boxes sent with those detected of the same kind.
 
@@ -123,12 +126,21 @@ def box_overlaps(found: Sequence[Any], labels: Sequence[str], boxes: Any) -> flo
     -------
     float
         In [0, 1]. Each detection serves one box; a box without one counts 0.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many labels as boxes, at least one, or what was found is none.
     """
     from scipy.optimize import linear_sum_assignment
 
-    from semcom_utils.generation.judging import box_overlap
+    from semcom_utils.generation.judging import Detection, box_overlap
 
-    places = np.reshape(boxes, (-1, 4)).tolist()
+    places = finite_array("boxes", boxes, last=4).tolist()
+    if np.ndim(places) != 2 or len(places) != len(labels) or not len(labels):
+        raise ValueError(f"boxes must be one for each of {len(labels)} labels, at least one, got {np.shape(places)}")
+    if not all(isinstance(one, Detection) for one in found):
+        raise ValueError(f"found must hold detections, got {found!r:.80}")
     table = np.array(
         [
             [box_overlap(one.box, box) * (one.label.split()[-1] == label.split()[-1]) for one in found]
@@ -149,6 +161,7 @@ def _brightness(picture: np.ndarray, box: Any) -> float:
     return float(np.tensordot(_LUMINANCE, part, axes=1).mean())
 
 
+@checked
 def attributes(
     source: np.ndarray,
     picture: np.ndarray,
@@ -263,6 +276,7 @@ class Seen:
         return [[one.box for one in part] for part in self.found]
 
 
+@checked
 def measure(
     scenes: Sequence[Any],
     sources: Seen,
@@ -319,6 +333,7 @@ def measure(
     } | {name: np.array(each) for name, each in values.items()}
 
 
+@checked
 def sharpness(picture: Any) -> float:
     """High-frequency energy: root mean square of the discrete Laplacian of the luminance.
 
@@ -331,13 +346,19 @@ def sharpness(picture: Any) -> float:
     -------
     float
         At least 0; of a picture of one colour 0.
+
+    Raises
+    ------
+    ValueError
+        If ``picture`` is none.
     """
     from scipy.ndimage import laplace
 
-    grey = np.tensordot(_LUMINANCE, np.asarray(picture, float), axes=1)
+    grey = rows_of(picture, 3) @ np.array(_LUMINANCE)
     return float(np.sqrt(np.mean(laplace(grey)[1:-1, 1:-1] ** 2)))
 
 
+@checked
 def saturation(picture: Any) -> float:
     """Mean distance of the largest of red, green and blue to the smallest: 0 for greys.
 
@@ -350,10 +371,16 @@ def saturation(picture: Any) -> float:
     -------
     float
         In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``picture`` is none.
     """
-    return float(np.ptp(np.asarray(picture, float), axis=0).mean())
+    return float(np.ptp(rows_of(picture), axis=2).mean())
 
 
+@checked
 def subject_place(scene: Any) -> int:
     """Which of a scene's things is its subject: the first that wears a pattern.
 
@@ -368,8 +395,10 @@ def subject_place(scene: Any) -> int:
     Raises
     ------
     ValueError
-        If none does.
+        If none does, or ``scene`` is none.
     """
+    if not isinstance(scene, toyworld.Scene):
+        raise ValueError(f"scene must be a Scene, got {scene!r:.80}")
     for place, thing in enumerate(scene.description.things):
         if thing.texture is not None:
             return place

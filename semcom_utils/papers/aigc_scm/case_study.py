@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked, positive_integer
 from semcom_utils.semantic.codecs import decoded, jpeg
 from semcom_utils.statistics import highest, lowest, student_interval
 from semcom_utils.studies import Study
@@ -68,6 +69,7 @@ DRAWN = (
 UNITS = {"psnr": 0.01, "sharpness": 1e-4, "saturation": 1e-4}  # of a stored whole number; others are thousandths
 
 
+@checked
 def case_scene(number: int, view: int) -> toyworld.Scene:
     """A scene of the case study.
 
@@ -82,8 +84,14 @@ def case_scene(number: int, view: int) -> toyworld.Scene:
     -------
     Scene
         The same for the same numbers; none of those that a model was taught.
+
+    Raises
+    ------
+    ValueError
+        If there is no such subject, or ``view`` is negative.
     """
     kind, colour, texture = toyworld.subject(number)
+    positive_integer("view", view, low=0)
     rng = np.random.default_rng([11_2026, number, view])
     ground = str(rng.choice(list(toyworld.GROUNDS)))
 
@@ -101,6 +109,7 @@ def case_scene(number: int, view: int) -> toyworld.Scene:
     return toyworld.render(toyworld.Description(ground, tuple(sorted(both, key=lambda one: one.x))))
 
 
+@checked
 def partner(number: int) -> int:
     """The subject whose scenes stand for a random other picture.
 
@@ -115,6 +124,7 @@ def partner(number: int) -> int:
     return (number + 11) % toyworld.SUBJECTS
 
 
+@checked
 def another(number: int) -> int:
     """The next subject of the same kind that looks different: whose history is told in place of the right one.
 
@@ -287,6 +297,7 @@ def _at_boxes_of(prompt: Prompt, other: Prompt) -> Prompt:
 # --- summary ---------------------------------------------------------------------------------------------------------
 
 
+@checked
 def by_subject(records: Sequence[Mapping], condition: str, name: str, against: str = "own") -> np.ndarray:
     """Mean of a measure over the scenes of each subject.
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semcom_utils.checks import finite_array, one_of, positive_integer, real_number, torch_generator
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer, real_number, torch_generator
 from semcom_utils.physical import DigitalLink, min_snr_db
 from semcom_utils.semantic.codecs import avif, decoded, jpeg, jpeg_parts, webp
 from semcom_utils.toyworld import SIZE
@@ -41,6 +41,7 @@ __all__ = [
     "paper_link",
     "psnr_db",
     "ratio",
+    "rows_of",
     "send_prompt",
     "smallest_file",
     "squeezed",
@@ -58,12 +59,17 @@ WITT_USES = {"high": 768, "low": 64}
 JPEG_QUALITY = 75
 #: Modulations and code rates that an engineer chooses from, and the distance to the Shannon limit that short 5G codes
 #: need for next to no errors.
-FORMATS = tuple((order, rate) for order in (2, 4, 6) for rate in (0.5, 2 / 3, 0.75, 5 / 6))
+FORMATS = (
+    (2, 0.2),
+    (2, 1 / 3),
+    *((order, rate) for order in (2, 4, 6) for rate in (0.5, 2 / 3, 0.75, 5 / 6)),
+)
 MARGIN_DB = 2.5
 #: Ways to write a picture as a file. ``scan`` is JPEG without the header, on which both ends have agreed.
 CODECS = ("jpeg", "scan", "webp", "avif")
 
 
+@checked
 @cache
 def paper_link(channel: str = "awgn") -> DigitalLink:
     """The paper's link over a channel.
@@ -80,6 +86,7 @@ def paper_link(channel: str = "awgn") -> DigitalLink:
     return DigitalLink(CODE_RATE, BITS_PER_SYMBOL, channel)
 
 
+@checked
 def uses(bits: int, link: DigitalLink | None = None) -> int:
     """Complex channel uses of a payload, with the link's own checksum and padding.
 
@@ -94,14 +101,21 @@ def uses(bits: int, link: DigitalLink | None = None) -> int:
     -------
     int
 
+    Raises
+    ------
+    ValueError
+        If there is no bit.
+
     Examples
     --------
     >>> uses(184)
     100
     """
+    positive_integer("bits", bits)
     return (paper_link() if link is None else link).layout(bits).channel_uses
 
 
+@checked
 def ratio(channel_uses: float, per: str = "bit") -> float:
     """Bandwidth compression ratio: channel uses for each bit of the original, as the paper has it, or each sample.
 
@@ -131,15 +145,20 @@ def ratio(channel_uses: float, per: str = "bit") -> float:
     return used / (ORIGINAL_BITS if per == "bit" else ORIGINAL_SAMPLES)
 
 
-def best_format(snr_db: float, margin_db: float = MARGIN_DB) -> tuple[int, float]:
-    """The modulation and code rate that carry most at an SNR on AWGN.
+@checked
+def best_format(snr_db: float, margin_db: float = MARGIN_DB, channel: str = "awgn") -> tuple[int, float]:
+    """The modulation and code rate that carry most at an SNR.
+
+    Without fading that is the fastest that can be trusted. With block fading, which the sender does not know, it is the
+    one that delivers most on average: its bits a use times the probability that the channel is good enough.
 
     Parameters
     ----------
     snr_db : float
-        Es/N0 per complex channel use, dB.
+        (Mean) Es/N0 per complex channel use, dB.
     margin_db : float
-        How far above the Shannon limit of the constellation a format is trusted.
+        How far above the Shannon limit a format is trusted.
+    channel : {"awgn", "rayleigh-block"}
 
     Returns
     -------
@@ -150,14 +169,19 @@ def best_format(snr_db: float, margin_db: float = MARGIN_DB) -> tuple[int, float
     Raises
     ------
     ValueError
-        If ``snr_db`` or ``margin_db`` is no number.
+        If ``snr_db`` or ``margin_db`` is no number, or the channel is another.
 
     Examples
     --------
-    >>> best_format(10.0)
-    (4, 0.6666666666666666)
+    >>> best_format(10.0), best_format(10.0, channel="rayleigh-block")
+    ((4, 0.6666666666666666), (2, 0.5))
     """
     at = real_number("snr_db", snr_db) - real_number("margin_db", margin_db)
+    if one_of("channel", channel, ("awgn", "rayleigh-block")) == "rayleigh-block":
+        delivered = {
+            one: one[0] * one[1] * np.exp(-(10 ** ((float(min_snr_db(one[0] * one[1])) - at) / 10))) for one in FORMATS
+        }
+        return max(FORMATS, key=lambda one: (delivered[one], -one[0]))
     within = [one for one in FORMATS if float(min_snr_db(one[0] * one[1])) <= at]
     return max(within, key=lambda one: (one[0] * one[1], -one[0])) if within else FORMATS[0]
 
@@ -181,6 +205,7 @@ class Sent:
     channel_uses: int
 
 
+@checked
 def send_prompt(
     prompt: Prompt, link: DigitalLink, snr_db: float, generator: torch.Generator, *, limit: int = 1
 ) -> Sent:
@@ -236,13 +261,36 @@ def _encoder(codec: str) -> Callable[[np.ndarray, int], bytes]:
     }[one_of("codec", codec, CODECS)]
 
 
-def _rows(picture: Any) -> np.ndarray:
+@checked
+def rows_of(picture: Any, least: int = 1) -> np.ndarray:
+    """A picture as codecs take it, colours last.
+
+    Parameters
+    ----------
+    picture : array_like
+        ``[3, rows, columns]`` in [0, 1].
+    least : int
+        Rows and columns that it must have.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float64 ``[rows, columns, 3]``.
+
+    Raises
+    ------
+    ValueError
+        If ``picture`` is none, or too small.
+    """
     array = finite_array("picture", picture)
-    if array.ndim != 3 or array.shape[0] != 3 or array.size == 0 or array.min() < 0 or array.max() > 1:
-        raise ValueError(f"picture must be [3, rows, columns] in [0, 1], got shape {array.shape}")
+    if array.ndim != 3 or array.shape[0] != 3 or min(array.shape[1:]) < least or array.min() < 0 or array.max() > 1:
+        raise ValueError(
+            f"picture must be [3, rows, columns] in [0, 1], at least {least} each way, got shape {array.shape}"
+        )
     return array.transpose(1, 2, 0)
 
 
+@checked
 def file_size(file: bytes, codec: str) -> int:
     """Bytes of a file that have to be sent.
 
@@ -265,6 +313,7 @@ def file_size(file: bytes, codec: str) -> int:
     return 1 + len(jpeg_parts(file)[1]) if one_of("codec", codec, CODECS) == "scan" else len(file)
 
 
+@checked
 def psnr_db(one: Any, other: Any) -> float:
     """Peak signal-to-noise ratio of two pictures, dB, at most that of a rounding to 8 bits.
 
@@ -276,11 +325,20 @@ def psnr_db(one: Any, other: Any) -> float:
     Returns
     -------
     float
+
+    Raises
+    ------
+    ValueError
+        If they are none, or of two shapes.
     """
-    error = float(np.mean((np.asarray(one, float) - np.asarray(other, float)) ** 2))
+    first, second = finite_array("one", one), finite_array("other", other)
+    if first.shape != second.shape or not first.size or max(np.abs(first).max(), np.abs(second).max()) > 1 + 1e-6:
+        raise ValueError(f"one and other must be of one shape, in [0, 1], got {first.shape} and {second.shape}")
+    error = float(np.mean((first - second) ** 2))
     return float(-10 * np.log10(max(error, 1 / 255**2 / 12)))
 
 
+@checked
 def smallest_file(picture: Any, codec: str, least_db: float) -> bytes:
     """The smallest file of a picture that is good enough, its quality in steps of three.
 
@@ -302,7 +360,7 @@ def smallest_file(picture: Any, codec: str, least_db: float) -> bytes:
     ValueError
         If no quality reaches it, or an argument is none of these.
     """
-    rows, encode = _rows(picture), _encoder(codec)
+    rows, encode = rows_of(picture), _encoder(codec)
     real_number("least_db", least_db)
     for quality in range(2, 96, 3):
         file = encode(rows, quality)
@@ -311,6 +369,7 @@ def smallest_file(picture: Any, codec: str, least_db: float) -> bytes:
     raise ValueError(f"least_db must be within reach of {codec}, got {least_db:g}")
 
 
+@checked
 def squeezed(picture: Any, limit: int) -> tuple[np.ndarray, int, str]:
     """What a picture codec makes of a picture in as few bytes as a prompt takes: a thumbnail, made large again.
 
@@ -338,37 +397,42 @@ def squeezed(picture: Any, limit: int) -> tuple[np.ndarray, int, str]:
     ValueError
         If an argument is none of these.
     """
+    rows = rows_of(picture)
+    positive_integer("limit", limit, low=3)
+    size, large, how = [one for one in _thumbnails(rows.tobytes(), rows.shape) if one[0] <= limit][-1]
+    return large.transpose(2, 0, 1) / 255, size, how
+
+
+@lru_cache(maxsize=128)
+def _thumbnails(data: bytes, shape: tuple[int, ...]) -> tuple[tuple[int, np.ndarray, str], ...]:
+    """All thumbnails of a picture that no smaller one surpasses, the smallest first: bytes, what is shown, and how."""
     from PIL import Image
 
-    rows = _rows(picture)
-    positive_integer("limit", limit, low=3)
+    rows = np.frombuffer(data).reshape(shape)
     whole = Image.fromarray(np.round(255 * rows).astype(np.uint8))
-    best: tuple[float, np.ndarray, int, str] | None = None
+    offers: list[tuple[int, float, np.ndarray, str]] = []
 
     def offer(small: np.ndarray, size: int, how: str) -> None:
-        nonlocal best
         image = Image.fromarray(np.round(255 * small).astype(np.uint8))
-        large = np.asarray(image.resize(whole.size, Image.Resampling.BICUBIC), float) / 255
-        value = psnr_db(large, rows)
-        if size <= limit and (best is None or value > best[0]):
-            best = (value, large, size, how)
+        large = np.asarray(image.resize(whole.size, Image.Resampling.BICUBIC))
+        offers.append((size, psnr_db(large / 255, rows), large, how))
 
     for side in range(1, 6):
-        if 3 * side**2 <= limit:
-            small = np.asarray(whole.resize((side, side), Image.Resampling.BOX), float) / 255
-            offer(small, 3 * side**2, f"raw {side}")
+        offer(np.asarray(whole.resize((side, side), Image.Resampling.BOX), float) / 255, 3 * side**2, f"raw {side}")
     for side in (8, 16, 24, 32, 48, 64):
         small = np.asarray(whole.resize((side, side), Image.Resampling.LANCZOS), float) / 255
         for codec in ("scan", "webp"):
             for quality in (1, 3, 6, 10, 15, 22, 30, 40, 50, 62, 75, 85, 95):
                 file = _encoder(codec)(small, quality)
-                if file_size(file, codec) > limit:
-                    break
                 offer(decoded(file), file_size(file, codec), f"{codec} {side}")
-    assert best is not None  # one pixel always fits
-    return best[1].transpose(2, 0, 1), best[2], best[3]
+    front: list[tuple[int, float, np.ndarray, str]] = []
+    for one in sorted(offers, key=lambda one: (one[0], -one[1])):
+        if not front or one[1] > front[-1][1]:
+            front.append(one)
+    return tuple((size, large, how) for size, _, large, how in front)
 
 
+@checked
 def file_over_link(
     picture: Any, link: DigitalLink, snr_db: float, generator: torch.Generator, *, quality: int = JPEG_QUALITY
 ) -> tuple[np.ndarray, int]:
@@ -399,6 +463,6 @@ def file_over_link(
     """
     from semcom_utils.semantic.codecs import picture_from
 
-    rows = _rows(picture)
+    rows = rows_of(picture)
     arrived, result = link.send_file(jpeg(rows, quality), snr_db, generator)
     return picture_from(arrived, rows.shape).transpose(2, 0, 1), result.channel_uses

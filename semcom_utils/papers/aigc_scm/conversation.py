@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked
 from semcom_utils.semantic.codecs import decoded, jpeg
 from semcom_utils.statistics import student_interval
 from semcom_utils.studies import Study
@@ -37,6 +38,7 @@ NEW = 0.1
 EVERY = 10
 
 
+@checked
 @lru_cache(maxsize=64)
 def costs(number: int, view: int, coding: str) -> dict[str, int]:
     """Channel uses of one scene in every way, sharing not counted.

@@ -7,7 +7,7 @@ counts neither. Here each comes with its bits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
-from semcom_utils.checks import finite_array, one_of, positive_integer
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer, shown
 from semcom_utils.paths import MODELS
 from semcom_utils.semantic.codecs import decoded, jpeg
+
+from .channel import rows_of
 
 __all__ = [
     "GENERAL",
@@ -45,6 +47,7 @@ VIEWS = 6
 QUALITY = 90
 
 
+@checked
 @cache
 def stored_picture(number: int) -> np.ndarray:
     """The picture of a subject that is stored: what the subject fills of its view 0, after JPEG.
@@ -82,6 +85,7 @@ def _stored_file(number: int) -> bytes:
     return jpeg(filled.permute(1, 2, 0).numpy(), QUALITY)
 
 
+@checked
 def picture_bits(number: int) -> int:
     """Bits of a subject's stored picture as it is shared.
 
@@ -102,6 +106,7 @@ def picture_bits(number: int) -> int:
     return 8 * len(_stored_file(number))
 
 
+@checked
 def adapter_bits(number: int) -> int:
     """Bits of a subject's adapter, as the file that holds its weights (16 bits each).
 
@@ -128,6 +133,7 @@ def adapter_bits(number: int) -> int:
     return 8 * path.stat().st_size
 
 
+@checked
 @cache
 def views_bits(number: int) -> int:
     """Bits of the views that an adapter is taught from, as JPEG files: the receiver then trains it itself.
@@ -171,6 +177,7 @@ def general_bits() -> int:
     return total
 
 
+@checked
 @dataclass(frozen=True)
 class KnowledgeBase:
     """What a receiver holds beyond the general models.
@@ -198,8 +205,11 @@ class KnowledgeBase:
     bits: int = 0
 
     def __post_init__(self) -> None:
-        for number in (*self.pictures, *self.adapters):
-            toyworld.subject(number)
+        for name, told in (("pictures", self.pictures), ("adapters", self.adapters)):
+            known = isinstance(told, Mapping if name == "pictures" else Set)
+            whole = known and all(isinstance(number, int) and not isinstance(number, bool) for number in told)
+            if not whole or not all(0 <= number < toyworld.SUBJECTS for number in told):
+                raise ValueError(f"{name} must be of subjects, 0 to {toyworld.SUBJECTS - 1}, got {shown(told)}")
         for picture in self.pictures.values():
             array = finite_array("pictures", picture)
             if array.ndim != 3 or array.shape[0] != 3 or array.size == 0 or array.min() < 0 or array.max() > 1:
@@ -216,6 +226,7 @@ class KnowledgeBase:
             f"{len(self.adapters)}; {self.bits:,} bits shared"
         )
 
+    @checked
     def knows(self, number: int | None, what: str) -> bool:
         """Whether it holds a subject's picture or adapter.
 
@@ -237,6 +248,7 @@ class KnowledgeBase:
         """
         return number in {"picture": self.pictures, "adapter": self.adapters}[one_of("what", what, HISTORY)]
 
+    @checked
     def told(self, number: int, what: str, *, picture: Any = None, bits: int | None = None) -> KnowledgeBase:
         """The knowledge after something more was shared.
 
@@ -270,8 +282,8 @@ class KnowledgeBase:
             cost = adapter_bits(number) if bits is None else bits
             return replace(self, adapters=self.adapters | {number}, bits=self.bits + cost)
         cost = picture_bits(number) if bits is None else bits
-        shown = stored_picture(number) if picture is None else picture
-        return replace(self, pictures={**self.pictures, number: shown}, bits=self.bits + cost)
+        kept = stored_picture(number) if picture is None else rows_of(picture).transpose(2, 0, 1)
+        return replace(self, pictures={**self.pictures, number: kept}, bits=self.bits + cost)
 
 
 def receiver_b() -> KnowledgeBase:
@@ -304,6 +316,7 @@ def receiver_c() -> KnowledgeBase:
     return base
 
 
+@checked
 def break_even(shared: float, saving: float) -> float:
     """How many transmissions pay for what was shared.
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import checked, one_of, positive_integer
 from semcom_utils.generation.grounding import check_boxes
 from semcom_utils.semantic.information import arithmetic_decode, arithmetic_encode
 from semcom_utils.toyworld import COLOURS, GROUNDS, KINDS, PATTERNS, POSES, Meaning, Word
@@ -54,6 +54,7 @@ _FORMS = {"1": 4275, "2": 3800, "3": 1425, "in": 500}
 _WIDTH = 64
 
 
+@checked
 @dataclass(frozen=True)
 class Prompt:
     """What is sent of a picture.
@@ -135,6 +136,7 @@ class Prompt:
         object.__setattr__(self, "boxes", boxes)
 
     @classmethod
+    @checked
     def placed(cls, labels: Sequence[str], boxes: Any, **parts: Any) -> Prompt:
         """A prompt of labels and boxes, the boxes rounded to 64ths of the picture.
 
@@ -252,6 +254,7 @@ def _rows(prompt: Prompt) -> tuple[list[int], np.ndarray]:
     return symbols, np.array(rows)
 
 
+@checked
 def code_length(prompt: Prompt) -> float:
     r"""Bits of what a prompt says, :math:`-\log_2 p`, under the toy world's own distribution.
 
@@ -295,6 +298,7 @@ def _body(prompt: Prompt) -> bytes:
     return number + bytes([len(prompt.labels)]) + edges + ",".join(prompt.labels).encode("ascii")
 
 
+@checked
 def pack(prompt: Prompt) -> bytes:
     """A prompt as bytes; the link tells the receiver how many.
 
@@ -330,6 +334,7 @@ def _checksum(data: bytes) -> bytes:
     return binascii.crc_hqx(data, 0xFFFF).to_bytes(2, "big")
 
 
+@checked
 def unpack(data: bytes) -> Prompt:
     """Read a prompt; what was damaged on the way is not read.
 

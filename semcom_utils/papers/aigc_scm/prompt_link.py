@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from semcom_utils.checks import checked
 from semcom_utils.statistics import share_interval
 from semcom_utils.studies import Study
 
@@ -94,6 +95,7 @@ def run(task: dict) -> dict:
     return {"arrived": arrived, "wrong": wrong, "channel_uses": link.layout(task["bits"]).channel_uses}
 
 
+@checked
 def repeats(lost: float, share: float = 0.99) -> float:
     """Transmissions after which a share of all prompts has arrived, if each is lost with one probability.
 
@@ -123,10 +125,13 @@ def _point(records: Sequence[Mapping]) -> dict:
     sent, first = sum(r["task"]["prompts"] for r in records), sum(r["arrived"][0] for r in records)
     lost = 1 - first / sent
     tried = repeats(lost)
+    # Whoever has not arrived after the k-th try is sent once more, up to the limit.
+    spent = [sum(r["task"]["prompts"] - sum(r["arrived"][:k]) for r in records) for k in range(TRIES)]
     return {
         "arrived": share_interval(first, sent),
         "after_all_tries": share_interval(sum(sum(r["arrived"]) for r in records), sent),
         "undetected": sum(r["wrong"] for r in records),
+        "mean_tries": sum(spent) / sent,
         "tries_for_99_percent": None if tried == float("inf") else tried,
     }
 

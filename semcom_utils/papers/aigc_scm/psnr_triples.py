@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
-from semcom_utils.checks import one_of
+from semcom_utils.checks import checked, one_of, positive_integer
 from semcom_utils.statistics import share_interval
 from semcom_utils.studies import Study
 
@@ -34,6 +34,7 @@ JUDGES = ("psnr", "ssim", "clip")
 _PLACES = {1: ((32,), 14, (46, 60)), 2: ((17, 47), 4, (46, 60)), 3: ((11, 32, 53), 2, (44, 52))}
 
 
+@checked
 def redrawn(description: toyworld.Description, rng: np.random.Generator) -> toyworld.Description:
     """A scene of the same meaning with its things elsewhere.
 
@@ -59,6 +60,7 @@ def redrawn(description: toyworld.Description, rng: np.random.Generator) -> toyw
     return replace(description, things=moved)
 
 
+@checked
 def triple(seed: int, third: str) -> tuple[toyworld.Scene, toyworld.Scene, toyworld.Scene]:
     """Question, scene of the same meaning, and the third.
 
@@ -76,8 +78,9 @@ def triple(seed: int, third: str) -> tuple[toyworld.Scene, toyworld.Scene, toywo
     Raises
     ------
     ValueError
-        If ``third`` is none of these.
+        If ``third`` is none of these, or ``seed`` negative.
     """
+    positive_integer("seed", seed, low=0)
     rng = np.random.default_rng([12_2026, THIRDS.index(one_of("third", third, THIRDS)), seed])
     question = toyworld.random_description(rng, None, textured=0.0)
     same = redrawn(question, rng)

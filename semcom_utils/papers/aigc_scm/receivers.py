@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
+from semcom_utils.checks import checked
 from semcom_utils.statistics import student_interval
 from semcom_utils.studies import Study
 
@@ -33,6 +34,7 @@ READINGS = ("without", "field", "word", "common")
 COMMON = "dog"
 
 
+@checked
 def with_word(prompt: Prompt, word: str) -> str:
     """The caption with an identifier as a word before what it identifies.
 

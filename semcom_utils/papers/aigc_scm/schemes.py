@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from semcom_utils import toyworld
-from semcom_utils.checks import one_of, positive_integer
+from semcom_utils.checks import checked, finite_array, one_of, positive_integer
 
 from .knowledge import KnowledgeBase
 from .message import MAX_BOXES, Prompt
@@ -119,6 +119,7 @@ def _personal(number: int) -> Any:
 # --- transmitter A ---------------------------------------------------------------------------------------------------
 
 
+@checked
 def extract_all(
     pictures: Any, scheme: str, named: dict[str, Any], *, seeds: Sequence[int], coding: str = "text"
 ) -> list[Prompt]:
@@ -177,6 +178,7 @@ def _is_grammar(caption: str) -> bool:
     return True
 
 
+@checked
 def extract(
     picture: Any,
     scheme: str,
@@ -224,6 +226,7 @@ def extract(
     return with_identifier(prompt, identifier, box)
 
 
+@checked
 def with_identifier(prompt: Prompt, identifier: int, box: Any = None, others: Any = ()) -> Prompt:
     """Say which of a prompt's things is a subject.
 
@@ -242,17 +245,29 @@ def with_identifier(prompt: Prompt, identifier: int, box: Any = None, others: An
     Prompt
         With the identifier at the thing whose box overlaps most, or, in a caption, as far from the left as it stands
         among the scene's things.
+
+    Raises
+    ------
+    ValueError
+        If the subject is unknown, or a box is none.
     """
     from dataclasses import replace
 
     from semcom_utils.generation.judging import box_overlap
 
     which = 0
+    if box is not None:
+        box = finite_array("box", box, last=4)
+        if box.shape != (4,):
+            raise ValueError(f"box must be [4], pixels, got shape {box.shape}")
+    beside = finite_array("others", others)
+    if beside.size and (beside.ndim != 2 or beside.shape[1] != 4):
+        raise ValueError(f"others must be [things, 4], pixels, got shape {beside.shape}")
     if box is not None and prompt.labels:
-        shares = (np.asarray(box, float) / toyworld.SIZE).tolist()
+        shares = (box / toyworld.SIZE).tolist()
         which = int(np.argmax([box_overlap(one, shares) for one in prompt.shares.tolist()]))
     elif box is not None and _is_grammar(prompt.caption):
-        left = [float(one[0]) for one in np.reshape(others, (-1, 4))]
+        left = [float(one[0]) for one in np.reshape(beside, (-1, 4))]
         which = min(sum(one < float(box[0]) for one in left), len(prompt.meaning.things) - 1)
     return replace(prompt, identifier=identifier, which=which)
 
@@ -260,6 +275,7 @@ def with_identifier(prompt: Prompt, identifier: int, box: Any = None, others: An
 # --- receivers B and C -----------------------------------------------------------------------------------------------
 
 
+@checked
 def personal_caption(prompt: Prompt) -> str:
     """The caption that a subject's adapter understands: in place of its looks, the word that only the adapter knows.
 
@@ -300,6 +316,7 @@ def personal_caption(prompt: Prompt) -> str:
     return f"{things} on {said.ground}"
 
 
+@checked
 def steered_by(prompt: Prompt, knowledge: KnowledgeBase) -> str:
     """Which scheme a receiver can run of a prompt: an identifier of which it knows nothing is left aside.
 
@@ -320,6 +337,7 @@ def steered_by(prompt: Prompt, knowledge: KnowledgeBase) -> str:
     return prompt.scheme
 
 
+@checked
 def noise(seeds: Sequence[int], pipeline: Any) -> Any:
     """The latents that pictures start from: equal seeds give equal noise, whatever is drawn, with whatever else.
 
@@ -342,6 +360,7 @@ def noise(seeds: Sequence[int], pipeline: Any) -> Any:
     return torch.cat([torch.randn(shape, generator=torch.Generator().manual_seed(int(seed))) for seed in seeds])
 
 
+@checked
 def reconstruct(
     prompts: Sequence[Prompt],
     knowledge: KnowledgeBase,
