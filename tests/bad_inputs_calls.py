@@ -62,6 +62,17 @@ EXEMPT = {
             "schemes.reconstruct",
         )
     },
+    **{
+        f"papers.aigc_scm.{part}": "runs networks for seconds; tests/test_aigc_scm_workflow.py tries it"
+        for part in (
+            "denoising.latents_of",
+            "denoising.training_law",
+            "latency.drawn",
+            "latency.stage_seconds",
+            "prompt_selection.drawn",
+            "prompt_selection.study_scenes",
+        )
+    },
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
     "papers.isgc.learning": "changes with the comparison at equal effort; tests/test_isgc.py tries it",
     "papers.isgc.scenario.bandwidth_from_action": "gets a second map with it; tests/test_isgc.py tries it",

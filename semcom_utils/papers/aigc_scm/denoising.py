@@ -185,6 +185,11 @@ def linear_estimate(law: GaussianModel, received: torch.Tensor, variance: float)
         If an argument is none of these.
     """
     level = 1 / (1 + real_number("variance", variance, low=0, low_open=True))
+    if not received.is_floating_point() or received.ndim < 1 or received.shape[1:] != law.mean.shape:
+        raise ValueError(
+            f"received must be floating-point [batch, {', '.join(map(str, law.mean.shape))}], got {received.dtype} "
+            f"{list(received.shape)}"
+        )
     return law.denoise(received * level**0.5, level)
 
 
@@ -225,9 +230,11 @@ def transmit(
 
     from .noise_estimate import send_pilots
 
-    if latents.ndim < 2 or not len(latents) or latents[0].numel() % 2 or not torch.isfinite(latents).all():
+    size = latents[0].numel() if latents.ndim > 1 and len(latents) else 1
+    if size % 2 or not size or not latents.is_floating_point() or not torch.isfinite(latents).all():
         raise ValueError(
-            f"latents must be [batch, ...] of finite numbers, an even number each, got {list(latents.shape)}"
+            f"latents must be [batch, ...] of finite floating-point numbers, an even number each, got {latents.dtype} "
+            f"{list(latents.shape)}"
         )
     batch, flat = len(latents), latents.flatten(1).double().numpy()
     said, gains = send_pilots(pilots, batch, snr_db, channel, generator)
@@ -304,7 +311,6 @@ def latents_of(images: Any, autoencoder: Any) -> torch.Tensor:
     return torch.cat(parts) * autoencoder.config.scaling_factor
 
 
-@lru_cache(maxsize=2)
 def training_law(scenes: int = FIT) -> GaussianModel:
     """Mean and covariance of the latents of training scenes.
 
@@ -324,11 +330,16 @@ def training_law(scenes: int = FIT) -> GaussianModel:
     ValueError
         If ``scenes`` is no whole number of at least 2.
     """
+    return _law(positive_integer("scenes", scenes, low=2))
+
+
+@lru_cache(maxsize=2)
+def _law(number: int) -> GaussianModel:
     import torch
 
     from semcom_utils.generation.gaussian import GaussianModel
 
-    number, autoencoder = positive_integer("scenes", scenes, low=2), models()["text-to-image"].vae
+    autoencoder = models()["text-to-image"].vae
     blocks = [range(first, min(first + 256, number)) for first in range(0, number, 256)]
     parts = [latents_of(np.stack([toyworld.scene(seed).image for seed in block]), autoencoder) for block in blocks]
     z = torch.cat(parts).double()

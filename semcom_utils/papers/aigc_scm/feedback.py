@@ -44,7 +44,8 @@ MEASURES = ("own", "identity", "object")
 RESAMPLED = 200
 
 
-def own_score(found: Sequence[Any], labels: Sequence[str], boxes: Any) -> float:
+@checked
+def own_score(found: Sequence[Any], labels: Sequence[str], boxes: ArrayLike) -> float:
     """What the receiver itself can check: overlap of each box that was sent with what is found under its label.
 
     Parameters
@@ -64,13 +65,15 @@ def own_score(found: Sequence[Any], labels: Sequence[str], boxes: Any) -> float:
     Raises
     ------
     ValueError
-        If there are not as many labels as boxes, or none.
+        If there are not as many labels as boxes, or none, or what was found is none.
     """
-    from semcom_utils.generation.judging import box_overlap
+    from semcom_utils.generation.judging import Detection, box_overlap
 
-    places = np.reshape(boxes, (-1, 4)).tolist()
-    if len(places) != len(labels) or not len(labels):
+    places = finite_array("boxes", boxes, last=4).tolist()
+    if np.ndim(places) != 2 or len(places) != len(labels) or not len(labels):
         raise ValueError(f"boxes must be as many as labels, at least one, got {len(places)} and {len(labels)}")
+    if not all(isinstance(one, Detection) for one in found):
+        raise ValueError(f"found must hold detections, got {found!r:.80}")
     best = [
         max((box_overlap(one.box, box) for one in found if one.label == label), default=0.0)
         for label, box in zip(labels, places, strict=True)

@@ -17,13 +17,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from semcom_utils.checks import checked, one_of, positive_integer, real_number, torch_generator
 from semcom_utils.statistics import student_interval
 from semcom_utils.studies import Study
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = [
     "CHANNELS",
@@ -209,7 +212,7 @@ def fisher_information(variance: float, energy: float, pilots: int) -> np.ndarra
     """
     noise = real_number("variance", variance, low=0, low_open=True)
     power = real_number("energy", energy, low=0, low_open=True)
-    return np.array([2 * power / noise, 2 * power / noise, positive_integer("pilots", pilots) / noise**2])
+    return np.array([2 * power / noise, 2 * power / noise, positive_integer("pilots", pilots) / noise / noise])
 
 
 def _degrees(pilots: int, gain_known: bool) -> int:
@@ -259,7 +262,7 @@ def within_db(pilots: int, error_db: float, gain_known: bool = False) -> float:
     ----------
     pilots : int
     error_db : float
-        At least 0.
+        From 0 to 1000.
     gain_known : bool
 
     Returns
@@ -270,11 +273,11 @@ def within_db(pilots: int, error_db: float, gain_known: bool = False) -> float:
     Raises
     ------
     ValueError
-        If there are too few pilots, or ``error_db`` is negative.
+        If there are too few pilots, or ``error_db`` is out of its range.
     """
     from scipy.stats import gamma
 
-    k, off = _degrees(pilots, gain_known), real_number("error_db", error_db, low=0)
+    k, off = _degrees(pilots, gain_known), real_number("error_db", error_db, low=0, high=1000)
     high, low = gamma.cdf([k * 10 ** (off / 10), k * 10 ** (-off / 10)], k)
     return float(high - low)
 
@@ -305,7 +308,7 @@ def pilots_needed(error_db: float, share: float = 0.95, gain_known: bool = False
     >>> pilots_needed(3.0), pilots_needed(1.0)
     (10, 75)
     """
-    real_number("error_db", error_db, low=0, low_open=True)
+    real_number("error_db", error_db, low=0, low_open=True, high=1000)
     wanted = real_number("share", share, low=0, high=1, low_open=True, high_open=True)
     low, high = 1, 1_000_000
     if within_db(high, error_db, gain_known) < wanted:
@@ -317,7 +320,9 @@ def pilots_needed(error_db: float, share: float = 0.95, gain_known: bool = False
 
 
 @checked
-def send_pilots(pilots: int, blocks: int, snr_db: float, channel: str, generator: Any) -> tuple[np.ndarray, np.ndarray]:
+def send_pilots(
+    pilots: int, blocks: int, snr_db: float, channel: str, generator: torch.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Pilots through blocks of a channel.
 
     Parameters

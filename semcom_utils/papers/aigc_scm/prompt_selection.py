@@ -147,7 +147,10 @@ def majority(captions: Sequence[str]) -> str:
     """
     if not len(captions):
         raise ValueError("captions must be at least one, got none")
-    meanings = [toyworld.parse_caption(caption) for caption in captions]
+    try:
+        meanings = [toyworld.parse_caption(caption) for caption in captions]
+    except ValueError as error:
+        raise ValueError(f"captions must be of the grammar: {error}") from error
     if len({len(meaning.things) for meaning in meanings}) > 1:
         raise ValueError(f"captions must name as many things each, got {list(captions)!r:.120}")
 
@@ -347,7 +350,6 @@ def _models() -> dict[str, Any]:
     return named | {"controlled": plain, "everything": Grounded(both, grounded.max_boxes, grounded.share)}
 
 
-@lru_cache(maxsize=4)
 def study_scenes(half: str, count: int = PICTURES) -> tuple[tuple[int, Any], ...]:
     """Scenes of the study: those of a subject on which the judge, asked about the source, finds just what is there.
 
@@ -367,20 +369,26 @@ def study_scenes(half: str, count: int = PICTURES) -> tuple[tuple[int, Any], ...
     ValueError
         If ``half`` is neither, or there are not as many scenes.
     """
+    return _kept(one_of("half", half, ("training", "test")), positive_integer("count", count))
+
+
+@lru_cache(maxsize=4)
+def _kept(half: str, count: int) -> tuple[tuple[int, Any], ...]:
     from .case_study import case_scene
     from .schemes import models
 
-    first = {"training": 0, "test": 15}[one_of("half", half, ("training", "test"))]
+    first = {"training": 0, "test": 15}[half]
     every = [(number, case_scene(number, view)) for view in range(6, 12) for number in range(first, first + 15)]
     judge = models()["judge"]
     sees = judge.right(np.stack([scene.image for _, scene in every]), [scene.labels for _, scene in every])
     kept = [one for one, right in zip(every, sees, strict=True) if right]
-    if positive_integer("count", count) > len(kept):
+    if count > len(kept):
         raise ValueError(f"count must be at most {len(kept)}, got {count}")
     return tuple(kept[:count])
 
 
-def set_bits(scene: Any, name: str) -> int:
+@checked
+def set_bits(scene: toyworld.Scene, name: str) -> int:
     """Bits of a set of items, with one head for all.
 
     Parameters
@@ -481,7 +489,8 @@ def drawn(scenes: Sequence[tuple[int, Any]], name: str, noise: float, *, steps: 
     ).numpy()
 
 
-def score(found: Sequence[Any], labels: Sequence[str], boxes: Any, question: str) -> float:
+@checked
+def score(found: Sequence[Any], labels: Sequence[str], boxes: ArrayLike, question: str) -> float:
     """Share of the right things on a picture.
 
     Parameters
@@ -502,16 +511,18 @@ def score(found: Sequence[Any], labels: Sequence[str], boxes: Any, question: str
     Raises
     ------
     ValueError
-        If ``question`` is none of these, or labels and boxes do not match.
+        If ``question`` is none of these, labels and boxes do not match, or what was found is none.
     """
     from scipy.optimize import linear_sum_assignment
 
-    from semcom_utils.generation.judging import box_overlap
+    from semcom_utils.generation.judging import Detection, box_overlap
 
     one_of("question", question, QUESTIONS)
-    places = np.reshape(boxes, (-1, 4)).tolist()
-    if len(places) != len(labels) or not len(labels):
+    places = finite_array("boxes", boxes, last=4).tolist()
+    if np.ndim(places) != 2 or len(places) != len(labels) or not len(labels):
         raise ValueError(f"boxes must be as many as labels, at least one, got {len(places)} and {len(labels)}")
+    if not all(isinstance(one, Detection) for one in found):
+        raise ValueError(f"found must hold detections, got {found!r:.80}")
     table = np.array(
         [
             [one.label == label and (question == "what" or box_overlap(one.box, box) >= OVERLAP) for one in found]
