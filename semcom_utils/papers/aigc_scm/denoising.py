@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ERRORS_DB",
+    "LADDER",
     "PILOTS",
     "SNRS_DB",
     "STEPS",
@@ -437,7 +438,7 @@ def run(task: dict) -> dict:
     Returns
     -------
     dict
-        Condition -> measure -> a whole number a picture (:data:`UNITS`): squared error of the latent over its energy,
+        Condition -> measure -> a whole number a picture (``UNITS``): squared error of the latent over its energy,
         SSIM of the decoded picture to the one that was sent, and whether the judge finds the right things.
         ``clean`` is the latent as it was sent. Where the receiver is wrong by 3 dB, the latent alone is looked at.
     """

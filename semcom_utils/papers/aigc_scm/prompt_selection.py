@@ -32,6 +32,7 @@ __all__ = [
     "FACTOR",
     "ITEMS",
     "LEVELS",
+    "PILOTS",
     "QUESTIONS",
     "SETS",
     "STUDIES",
