@@ -185,6 +185,10 @@ def linear_estimate(law: GaussianModel, received: torch.Tensor, variance: float)
     ValueError
         If an argument is none of these.
     """
+    from semcom_utils.generation.gaussian import GaussianModel
+
+    if not isinstance(law, GaussianModel):
+        raise ValueError(f"law must be a GaussianModel, got {type(law).__name__}")
     level = 1 / (1 + real_number("variance", variance, low=0, low_open=True))
     if not received.is_floating_point() or received.ndim < 1 or received.shape[1:] != law.mean.shape:
         raise ValueError(
