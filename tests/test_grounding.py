@@ -21,8 +21,10 @@ from semcom_utils.generation.grounding import (
     phrase_features,
     without_gates,
 )
+from semcom_utils.generation.training.detector import LABELS
 from semcom_utils.generation.training.grounded import (
     MAX_BOXES,
+    TOLD,
     GroundedRecipe,
     _readout,
     coverage,
@@ -33,7 +35,10 @@ from semcom_utils.generation.training.grounded import (
     scene_boxes,
 )
 from semcom_utils.generation.training.loop import train
+from semcom_utils.generation.training.subject_autoencoder import coloured_scene
 
+#: Parts of the names of the layers that grounding adds.
+NEW = (".fuser.", "position_net.", "picture_net.")
 BOX = [0.2, 0.3, 0.6, 0.9]
 
 
@@ -255,17 +260,18 @@ def test_only_the_new_layers_are_trained_stored_and_restored(recipe, tmp_path):
     model, report = train(recipe, tmp_path / "state.pt", steps=3)
     assert np.isfinite(report["loss"])
     changed = {name for name, value in model.unet.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed and all(".fuser." in name or "position_net." in name for name in changed)
+    assert changed and all(any(part in name for part in NEW) for name in changed)
     layers = new_layers(model.unet).values()
     assert report["parameters"] == sum(p.numel() for layer in layers for p in layer.parameters())
     folder = tmp_path / "mini-grounded"
     folder.mkdir()
     recipe.save(model, folder)
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 2.1 * report["parameters"]
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1.1 * report["parameters"]  # eight bits each
     assert "/" not in (folder / "config.json").read_text()  # no path of this machine
     restored = recipe.restore(folder)
     for name, value in restored.unet.state_dict().items():
-        torch.testing.assert_close(value, model.unet.state_dict()[name], atol=1e-3, rtol=1e-3)
+        there = model.unet.state_dict()[name]  # half a step of eight bits, of the largest in the row
+        assert float((value - there).abs().max()) <= float(there.abs().max()) / 250 + 1e-6, name
     opened = load("grounded", folder=folder, device="cpu")
     assert opened.max_boxes == MAX_BOXES
     for name, value in opened.pipeline.unet.state_dict().items():
@@ -279,9 +285,9 @@ def test_only_the_new_layers_are_trained_stored_and_restored(recipe, tmp_path):
 def test_the_network_starts_as_the_plain_one_and_every_new_layer_learns(recipe):
     """From the second step on: in the first, the layers whose output starts at zero."""
     torch.manual_seed(0)
-    model = recipe.build()
-    x, words = torch.randn(2, 16, 8, 8), torch.randn(2, 24, 128)
-    told = recipe.grounding(model, np.arange(2), np.ones(2, bool), torch.device("cpu"))
+    model, batch = recipe.build(), recipe.batch(np.random.default_rng(0))
+    x, words = torch.randn(4, 16, 8, 8), torch.randn(4, 24, 128)
+    told = recipe.grounding(model, batch)
     with torch.no_grad():
         first = model.unet(x, 500, words, cross_attention_kwargs={"gligen": told}).sample
         with without_gates(model.unet):
@@ -292,22 +298,32 @@ def test_the_network_starts_as_the_plain_one_and_every_new_layer_learns(recipe):
     recipe.loss(model, 0.0, np.random.default_rng(0), torch.device("cpu")).backward()
     without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert [name for name in without if "null" not in name] == []
-    assert all(
-        p.grad is None
-        for name, p in model.unet.named_parameters()
-        if "fuser" not in name and "position_net" not in name
-    )
+    assert all(p.grad is None for name, p in model.unet.named_parameters() if not any(part in name for part in NEW))
 
 
 def test_what_the_network_is_told_of_a_scene(recipe):
-    model = recipe.build()
-    chosen = np.arange(12)
-    told = recipe.grounding(model, chosen, np.arange(12) % 2 == 0, torch.device("cpu"))
-    for row, index in enumerate(chosen):
-        scene = recipe.scenes.scene(index)
-        seen = ~np.isnan(scene.boxes[:, 0])
-        assert int(told["masks"][row].sum()) == (seen.sum() if row % 2 == 0 else 0)
-        np.testing.assert_allclose(told["boxes"][row, : len(seen)][seen], scene.boxes[seen] / 64, atol=1e-6)
+    """Over many batches: boxes and labels of the things in sight and no others, some of them kept back."""
+    rng, told, kept_back, silent = np.random.default_rng(1), 0, 0, 0
+    empty = recipe.tokens([""])[0]
+    for _ in range(30):
+        batch = recipe.batch(rng)
+        numbers = [*batch["chosen"].tolist(), *batch["patterned"].tolist()]
+        for row, index in enumerate(numbers):
+            plain = row < len(batch["chosen"])
+            scene = recipe.scenes.scene(index) if plain else coloured_scene(index)
+            there = ~np.isnan(scene.boxes[:, 0])
+            masks, seen = batch["masks"][row].bool().numpy(), batch["seen"][row].bool().numpy()
+            assert not masks[len(there) :].any() and not masks[: len(there)][~there].any()
+            assert not (plain and seen.any()) and not (seen & ~np.pad(there, (0, 3 - len(there)))).any()
+            np.testing.assert_allclose(batch["boxes"][row, : len(there)][there], scene.boxes[there] / 64, atol=1e-6)
+            for place, thing in enumerate(scene.description.things):
+                assert LABELS[int(batch["labels"][row, place])] == thing.label
+                said = {TOLD[k] for k in batch["words"][row, place].nonzero().flatten().tolist()}
+                assert said == {thing.colour, thing.kind}
+                assert plain or int(batch["looks"][row, place].sum()) == 2
+            told, kept_back = told + int(masks.sum()), kept_back + int(there.sum()) - int(masks.sum())
+            silent += torch.equal(batch["tokens"][row], empty)
+    assert told > kept_back > 0 and 0 < silent < 120
     boxes = scene_boxes(recipe.scenes, None)
     assert boxes.shape == (12, 3, 4) and np.nanmin(boxes) >= 0 and np.nanmax(boxes) <= 1
 
@@ -325,19 +341,20 @@ def test_coverage_of_cells():
 
 def test_help_with_where_to_look_is_nil_for_the_right_answer(recipe):
     """... and its hooks are gone afterwards."""
-    model, chosen = recipe.build(), np.arange(4)
-    told = recipe.grounding(model, chosen, np.array([True, True, True, False]), torch.device("cpu"))
+    model, batch = recipe.build(), recipe.batch(np.random.default_rng(2))
+    either = torch.maximum(batch["masks"], batch["seen"])
+    assert either.any()
     right = []
     for side, width in ((8, 64), (4, 128)):
-        words = torch.zeros(4, side * side, 12)
-        for row in range(3):
-            for box, thing in zip(told["boxes"][row], recipe.scenes.description(row).things, strict=False):
-                covered = coverage(box[None, None], side).flatten()[:, None]
-                words[row, :, list(toyworld.COLOURS).index(thing.colour)] += covered[:, 0]
-                words[row, :, 6 + list(toyworld.KINDS).index(thing.kind)] += covered[:, 0]
-        right.append(torch.cat([words @ _readout(width).T, torch.zeros(4, MAX_BOXES, width)], dim=1))
-    assert float(recipe.told_apart(right, chosen, told)) < 1e-10
-    assert float(recipe.told_apart([torch.zeros_like(part) for part in right], chosen, told)) > 1e-3
+        words = torch.zeros(4, side * side, len(TOLD))
+        for row in range(4):
+            for place in range(MAX_BOXES):
+                covered = coverage(batch["boxes"][row, place][None, None], side).flatten()[:, None]
+                words[row] += covered * batch["words"][row, place] * either[row, place]
+                words[row] += covered * batch["looks"][row, place] * batch["seen"][row, place]
+        right.append(torch.cat([words @ _readout(width).T, torch.zeros(4, 2 * MAX_BOXES, width)], dim=1))
+    assert float(recipe.told_apart(right, batch)) < 1e-10
+    assert float(recipe.told_apart([torch.zeros_like(part) for part in right], batch)) > 1e-3
     with pytest.raises(KeyError), mixtures(model.unet) as seen:
         recipe.loss(model, 0.9, np.random.default_rng(0), torch.device("cpu"))
         assert len(seen) == 7

@@ -15,6 +15,7 @@ SLOW = {
     "aigc_scm/latency",
     "aigc_scm/prompt_selection",
     "aigc_scm/alignment",
+    "aigc_scm/baselines",
     "aigc_scm/link",
     "aigc_scm/psnr_triples",
     "aigc_scm/receivers",

@@ -42,6 +42,7 @@ from semcom_utils.paths import CLAIMS, MODELS, ROOT
 from semcom_utils.pictures import pictures_bytes
 
 from .checksums import NAME, verify
+from .eight_bits import from_eight_bits
 from .grounding import Grounded, gated_unet, gates
 from .identity import Identity
 from .jscc import DeepJscc
@@ -921,7 +922,9 @@ def _open_grounded(
     if identifier is not None:
         pipeline = _with_subject(pipeline, identifier, _find("subject", "mini", None, None))
     pipeline.unet = gated_unet(pipeline.unet, pictures=True)
-    missing, unexpected = pipeline.unet.load_state_dict(load_file(folder / "grounding.safetensors"), strict=False)
+    missing, unexpected = pipeline.unet.load_state_dict(
+        from_eight_bits(load_file(folder / "grounding.safetensors")), strict=False
+    )
     off = [
         *unexpected,
         *(name for name in missing if ".fuser." in name or "position_net." in name or "picture_net." in name),
@@ -999,7 +1002,9 @@ def _open_subject_autoencoder(folder: Path, dtype: torch.dtype, base: Path | Non
         return _open_autoencoder(folder, dtype)
     _of_mini(folder, "mini-autoencoder")
     model = _open_autoencoder(base, dtype)
-    missing, unexpected = model.load_state_dict(load_file(folder / "decoder.safetensors"), strict=False)
+    missing, unexpected = model.load_state_dict(
+        from_eight_bits(load_file(folder / "decoder.safetensors")), strict=False
+    )
     off = [*unexpected, *(name for name in missing if name.startswith(("decoder.", "post_quant_conv.")))]
     if off:
         raise ValueError(f"folder must hold the decoder of mini-autoencoder, {off[0]} is missing or no such")

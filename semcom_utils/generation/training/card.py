@@ -128,7 +128,9 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
         "",
         f"To go on from these weights: `python -m semcom_utils.generation.training {role} --more`.",
         "",
-        "The weights are an average over the run (EMA), stored in float16."
+        "The weights are an average over the run (EMA), stored in "
+        + recipe.precision
+        + "."
         + (
             " The learning rate followed the clock, so the same command repeats the run, but not to the bit."
             if any("limit" in run for run in runs)
@@ -141,7 +143,7 @@ def card_text(folder: Path, recipe: type[Recipe] | None = None) -> str:
         "",
         *(f"- `{split}`: {meaning}." for split, meaning in splits.items()),
         *([""] if splits else []),
-        f"Figures are of the {'weights as stored' if recipe.by_clock else 'float32 weights before storing'}."
+        f"Figures are of the {_judged(content, recipe)}."
         + (f" {recipe.made}" if recipe.made else "")
         + (f" `samples.png`: {recipe.samples}." if recipe.samples else ""),
         "",
@@ -210,7 +212,13 @@ def _command(role: str, run: dict, scenes: dict, number: int) -> str:
     return (
         f"`python -m semcom_utils.generation.training {role} {' '.join(options)}`: {run['minutes']:g} minutes{done} on "
         f"{run['device']} ({place}, torch {run['torch']}), loss at the end {run['loss']:.4g}"
+        + (f"; {run['note']}" if "note" in run else "")
     )
+
+
+def _judged(content: dict, recipe: type[Recipe]) -> str:
+    stored = recipe.by_clock or any(run.get("judged") == "stored" for run in content["runs"])
+    return "weights as stored" if stored else "float32 weights before storing"
 
 
 def _split(name: str) -> str | None:

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from semcom_utils import toyworld
 from semcom_utils.paths import MODELS
 
+from ..eight_bits import from_eight_bits, to_eight_bits
 from ..grounding import WINDOW, Grounded, gated_unet, gates, new_layers, phrase_features, picture_latents
 from ..identity import windows
 from ..judging import Detection, Judge, box_overlap
@@ -44,6 +45,7 @@ __all__ = [
     "outlined",
     "scene_boxes",
     "stored_picture",
+    "stored_scene",
     "subject_drawings",
 ]
 
@@ -315,7 +317,7 @@ class GroundedRecipe(TextToImageRecipe):
     rate = 1e-3
     weight_decay = 0.0
     ema_decay = 0.998
-    batch_size = 128
+    batch_size = 256
     targets = {
         "box_iou": (0.6, 1.0),
         "box_iou_moved": (0.6, 1.0),
@@ -335,6 +337,7 @@ class GroundedRecipe(TextToImageRecipe):
         "mini-text-to-image, whose weights stay as they are, and mini-autoencoder; mini-subject-autoencoder draws the "
         "things with stored pictures; mini-detector and mini-identity judge"
     )
+    precision = "eight bits a weight, with a scale for each row (vectors in float16)"
     added_to = "mini-text-to-image"
     samples = (
         "rendered scenes of `combinations` with the boxes that are sent; drawn from caption and boxes (two rows, the "
@@ -360,7 +363,7 @@ class GroundedRecipe(TextToImageRecipe):
     }
 
     def __init__(
-        self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS, *, stored: int = 20_000
+        self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS, *, stored: int = 40_000
     ) -> None:
         super().__init__(scratch, scenes, models)
         self.models, self.text_to_image = models, models / "mini-text-to-image"
@@ -368,6 +371,7 @@ class GroundedRecipe(TextToImageRecipe):
         self.stored = StoredPictures(min(stored, scenes), self.autoencoder, scratch)
         self.description = lru_cache(maxsize=None)(self.scenes.description)
         self.features: torch.Tensor | None = None
+        self.moved: dict[str, torch.Tensor] | None = None
 
     def build(self) -> NewLayers:
         plain = super().restore(self.text_to_image)
@@ -381,35 +385,22 @@ class GroundedRecipe(TextToImageRecipe):
                     last.bias.zero_()
         return NewLayers(unet, plain.text_encoder)
 
-    def grounding(
-        self, model: Denoiser, descriptions: list[toyworld.Description], boxes: np.ndarray, keep: np.ndarray
-    ) -> dict[str, torch.Tensor]:
-        """What the UNet is told of things' labels.
+    def batch(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        """Draw what one step learns from, all but noise.
 
         Parameters
         ----------
-        model : NewLayers
-            Whose text encoder reads the labels.
-        descriptions : list of Description
-            Of a batch of scenes.
-        boxes : numpy.ndarray
-            ``[batch, 3, 4]``, NaN where no thing is seen.
-        keep : numpy.ndarray
-            Bool ``[batch, 3]``; where it is False, nothing is told of a thing.
+        rng : numpy.random.Generator
+            Draws it.
 
         Returns
         -------
         dict of str to torch.Tensor
-            As :meth:`.grounding.Grounded.inputs` makes it, of labels alone, on the CPU.
+            On the CPU, of ordinary scenes and then of scenes with stored pictures: ``chosen`` and ``patterned``, their
+            numbers; ``tokens`` of the captions; ``boxes`` ``[batch, 3, 4]``; ``labels`` ``[batch, 3]``, their numbers;
+            ``masks`` and ``seen`` ``[batch, 3]``, 1 where a label and where a picture is told; ``words`` and ``looks``
+            ``[batch, 3, told]``, what they tell; timesteps ``t``.
         """
-        if self.features is None:
-            self.features = phrase_features(self.pipeline(model), LABELS).float().cpu()
-        told = torch.from_numpy(boxes).float()
-        masks = (~told.isnan().any(-1)).float() * torch.from_numpy(keep).float()
-        numbers = torch.from_numpy(np.stack([_told_of(description)[0] for description in descriptions]))
-        return {"boxes": told.nan_to_num(), "positive_embeddings": self.features[numbers], "masks": masks}
-
-    def loss(self, model: Any, progress: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
         second = round(STORED * self.batch_size)
         first = self.batch_size - second
         chosen, patterned = rng.integers(len(self.scenes), size=first), rng.integers(len(self.stored), size=second)
@@ -420,64 +411,137 @@ class GroundedRecipe(TextToImageRecipe):
             for quiet, description in zip(silent, descriptions, strict=True)
         ]
         boxes = np.concatenate([self.boxes[chosen], self.stored.boxes[patterned]])
+        there = ~np.isnan(boxes).any(-1)
         anything = rng.random((self.batch_size, 1)) >= NO_BOXES
         draws = rng.random((self.batch_size, MAX_BOXES))
-        labels, pictures = anything & np.ones((1, MAX_BOXES), bool), np.zeros((self.batch_size, MAX_BOXES), bool)
-        labels[first:] &= draws[first:] >= NO_LABEL
-        pictures[first:] = anything[first:] & (draws[first:] <= 1 - NO_PICTURE)
-        told = {name: part.to(device) for name, part in self.grounding(model, descriptions, boxes, labels).items()}
-        stored = torch.zeros(self.batch_size, MAX_BOXES, *self.stored.stored.shape[2:])
-        stored[first:] = self.stored.stored[patterned]
-        features = model.layers["picture_net"](stored.flatten(0, 1).to(device)).unflatten(0, (-1, MAX_BOXES))
-        seen_there = torch.from_numpy(pictures & ~np.isnan(boxes).any(-1)).float().to(device)
-        grounding = {
-            "boxes": told["boxes"].repeat(1, 2, 1),
-            "positive_embeddings": torch.cat([told["positive_embeddings"], features], dim=1),
-            "masks": torch.cat([told["masks"], seen_there], dim=1),
+        masks, seen = anything & there, np.zeros((self.batch_size, MAX_BOXES), bool)
+        masks[first:] &= draws[first:] >= NO_LABEL
+        seen[first:] = (anything & there)[first:] & (draws[first:] <= 1 - NO_PICTURE)
+        labels, words, looks = (np.stack(part) for part in zip(*map(_told_of, descriptions), strict=True))
+        drawn = {
+            "chosen": chosen,
+            "patterned": patterned,
+            "boxes": np.nan_to_num(boxes),
+            "labels": labels,
+            "masks": masks.astype(np.float32),
+            "seen": seen.astype(np.float32),
+            "words": words,
+            "looks": looks,
+            "t": rng.integers(FIRST_TIME, len(self.alpha_bar), size=self.batch_size),
         }
-        mean = torch.cat([torch.from_numpy(self.mean[chosen]).float(), self.stored.mean[patterned]]) * self.scale
-        std = torch.cat([torch.from_numpy(self.std[chosen]).float(), self.stored.std[patterned]]) * self.scale
-        z_0 = (mean + std * torch.randn(mean.shape)).to(device)
-        alpha_bar = self.alpha_bar.to(device)
-        t = torch.from_numpy(rng.integers(FIRST_TIME, len(alpha_bar), size=self.batch_size)).to(device)
-        signal, noise = (root[:, None, None, None] for root in (alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()))
-        epsilon = torch.randn(z_0.shape).to(device)
-        v = signal * epsilon - noise * z_0
-        with mixtures(model.unet) as seen:
-            v_hat = model(signal * z_0 + noise * epsilon, t, self.tokens(captions).to(device), grounding)
-        loss = (v_hat - v).square().mean()
-        help_ = HELP * max(0.0, 1 - 2 * progress)
-        return loss + help_ * self.told_apart(seen, descriptions, grounding) if help_ else loss
+        return {"tokens": self.tokens(captions)} | {name: torch.from_numpy(part) for name, part in drawn.items()}
 
-    def told_apart(
-        self, seen: list[torch.Tensor], descriptions: list[toyworld.Description], grounding: dict[str, torch.Tensor]
-    ) -> torch.Tensor:
-        """Mean squared error of what is told of the boxes, read at each place from what gates brought there.
+    def latents(self, device: torch.device) -> dict[str, torch.Tensor]:
+        """What batches' numbers point to, on a device; moved there once.
 
         Parameters
         ----------
-        seen : list of torch.Tensor
-            From :func:`mixtures`.
-        descriptions : list of Description
-            Of the batch's scenes.
-        grounding : dict of str to torch.Tensor
-            Tokens of labels, then as many of pictures.
+        device : torch.device
+            Where to compute.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            ``mean``, ``std`` of scenes' latents, ``stored_mean``, ``stored_std`` of those with stored pictures, before
+            scaling; ``stored``, the pictures' own latents; ``alpha_bar``.
+        """
+        if self.moved is None or self.moved["stored"].device != device:
+            parts = {
+                "mean": torch.from_numpy(np.asarray(self.mean)),
+                "std": torch.from_numpy(np.asarray(self.std)),
+                "stored_mean": self.stored.mean,
+                "stored_std": self.stored.std,
+                "stored": self.stored.stored,
+                "alpha_bar": self.alpha_bar,
+            }
+            self.moved = {name: part.to(device) for name, part in parts.items()}
+        return self.moved
+
+    def loss(self, model: Any, progress: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
+        batch = {name: part.to(device) for name, part in self.batch(rng).items()}
+        return self.error(model, batch, HELP * max(0.0, 1 - 2 * progress))
+
+    def error(self, model: NewLayers, batch: dict[str, torch.Tensor], help_: float | torch.Tensor) -> torch.Tensor:
+        """Mean squared error of v and, weighed, that of :meth:`told_apart`.
+
+        Parameters
+        ----------
+        model : NewLayers
+            On the batch's device.
+        batch : dict of str to torch.Tensor
+            From :meth:`batch`.
+        help_ : float or torch.Tensor
+            Weight of the help.
 
         Returns
         -------
         torch.Tensor
             A number, with its graph.
         """
-        _, label, individual = (
-            torch.from_numpy(np.stack(part)) for part in zip(*map(_told_of, descriptions), strict=True)
-        )
-        masks = grounding["masks"].unflatten(1, (2, MAX_BOXES))
-        label, individual = label.to(masks.device), individual.to(masks.device)
-        words = label * masks.amax(1)[..., None] + individual * masks[:, 1, :, None]
-        boxes, errors = grounding["boxes"][:, :MAX_BOXES], []
+        device, chosen, patterned = batch["t"].device, batch["chosen"], batch["patterned"]
+        have = self.latents(device)
+        mean = torch.cat([have["mean"][chosen].float(), have["stored_mean"][patterned]]) * self.scale
+        std = torch.cat([have["std"][chosen].float(), have["stored_std"][patterned]]) * self.scale
+        z_0 = mean + std * torch.randn(mean.shape, device=device)
+        epsilon = torch.randn(z_0.shape, device=device)
+        alpha_bar = have["alpha_bar"][batch["t"]]
+        signal, noise = (root[:, None, None, None] for root in (alpha_bar.sqrt(), (1 - alpha_bar).sqrt()))
+        grounding = self.grounding(model, batch)
+        with mixtures(model.unet) as seen:
+            v_hat = model(signal * z_0 + noise * epsilon, batch["t"], batch["tokens"], grounding)
+        loss = (v_hat - (signal * epsilon - noise * z_0)).square().mean()
+        without = isinstance(help_, float) and not help_
+        return loss if without else loss + help_ * self.told_apart(seen, batch)
+
+    def grounding(self, model: NewLayers, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What the UNet is told of a batch's things.
+
+        Parameters
+        ----------
+        model : NewLayers
+            Whose text encoder reads the labels, and whose ``picture_net`` the pictures.
+        batch : dict of str to torch.Tensor
+            From :meth:`batch`, on the model's device.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            As :meth:`.grounding.Grounded.inputs` makes it.
+        """
+        device, first = batch["boxes"].device, len(batch["chosen"])
+        if self.features is None:
+            self.features = phrase_features(self.pipeline(model), LABELS).float()
+        self.features, stored = self.features.to(device), self.latents(device)["stored"]
+        pictures = torch.zeros(len(batch["boxes"]), MAX_BOXES, *stored.shape[2:], device=device)
+        pictures[first:] = stored[batch["patterned"]]
+        looks = model.layers["picture_net"](pictures.flatten(0, 1)).unflatten(0, (-1, MAX_BOXES))
+        return {
+            "boxes": batch["boxes"].repeat(1, 2, 1),
+            "positive_embeddings": torch.cat([self.features[batch["labels"]], looks], dim=1),
+            "masks": torch.cat([batch["masks"], batch["seen"]], dim=1),
+        }
+
+    def told_apart(self, seen: list[torch.Tensor], batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Mean squared error of what is told of the boxes, read at each place from what gates brought there.
+
+        Parameters
+        ----------
+        seen : list of torch.Tensor
+            From :func:`mixtures`.
+        batch : dict of str to torch.Tensor
+            From :meth:`batch`.
+
+        Returns
+        -------
+        torch.Tensor
+            A number, with its graph.
+        """
+        either = torch.maximum(batch["masks"], batch["seen"])
+        told = batch["words"] * either[..., None] + batch["looks"] * batch["seen"][..., None]
+        errors = []
         for mixed in seen:
             places = mixed.shape[1] - 2 * MAX_BOXES
-            wanted = torch.einsum("bnp,bnw->bpw", coverage(boxes, round(places**0.5)).flatten(2), words)
+            wanted = torch.einsum("bnp,bnw->bpw", coverage(batch["boxes"], round(places**0.5)).flatten(2), told)
             errors.append((mixed[:, :places] @ _readout(mixed.shape[2]).to(mixed) - wanted).square().mean())
         return torch.stack(errors).mean()
 
@@ -550,11 +614,11 @@ class GroundedRecipe(TextToImageRecipe):
         from safetensors.torch import save_file
 
         weights = {
-            f"{name.replace('/', '.')}.{part}": value.detach().half().contiguous().cpu()
+            f"{name.replace('/', '.')}.{part}": value
             for name, layer in new_layers(model.unet).items()
             for part, value in layer.state_dict().items()
         }
-        save_file(weights, folder / "grounding.safetensors", metadata={"format": "pt"})
+        save_file(to_eight_bits(weights), folder / "grounding.safetensors", metadata={"format": "pt"})
         settings = {"attention_type": "gated", "base": "mini-text-to-image", "max_boxes": MAX_BOXES, "share": SHARE}
         (folder / "config.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
 
@@ -567,7 +631,7 @@ class GroundedRecipe(TextToImageRecipe):
             for name, layer in new_layers(model.unet).items()
             for part in layer.state_dict()
         }
-        weights = {name: value.float() for name, value in load_file(folder / "grounding.safetensors").items()}
+        weights = from_eight_bits(load_file(folder / "grounding.safetensors"))
         if wanted != weights.keys():
             raise ValueError(
                 f"folder must hold the weights of the new layers, {folder} differs in "

@@ -73,6 +73,8 @@ class Recipe(ABC, Generic[Model]):
         it holds only what was trained.
     options : str
         For the card: further arguments in the example of how it is loaded.
+    precision : str
+        For the card: how the weights are stored.
     made, samples : str
         For the card: how the judged pictures are made, and what :meth:`pictures` shows; empty if there are none.
     meanings : dict
@@ -91,7 +93,7 @@ class Recipe(ABC, Generic[Model]):
     about: str
     limits: str
     stands_on = data = added_to = options = made = samples = ""
-    counted = "It"
+    counted, precision = "It", "float16"
     meanings: dict[str, str] = {}
 
     def __init__(self, scratch: Path | None = None, scenes: int = 60_000, models: Path = MODELS) -> None:  # noqa: B027

@@ -18,7 +18,7 @@ from semcom_utils.paths import MODELS
 from ..loading import load
 from .grounded import StoredPictures
 from .subject_autoencoder import with_decoder
-from .text_to_image import CHANNELS, SIDE, LockedDenoiser, TextToImageRecipe
+from .text_to_image import UNCONDITIONAL, LockedDenoiser, TextToImageRecipe
 from .tokens import SPARE_WORD, clip_tokenizer
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ __all__ = ["RANK", "VIEWS", "Adapters", "SubjectRecipe", "ground_of", "subject_p
 #: Views of a subject that its adapter learns from, and how many numbers a place of a weight's update has.
 VIEWS, RANK = 6, 4
 #: Share of a run in which one adapter learns patterns of all colours, and how many scenes it learns them from.
-COMMON, PATTERNED = 0.3, 4_000
+COMMON, PATTERNED = 0.3, 40_000
 #: Layers that are adapted.
 LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 
@@ -58,6 +58,51 @@ def subject_prompt(number: int, ground: str) -> str:
     return f"a {SPARE_WORD} {kind} on {one_of('ground', ground, toyworld.GROUNDS)}"
 
 
+class LowRank(torch.nn.Module):
+    """A linear layer with an update of low rank for each of several subjects: y = W x + B_s A_s x (Hu et al., 2022).
+
+    Parameters
+    ----------
+    plain : torch.nn.Linear
+        Stays as it is; it is held, not registered.
+    subjects, rank : int
+        How many updates, and of which rank.
+    chosen : Chosen
+        Whose update is used; shared by all layers.
+    """
+
+    def __init__(self, plain: torch.nn.Linear, subjects: int, rank: int, chosen: Chosen) -> None:
+        super().__init__()
+        self.__dict__.update(plain=plain, chosen=chosen)  # past the module's own __setattr__, which would register them
+        self.down = torch.nn.Parameter(torch.randn(subjects, rank, plain.in_features) / rank)
+        self.up = torch.nn.Parameter(torch.zeros(subjects, plain.out_features, rank))
+
+    def _apply(self, fn: Any, recurse: bool = True) -> LowRank:
+        self.plain._apply(fn)
+        return super()._apply(fn, recurse)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, who = self.plain(x), self.chosen.rows
+        if who is None:
+            return y
+        if who.numel() == 1:
+            return y + x @ self.down[who[0]].mT @ self.up[who[0]].mT
+        down, up = (weights.index_select(0, who) for weights in (self.down, self.up))
+        return y + torch.bmm(torch.bmm(x, down.mT), up.mT)
+
+
+class Chosen:
+    """Whose updates a batch gets.
+
+    Attributes
+    ----------
+    rows : torch.Tensor or None
+        Int64: for each element of the batch the row of its subject, or one row for all; None for nobody's.
+    """
+
+    rows: torch.Tensor | None = None
+
+
 class Adapters(LockedDenoiser):
     """Low-rank updates of a UNet's attention, one set for each subject; the UNet's own weights stay as they are.
 
@@ -72,7 +117,7 @@ class Adapters(LockedDenoiser):
     rank : int
         Of an update.
     layers : tuple of str
-        Names of the adapted layers, as peft takes them.
+        Last parts of the adapted layers' names.
     """
 
     def __init__(
@@ -83,24 +128,15 @@ class Adapters(LockedDenoiser):
         rank: int = RANK,
         layers: tuple[str, ...] = LAYERS,
     ) -> None:
-        from peft import LoraConfig
-
         super().__init__(unet, text_encoder)
-        self.numbers = tuple(numbers)
-        for number in self.numbers:
-            unet.add_adapter(
-                LoraConfig(r=rank, lora_alpha=rank, target_modules=list(layers), init_lora_weights="gaussian"),
-                adapter_name=_name(number),
-            )
-        self.sets = torch.nn.ModuleDict()
+        self.numbers, self.chosen, self.updates = tuple(numbers), Chosen(), torch.nn.ModuleDict()
         self.register_buffer("spread", torch.zeros(()))
-        for number in self.numbers:
-            parts = {
-                name.replace(".", "/"): weights
-                for name, weights in unet.named_parameters()
-                if f".{_name(number)}." in name
-            }
-            self.sets[_name(number)] = torch.nn.ParameterDict(parts)
+        for name, layer in list(unet.named_modules()):
+            if isinstance(layer, torch.nn.Linear) and name.endswith(layers):
+                update = LowRank(layer, len(self.numbers), rank, self.chosen)
+                parent, _, last = name.rpartition(".")
+                unet.get_submodule(parent)._modules[last] = update
+                self.updates[name.replace(".", "/")] = update
 
     def choose(self, number: int | None) -> None:
         """Let the UNet be that of a subject, or of nobody.
@@ -110,21 +146,36 @@ class Adapters(LockedDenoiser):
         number : int or None
             One of those that have an adapter.
         """
-        if number is None:
-            self.unet.disable_adapters()
-        else:
-            self.unet.enable_adapters()
-            self.unet.set_adapter(_name(number))
+        rows = None if number is None else torch.tensor([self.numbers.index(number)], device=self.unet.device)
+        self.chosen.rows = rows
+
+    def set_of(self, number: int) -> dict[str, torch.Tensor]:
+        """Weights of a subject's adapter.
+
+        Parameters
+        ----------
+        number : int
+            One of those that have an adapter.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            By their names in diffusers' format; they share the model's memory.
+        """
+        row = self.numbers.index(number)
+        return {
+            f"unet.{name.replace('/', '.')}.lora_{letter}.weight": weights[row]
+            for name, update in self.updates.items()
+            for letter, weights in (("A", update.down), ("B", update.up))
+        }
 
     @torch.no_grad()
     def begin_alike(self) -> None:
         """Give every subject's adapter the weights of the first one's; once, however often it is called."""
         if self.spread.item():
             return
-        first = dict(self.sets[_name(self.numbers[0])].named_parameters())
-        for number in self.numbers[1:]:
-            for name, weights in self.sets[_name(number)].named_parameters():
-                weights.copy_(first[name.replace(_name(number), _name(self.numbers[0]))])
+        for weights in self.updates.parameters():
+            weights[1:] = weights[:1]
         self.spread.fill_(1)
 
     def forward(self, x_t: torch.Tensor, t: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
@@ -133,19 +184,15 @@ class Adapters(LockedDenoiser):
         return self.unet(x_t, t, words).sample
 
 
-def _name(number: int) -> str:
-    return f"subject_{number:02d}"
-
-
 class SubjectRecipe(TextToImageRecipe):
-    """DreamBooth (Ruiz et al., 2023) in its low-rank form: each step teaches one subject's adapter its own views.
+    """DreamBooth (Ruiz et al., 2023) in its low-rank form: each step teaches every subject's adapter its own views.
 
     A public model has seen dogs of every coat before it is taught one; mini-text-to-image has seen white marks only. So
     the first part of a run teaches one adapter patterns with marks of any colour, which captions don't tell and no
     subject wears, and every subject's adapter starts from that one. (Without it, 60 steps a subject named 44% of the
     subjects right, and the marks of most were of other colours.)
 
-    Half of a batch is views of the subject, captioned with the identifier's word; the other half is pictures of its
+    Half of a batch is views of the subjects, captioned with the identifier's word; the other half is pictures of its
     class that the model itself made before, with their captions (prior preservation), so that the words keep their
     meaning.
 
@@ -172,7 +219,7 @@ class SubjectRecipe(TextToImageRecipe):
     """
 
     role = "subject"
-    steps = 9_000
+    steps = 15_000
     rate = 2e-3
     weight_decay = 0.0
     ema_decay = 0.98
@@ -269,30 +316,75 @@ class SubjectRecipe(TextToImageRecipe):
 
     # What is trained is always an Adapters; the base class trains more general ones.
     def loss(self, model: Any, progress: float, rng: np.random.Generator, device: torch.device) -> torch.Tensor:
-        number = self.numbers[rng.integers(len(self.numbers))]
-        if progress < COMMON and not model.spread.item():
-            model.choose(self.numbers[0])
-            chosen = rng.integers(len(self.patterned), size=self.batch_size)
-            mean, std = self.patterned.mean[chosen] * self.scale, self.patterned.std[chosen] * self.scale
-            own = mean + std * torch.randn(mean.shape)
-            words = [toyworld.paraphrase(self.patterned.description(int(k)), rng) for k in chosen]
-        else:
+        common = progress < COMMON and not model.spread.item()
+        if not common:
             model.begin_alike()
-            model.choose(number)
-            mean, std = self.latents[number]
-            views = rng.integers(len(mean), size=self.batch_size)
-            own = mean[views] + std[views] * torch.randn(len(views), CHANNELS, SIDE, SIDE)
-            words = [subject_prompt(number, self.views[number][view].description.ground) for view in views]
-        captions, latents = self.prior[toyworld.subject(number)[0]]
-        others = rng.integers(len(latents), size=self.batch_size)
-        z_0 = torch.cat([own, latents[others]]).to(device)
-        words += ["" if rng.random() < 0.1 else captions[other] for other in others]
-        alpha_bar = self.alpha_bar.to(device)
-        t = torch.from_numpy(rng.integers(len(alpha_bar), size=len(z_0))).to(device)
+        batch = {name: part.to(device) for name, part in self.batch(rng, common).items()}
+        return self.error(model, batch)
+
+    def batch(self, rng: np.random.Generator, common: bool) -> dict[str, torch.Tensor]:
+        """Draw what one step learns from: of every subject as many views as pictures of its kind.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Draws everything but noise, which comes from torch's global generator.
+        common : bool
+            Whether patterns of all colours take the place of the subjects' views, for the first subject's adapter.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            ``z_0`` and ``epsilon`` ``[batch, channels, rows, columns]``, ``t`` ``[batch]``, ``tokens``
+            ``[batch, LENGTH]``, ``rows`` ``[batch]``: whose adapter.
+        """
+        own, prior, words, said, each = [], [], [], [], self.batch_size
+        for number in self.numbers:
+            if common:
+                chosen = rng.integers(len(self.patterned), size=each)
+                mean, std = self.patterned.mean[chosen] * self.scale, self.patterned.std[chosen] * self.scale
+                words += [toyworld.paraphrase(self.patterned.description(int(k)), rng) for k in chosen]
+            else:
+                mean, std = self.latents[number]
+                views = rng.integers(len(mean), size=each)
+                mean, std = mean[views], std[views]
+                words += [subject_prompt(number, self.views[number][view].description.ground) for view in views]
+            own.append(mean + std * torch.randn(mean.shape))
+            captions, latents = self.prior[toyworld.subject(number)[0]]
+            others = rng.integers(len(latents), size=each)
+            prior.append(latents[others])
+            said += ["" if rng.random() < UNCONDITIONAL else captions[other] for other in others]
+        z_0 = torch.cat(own + prior)
+        rows = torch.arange(len(self.numbers)).repeat_interleave(each).repeat(2)
+        return {
+            "z_0": z_0,
+            "epsilon": torch.randn(z_0.shape),
+            "t": torch.from_numpy(rng.integers(len(self.alpha_bar), size=len(z_0))),
+            "tokens": self.tokens(words + said),
+            "rows": torch.zeros_like(rows) if common else rows,
+        }
+
+    def error(self, model: Adapters, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Mean squared error of v.
+
+        Parameters
+        ----------
+        model : Adapters
+            On the batch's device.
+        batch : dict of str to torch.Tensor
+            From :meth:`batch`.
+
+        Returns
+        -------
+        torch.Tensor
+            A number, with its graph.
+        """
+        z_0, epsilon, t = batch["z_0"], batch["epsilon"], batch["t"]
+        alpha_bar = self.alpha_bar.to(z_0.device)
         signal, noise = (root[:, None, None, None] for root in (alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()))
-        epsilon = torch.randn(z_0.shape).to(device)
-        v = signal * epsilon - noise * z_0
-        return (model(signal * z_0 + noise * epsilon, t, self.tokens(words).to(device)) - v).square().mean()
+        model.chosen.rows = batch["rows"]
+        v_hat = model(signal * z_0 + noise * epsilon, t, batch["tokens"])
+        return (v_hat - (signal * epsilon - noise * z_0)).square().mean()
 
     def draw(self, model: Adapters, prompts: list[str], device: torch.device, seed: int = 0) -> torch.Tensor:
         """Draw pictures by whatever adapter is chosen.
@@ -351,13 +443,11 @@ class SubjectRecipe(TextToImageRecipe):
         return np.stack(columns, axis=1)
 
     def save(self, model: Any, folder: Path) -> None:
-        from peft.utils import get_peft_model_state_dict
         from safetensors.torch import save_file
 
         for number in self.numbers:
-            weights = get_peft_model_state_dict(model.unet, adapter_name=_name(number))
             save_file(
-                {f"unet.{name}": value.detach().half().contiguous().cpu() for name, value in weights.items()},
+                {name: value.detach().half().contiguous().cpu() for name, value in model.set_of(number).items()},
                 folder / f"subject-{number:02d}.safetensors",
                 metadata={"format": "pt"},
             )
@@ -368,12 +458,12 @@ class SubjectRecipe(TextToImageRecipe):
         from safetensors.torch import load_file
 
         model = self.build()
-        for number in self.numbers:
-            weights = load_file(folder / f"subject-{number:02d}.safetensors")
-            for name, value in model.sets[_name(number)].named_parameters():
-                key = f"unet.{name.replace('/', '.').replace(f'.{_name(number)}', '')}"
-                with torch.no_grad():
-                    value.copy_(weights[key].float())
+        with torch.no_grad():
+            for number in self.numbers:
+                weights = load_file(folder / f"subject-{number:02d}.safetensors")
+                for name, value in model.set_of(number).items():
+                    value.copy_(weights[name].float())
+        model.spread.fill_(1)
         return model
 
 

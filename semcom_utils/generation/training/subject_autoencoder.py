@@ -13,6 +13,7 @@ import torch
 from semcom_utils import toyworld
 from semcom_utils.paths import MODELS
 
+from ..eight_bits import to_eight_bits
 from ..roles import ROLES
 from .autoencoder import AutoencoderRecipe, hue_error
 from .data import to_bytes
@@ -122,9 +123,10 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
     """
 
     role = "subject-autoencoder"
-    steps = 300
+    steps = 10_000
     rate = 1e-3
-    ema_decay = 0.99
+    ema_decay = 0.998
+    batch_size = 12
     targets = {"psnr_db": (30.0, np.inf), "psnr_db_coloured": (27.0, np.inf)}
     about = (
         "the decoder of mini-autoencoder (`diffusers.AutoencoderKL`) after fine-tuning on patterns whose marks have "
@@ -132,6 +134,7 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
     )
     limits = "It knows the toy world only. Its encoder is mini-autoencoder's."
     stands_on = "mini-autoencoder, from whose weights it starts"
+    precision = "eight bits a weight, with a scale for each row (vectors in float16)"
     added_to = "mini-autoencoder"
     samples = "scenes with patterns in all colours, the same after mini-autoencoder, and after this one"
     meanings = AutoencoderRecipe.meanings | {
@@ -142,7 +145,7 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
     }
 
     def __init__(
-        self, scratch: Path | None = None, scenes: int = 20_000, models: Path = MODELS, *, coloured: int = 2_000
+        self, scratch: Path | None = None, scenes: int = 20_000, models: Path = MODELS, *, coloured: int = 6_000
     ) -> None:
         super().__init__(scratch, scenes, models)
         self.folder = models / "mini-autoencoder"
@@ -164,7 +167,7 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
     def loss(
         self, model: AutoencoderKL, progress: float, rng: np.random.Generator, device: torch.device
     ) -> torch.Tensor:
-        chosen = rng.integers(len(self.patterns), size=2 if progress > 2 / 3 else 8)
+        chosen = rng.integers(len(self.patterns), size=self.batch_size * (1 if progress > 2 / 3 else 4))
         mean, std = self.patterns_mean[chosen], self.patterns_std[chosen]
         x, z = _floats(self.patterns[chosen]), mean + std * torch.randn(mean.shape)
         if progress <= 2 / 3:  # a quarter of the picture, around a thing
@@ -174,7 +177,7 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
             )
             x, z = (torch.stack(part) for part in parts)
         loss = self._error(model, x.to(device), z.to(device))
-        chosen = np.sort(rng.integers(len(self.scenes), size=2))
+        chosen = np.sort(rng.integers(len(self.scenes), size=self.batch_size))
         mean, std = (torch.from_numpy(part[chosen]).float() for part in (self.mean, self.std))
         x, z = _floats(self.scenes.images[chosen]), mean + std * torch.randn(mean.shape)
         return loss + self._error(model, x.to(device), z.to(device))
@@ -221,11 +224,11 @@ class SubjectAutoencoderRecipe(AutoencoderRecipe):
         from safetensors.torch import save_file
 
         weights = {
-            name: value.detach().half().contiguous().cpu()
+            name: value
             for name, value in model.state_dict().items()
             if name.startswith(("decoder.", "post_quant_conv."))
         }
-        save_file(weights, folder / "decoder.safetensors", metadata={"format": "pt"})
+        save_file(to_eight_bits(weights), folder / "decoder.safetensors", metadata={"format": "pt"})
         (folder / "config.json").write_text(json.dumps({"base": "mini-autoencoder"}, indent=2) + "\n", "utf-8")
 
     def restore(self, folder: Path) -> AutoencoderKL:
