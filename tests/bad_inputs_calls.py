@@ -65,6 +65,17 @@ EXEMPT = {
             "schemes.reconstruct",
         )
     },
+    **{
+        f"papers.aigc_scm.{part}": "runs networks for seconds; tests/test_aigc_scm_workflow.py tries it"
+        for part in (
+            "denoising.latents_of",
+            "denoising.training_law",
+            "latency.drawn",
+            "latency.stage_seconds",
+            "prompt_selection.drawn",
+            "prompt_selection.study_scenes",
+        )
+    },
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
     "papers.semaigc_root.pixels.denoised": "runs networks for seconds; tests/test_semaigc_root_studies.py tries it",
     "prose.glue": "hands any object on to the notebook",

@@ -9,6 +9,7 @@ import torch
 from semcom_utils import toyworld
 from semcom_utils.control.d3qn import DuelingNetwork
 from semcom_utils.generation import families, load
+from semcom_utils.generation.gaussian import GaussianModel
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.papers.aigc_scm import message as prompts
 from semcom_utils.papers.aigc_scm.case_study import case_scene
@@ -339,6 +340,37 @@ CASE = {
     "schemes.steered_by": of(prompt=SAID, knowledge=receiver_b()),
     "schemes.with_identifier": of(prompt=PLACED, identifier=2, box=[1.0, 2.0, 9.0, 9.0]),
 }
+CHOICE = {"value": [[0.9, 0.9], [0.2, 0.8]], "bits": [100.0, 300.0], "weights": [0.5, 0.5]}
+STAGES = {"captioner": 0.1, "text encoder": 0.1, "decoder": 0.1, "step": 0.1}
+WORKFLOW = {
+    "denoising.as_state": of(received=torch.zeros(2, 4), variance=1.0),
+    "denoising.denoise": of(epsilon=lambda z, t: z, received=torch.zeros(2, 4), variance=1.0),
+    "denoising.linear_estimate": lambda: {
+        "law": GaussianModel(torch.zeros(4), 1.0),
+        "received": torch.zeros(2, 4),
+        "variance": 1.0,
+    },
+    "denoising.transmit": of(latents=torch.ones(2, 4), channel="awgn", pilots=4),
+    "feedback.own_score": of(found=[], labels=["red ball"], boxes=[[1.0, 2.0, 9.0, 9.0]]),
+    "feedback.rounds": of(policy="chance", unknown=[[0.1], [0.2]], known=[[0.3], [0.4]], reported=[[0.5], [0.6]]),
+    "latency.break_even_hz": of(computed=0.5, channel_uses=100.0, file_uses=900.0),
+    "latency.prompt_seconds": of(stages=STAGES, channel_uses=100.0, bandwidth_hz=1e3, steps=2),
+    **{f"noise_estimate.{name}": of(pilots=4) for name in ("pilot_symbols", "db_spread")},
+    "noise_estimate.estimate_noise": of(received=np.array([[1.0, -1.0]]), pilots=np.array([1.0, -1.0])),
+    "noise_estimate.fisher_information": of(variance=0.5, energy=4.0, pilots=4),
+    "noise_estimate.noise_from_power": of(received=np.array([[1.0, -1.0]])),
+    "noise_estimate.pilots_needed": of(error_db=3.0),
+    "noise_estimate.send_pilots": of(pilots=4, blocks=2, channel="awgn"),
+    "noise_estimate.within_db": of(pilots=4, error_db=3.0),
+    "prompt_selection.best_table": of(**CHOICE, budget=200.0),
+    "prompt_selection.confusion": of(levels=[0.0, 0.3], pilots=4),
+    "prompt_selection.majority": of(captions=["a red ball on grass"]),
+    "prompt_selection.misread": of(text="a red ball on grass", noise=0.5),
+    "prompt_selection.mixed": of(**CHOICE, budget=200.0, one=0, other=1),
+    "prompt_selection.score": of(found=[], labels=["red ball"], boxes=[[1.0, 2.0, 9.0, 9.0]], question="what"),
+    "prompt_selection.set_bits": of(scene=SCENE, name="caption"),
+    "prompt_selection.table_value": of(table=[0, 1], **CHOICE),
+}
 CALLS = {
     **{f"isgc.{module}.search_space": of(method="ppo") for module in ("equal_effort", "learning")},
     "isgc.learning.evaluate": lambda: {
@@ -348,6 +380,7 @@ CALLS = {
     },
     "isgc.learning.held_out_states": of(n=2),
     **{f"aigc_scm.{name}": call for name, call in CASE.items()},
+    **{f"aigc_scm.{name}": call for name, call in (CASE | WORKFLOW).items()},
     "isgc.scenario.BatchIsgcEnv": of(n=2, rng=np.random.default_rng(0)),
     "isgc.scenario.BatchIsgcEnv.execute": of(states=STATES, action=np.zeros((2, 3))),
     "isgc.scenario.BatchIsgcEnv.step": of(action=np.zeros((2, 3))),

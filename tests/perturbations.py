@@ -1132,6 +1132,20 @@ def _arrives(share: int, wrong: int) -> Callable[[list[dict]], None]:
     return change
 
 
+def _stages_take(microseconds: int) -> Callable[[list[dict]], None]:
+    def change(records: list[dict]) -> None:
+        for record in records:
+            if record["task"]["what"] == "stages":
+                for name in ("captioner", "text encoder", "step", "decoder"):
+                    record["values"][name] = [microseconds for _ in record["values"][name]]
+
+    return change
+
+
+INSTANT = Perturbation("aigc_scm/latency", "networks take no time, nor does a prompt", _stages_take(0))
+SLOWED = Perturbation("aigc_scm/latency", "every network takes a second", _stages_take(1_000_000))
+
+
 DEAF = Perturbation("aigc_scm/link", "nothing arrives, and what does is wrong", _arrives(0, 3))
 CLEAR_LINK = Perturbation("aigc_scm/link", "everything arrives at every SNR", _arrives(1, 0))
 
@@ -1266,4 +1280,5 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "scm-psnr-unsuitable": (BLIND_PSNR, BLIND_CLIP),
     "scm-link-unchanged": (DEAF, CLEAR_LINK),
     "scm-one-prompt-two-receivers": (READ_UP, READ_DOWN, UNREAD),
+    "scm-latency": (INSTANT, SLOWED),
 }

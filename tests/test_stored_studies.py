@@ -10,6 +10,10 @@ from semcom_utils.studies.runner import file_hash
 
 #: Small versions that take more than three seconds, imports of model libraries included.
 SLOW = {
+    "aigc_scm/denoising",
+    "aigc_scm/feedback",
+    "aigc_scm/latency",
+    "aigc_scm/prompt_selection",
     "aigc_scm/alignment",
     "aigc_scm/baselines",
     "aigc_scm/link",

@@ -17,4 +17,9 @@ STUDIES: dict = {
         "conversation", "subjects new at first and known later: channel uses with all that is shared"
     ),
     "psnr_triples": Entry("psnr_triples", "which of two scenes PSNR, SSIM and CLIP find more like a third"),
+    "noise_estimate": Entry("noise_estimate", "noise and gain of a block from its pilots, beside the Cramér-Rao bound"),
+    "denoising": Entry("denoising", "received latents denoised by the diffusion model, told the noise right and wrong"),
+    "latency": Entry("latency", "the time of each stage, and what fewer sampling steps save and cost"),
+    "prompt_selection": Entry("prompt_selection", "how many items of a menu to send at which semantic noise"),
+    "feedback": Entry("feedback", "who reports what could not be drawn, and alignment over rounds of telling"),
 }
