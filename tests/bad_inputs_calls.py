@@ -45,6 +45,7 @@ EXEMPT = {
         for part in (*TRAINER, "controlnet.ControlMaps", "controlnet.ControlNetRecipe")
     },
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
+    "papers.gai_semcom_networks.transceiver_curves.Painter": "draws for seconds; tests/test_transceiver.py tries it",
     "papers.isgc.learning": "changes with the comparison at equal effort; tests/test_isgc.py tries it",
     "papers.isgc.scenario.bandwidth_from_action": "gets a second map with it; tests/test_isgc.py tries it",
     "papers.isgc.scenario.BatchIsgcEnv.execute": "the inner half of step, which is tried",
