@@ -35,6 +35,7 @@ from semcom_utils.studies import Study
 __all__ = [
     "BUDGET",
     "CHECKSUM",
+    "OTHERS",
     "STUDIES",
     "TEXTS",
     "TEXT_BITS",
@@ -51,12 +52,14 @@ __all__ = [
 TEXTS = ("own", "none", "other")
 #: Visual prompts: none, another picture's, the exact numbers, and the heaviest planes of four.
 VISUALS = ("none", "other", "1", "2", "3", "4", "exact")
+#: Pairs that are drawn beside those with the picture's own text.
+OTHERS = ("none/none", "none/1", "none/2", "none/3", "other/2", "other/other")
 #: Channel uses of BPSK that both prompts share, and bits of a usual textual prompt.
 BUDGET, TEXT_BITS, CHECKSUM = 4300, 66, 16
 NUMBERS = 1024
 TEXT_RATES = (0.2, 0.5, 0.8)
 #: SNRs at which blocks are sent, dB from where a code of the rate could just do it.
-OFFSETS = (-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
+OFFSETS = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
 # --- what each prompt is worth ---------------------------------------------------------------------------------------
@@ -86,6 +89,8 @@ def prompts_run(task: dict) -> dict:
     for i, other in enumerate([(i + 1) % n for i in range(n)]):
         for text, words in zip(TEXTS, (said[i], "", said[other]), strict=True):
             for visual in VISUALS[:-1]:
+                if text != "own" and f"{text}/{visual}" not in OTHERS:
+                    continue
                 sent = (
                     planes[i][: int(visual)] if visual.isdigit() else planes[other][:2] if visual == "other" else None
                 )
@@ -390,12 +395,12 @@ def frames_tasks() -> list[dict]:
     list of dict
         For :func:`frames_run`.
     """
-    blocks = [(TEXT_BITS, rate, 100) for rate in TEXT_RATES]
+    blocks = [(TEXT_BITS, rate, 60) for rate in TEXT_RATES]
     for planes in (1, 2, 3):
         found = {visual_rate(rate, planes) for rate in TEXT_RATES}
-        blocks += [(planes * NUMBERS, rate, 16) for rate in sorted(rate for rate in found if rate is not None)]
+        blocks += [(planes * NUMBERS, rate, 10) for rate in sorted(rate for rate in found if rate is not None)]
     points = [
-        {"payload_bits": bits, "rate": rate, "offset_db": offset + (0.5 if bits == TEXT_BITS else 0.0), "blocks": n}
+        {"payload_bits": bits, "rate": rate, "offset_db": offset + (1.0 if bits == TEXT_BITS else 0.0), "blocks": n}
         for bits, rate, n in blocks
         for offset in OFFSETS
     ]
@@ -432,7 +437,7 @@ def frames_summary(records: list[dict]) -> dict:
 
 
 def _tasks() -> list[dict]:
-    return [{"seed": 100 + seed, "pictures": 4} for seed in range(4)]
+    return [{"seed": 100 + seed, "pictures": 3} for seed in range(4)]
 
 
 STUDIES = {
