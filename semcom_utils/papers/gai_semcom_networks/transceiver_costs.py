@@ -29,7 +29,7 @@ from semcom_utils.semantic.codecs import QUALITIES, decoded, jpeg, png
 from semcom_utils.statistics import mean_interval
 from semcom_utils.studies import Study
 
-__all__ = ["BANDWIDTH", "STUDIES", "SYSTEMS", "TRAINED", "costs_run", "operations", "tie"]
+__all__ = ["BANDWIDTH", "STUDIES", "SYSTEMS", "TRAINED", "costs_run", "costs_summary", "operations", "tie"]
 
 SYSTEMS = ("prompts", "classical", "jpeg", "png")
 #: Channel uses a second.

@@ -42,6 +42,7 @@ __all__ = [
     "SURE_DB",
     "Painter",
     "curves_run",
+    "curves_summary",
     "pictures_of",
     "png_prefix",
     "prompts_of",

@@ -44,8 +44,11 @@ __all__ = [
     "bpsk_snr_db",
     "expected_quality",
     "frames_run",
+    "frames_summary",
+    "frames_tasks",
     "lost_on_fading",
     "prompts_run",
+    "prompts_summary",
     "visual_rate",
 ]
 
