@@ -1040,10 +1040,19 @@ def _prompts_cost(factor: float) -> Callable[[list[dict]], None]:
 
 
 def _metrics_exchanged(records: list[dict]) -> None:
-    """SSIM and similarity exchange their names; a third picture's prompts are twice as far by one of them."""
+    """SSIM and similarity exchange their names."""
     for record in records:
         for cells in record["scores"].values():
             cells["ssim"], cells["similarity"] = cells["similarity"], cells["ssim"]
+
+
+def _each_prompt_its_part(records: list[dict]) -> None:
+    """Without the visual prompt SSIM is lost and nothing else, without the text similarity is."""
+    for record in records:
+        scores = record["scores"]
+        for name, lost, kept in (("own/none", "ssim", "similarity"), ("none/2", "similarity", "ssim")):
+            scores[name][kept] = list(scores["own/2"][kept])
+            scores[name][lost] = list(scores["other/other"][lost])
 
 
 def _third(metric: str) -> Callable[[list[dict]], None]:
@@ -1068,6 +1077,7 @@ SURVEY_EQUAL = Perturbation(CURVES, "all systems are equally good at every SNR",
 PROMPTS_FREE = Perturbation(COSTS, "prompts cost next to nothing", _prompts_cost(1e-6))
 PROMPTS_DEAR = Perturbation(COSTS, "prompts cost a million times as much", _prompts_cost(1e6))
 METRICS_EXCHANGED = Perturbation(PROMPTS, "SSIM and similarity are exchanged", _metrics_exchanged)
+EACH_ITS_PART = Perturbation(PROMPTS, "each prompt carries one thing alone", _each_prompt_its_part)
 THIRD_FAR = Perturbation(PROMPTS, "a third picture is far off by SSIM", _third("ssim"))
 THIRD_UNLIKE = Perturbation(PROMPTS, "a third picture is far off by similarity", _third("similarity"))
 MANY_SYMBOLS = Perturbation(PROMPTS, "a joint code of 1,024 symbols that are worth nothing", _symbols(1024))
@@ -1097,7 +1107,7 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "gsn-fewer-bits": (PROMPTS_FREE, PROMPTS_DEAR),
     "gsn-more-bits-than-classical": (MANY_SYMBOLS, FEW_SYMBOLS),
     "gsn-no-joint-training": (PROMPTS_FREE, PROMPTS_DEAR),
-    "gsn-two-prompts": (METRICS_EXCHANGED, THIRD_FAR, THIRD_UNLIKE),
+    "gsn-two-prompts": (METRICS_EXCHANGED, EACH_ITS_PART, THIRD_FAR, THIRD_UNLIKE),
     "gsn-autoregressive-slow": (PASSES, SHORT),
     "gsn-diffusion-slow": (ONE_STEP, WEAK_RIVALS),
     "gsn-gan-diversity": (GAN_VAE, GAN_DATA),
