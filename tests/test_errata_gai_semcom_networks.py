@@ -26,7 +26,7 @@ def test_gsn_bpsk_on_awgn_has_no_errors_left_where_the_curve_rises():
 
 
 def test_gsn_a_visual_prompt_in_floating_point_is_longer_than_the_picture():
-    """Against a picture of the toy world, the latents of its mini model, and the number format that they are kept in."""
+    """Against a picture of the toy world, and the latents of its mini model in either number format."""
     from semcom_utils import toyworld
     from semcom_utils.generation import load
     from semcom_utils.papers.gai_semcom_networks import transceiver
