@@ -77,6 +77,7 @@ EXEMPT = {
         )
     },
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
+    "papers.gai_semcom_networks.transceiver_curves.Painter": "draws for seconds; tests/test_transceiver.py tries it",
     "papers.semaigc_root.pixels.denoised": "runs networks for seconds; tests/test_semaigc_root_studies.py tries it",
     "prose.glue": "hands any object on to the notebook",
     "studies.runner.run_study": "starts a study; tests/test_studies.py tries what it refuses",

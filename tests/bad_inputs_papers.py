@@ -10,6 +10,7 @@ from semcom_utils import toyworld
 from semcom_utils.control.d3qn import DuelingNetwork
 from semcom_utils.generation import families, load
 from semcom_utils.generation.gaussian import GaussianModel
+from semcom_utils.generation.jscc import DeepJscc
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.papers.aigc_scm import message as prompts
 from semcom_utils.papers.aigc_scm.case_study import case_scene
@@ -211,7 +212,39 @@ def learner():
     }
 
 
+PAIRED = {"originals": IMAGES, "captions": ["a red ball"], "labels": [SCENE.labels]}
+
+
 SURVEY = {
+    "transceiver.draw": lambda: {"denoiser": asked(), "z_T": torch.zeros(1, *asked().shape), "steps": 1},
+    "transceiver.from_planes": of(planes=np.array([[[0, 1]]]), bits=2),
+    "transceiver.invert": lambda: {
+        "denoiser": asked(),
+        "z_0": torch.zeros(1, *asked().shape),
+        "steps": 1,
+    },
+    "transceiver.lloyd_max": of(bits=2),
+    "transceiver.repeated": lambda: {
+        "model": DeepJscc(64, (8, 8, 8)),
+        "images": IMAGES,
+        "snr_db": 5.0,
+        "channel": "awgn",
+        "repeats": 2,
+        "generator": torch.Generator().manual_seed(0),
+    },
+    "transceiver.scan_that_fits": of(picture=SCENE.image.transpose(1, 2, 0).astype(float), bits=4000),
+    "transceiver.score": of(pictures=IMAGES, **PAIRED),
+    "transceiver.text_from_bits": of(bits=np.zeros(6, int)),
+    "transceiver.text_to_bits": of(caption="a red ball"),
+    "transceiver.to_planes": of(z=np.zeros((1, 2)), bits=2),
+    "transceiver_costs.tie": of(seconds=np.array([2.0, 1.0]), uses=np.array([1.0, 3.0])),
+    "transceiver_curves.pictures_of": of(seed=1, n=1),
+    "transceiver_curves.png_prefix": of(file=b"x", shape=(8, 8, 3)),
+    "transceiver_curves.prompts_of": of(pictures=IMAGES),
+    "transceiver_prompts.bpsk_snr_db": of(rate=0.5),
+    "transceiver_prompts.expected_quality": of(quality=np.ones((2, 2)), lost_text=0.1, lost_visual=0.1),
+    "transceiver_prompts.lost_on_fading": of(snr_db=5.0, at_db=[0.0, 1.0], lost=[1.0, 0.0]),
+    "transceiver_prompts.visual_rate": of(text_rate=0.5, planes=2),
     "information_effectiveness.link_data": of(answer=2.0),
     **{
         f"information_effectiveness.{name}": of(threshold=3, change=0.2, success=0.6)

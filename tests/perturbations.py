@@ -1186,6 +1186,94 @@ READ_UP, READ_DOWN, UNREAD = (
 _SCM = (AS_SCM_CLAIMS, AGAINST_SCM)
 
 
+# --- the survey's experiment -----------------------------------------------------------------------------------------
+
+CURVES, PROMPTS, COSTS = (f"gai_semcom_networks/transceiver_{name}" for name in ("curves", "prompts", "costs"))
+
+
+def _as_the_survey_says(records: list[dict]) -> None:
+    """Whatever is generative gains by the SNR and leads everywhere, another picture's prompts included."""
+    for record in records:
+        for by_snr in record["scores"].values():
+            for snr, systems in by_snr.items():
+                for name, cells in systems.items():
+                    ours = name in ("prompts", "bare", "shuffled") or name.endswith("protected")
+                    level = 500 + 10 * int(snr) if ours else 0
+                    for metric in ("ssim", "similarity"):
+                        cells[metric] = [level] * len(cells[metric])
+
+
+def _all_alike(records: list[dict]) -> None:
+    for record in records:
+        for by_snr in record["scores"].values():
+            for systems in by_snr.values():
+                for cells in systems.values():
+                    for metric in cells:
+                        cells[metric] = [0] * len(cells[metric])
+
+
+def _prompts_cost(factor: float) -> Callable[[list[dict]], None]:
+    """Everything about the prompts costs so many times what it did, floating-point noise included."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            own = record["seconds"]["prompts"]
+            for stage in own:
+                own[stage] *= factor
+            record["uses"]["prompts"] *= factor
+            record["sent_bits"] = [factor * bits for bits in record["sent_bits"]]
+            record["floating_bits"] *= factor
+            for network in ("denoiser", "autoencoder", "text encoder", "captioner"):
+                record["operations"][network] *= factor
+
+    return change
+
+
+def _metrics_exchanged(records: list[dict]) -> None:
+    """SSIM and similarity exchange their names."""
+    for record in records:
+        for cells in record["scores"].values():
+            cells["ssim"], cells["similarity"] = cells["similarity"], cells["ssim"]
+
+
+def _each_prompt_its_part(records: list[dict]) -> None:
+    """Without the visual prompt SSIM is lost and nothing else, without the text similarity is."""
+    for record in records:
+        scores = record["scores"]
+        for name, lost, kept in (("own/none", "ssim", "similarity"), ("none/2", "similarity", "ssim")):
+            scores[name][kept] = list(scores["own/2"][kept])
+            scores[name][lost] = list(scores["other/other"][lost])
+
+
+def _third(metric: str) -> Callable[[list[dict]], None]:
+    def change(records: list[dict]) -> None:
+        for record in records:
+            record["scores"]["third/third"][metric] = [-3000 for _ in record["bits"]]
+
+    return change
+
+
+def _symbols(n: int) -> Callable[[list[dict]], None]:
+    def change(records: list[dict]) -> None:
+        for record in records:
+            record["symbols"] = n
+            record["scores"]["classical"]["similarity"] = [-1000 for _ in record["bits"]]
+
+    return change
+
+
+SURVEY_RIGHT = Perturbation(CURVES, "the generative system gains by the SNR and leads", _as_the_survey_says)
+SURVEY_EQUAL = Perturbation(CURVES, "all systems are equally good at every SNR", _all_alike)
+PROMPTS_FREE = Perturbation(COSTS, "prompts cost next to nothing", _prompts_cost(1e-6))
+PROMPTS_DEAR = Perturbation(COSTS, "prompts cost a million times as much", _prompts_cost(1e6))
+METRICS_EXCHANGED = Perturbation(PROMPTS, "SSIM and similarity are exchanged", _metrics_exchanged)
+EACH_ITS_PART = Perturbation(PROMPTS, "each prompt carries one thing alone", _each_prompt_its_part)
+THIRD_FAR = Perturbation(PROMPTS, "a third picture is far off by SSIM", _third("ssim"))
+THIRD_UNLIKE = Perturbation(PROMPTS, "a third picture is far off by similarity", _third("similarity"))
+MANY_SYMBOLS = Perturbation(PROMPTS, "a joint code of 1,024 symbols that are worth nothing", _symbols(1024))
+FEW_SYMBOLS = Perturbation(PROMPTS, "a joint code of 64 symbols that are worth nothing", _symbols(64))
+
+
 #: Claim -> what turns its checks, and those of its control, round.
 PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-diffusion-beats-ppo": (CLAIMED, LAYER, CONTRARY, CONTRARY_PENALTY),
@@ -1201,6 +1289,15 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-constraints-kept": (CONTRARY, CONTRARY_PENALTY, LAYER),
     "isgc-noise-normal": (READINGS,),
     "isgc-readings-of-k": (READINGS,),
+    "gsn-ssim-superior": (SURVEY_RIGHT, SURVEY_EQUAL),
+    "gsn-ssim-rises": (SURVEY_RIGHT, SURVEY_EQUAL),
+    "gsn-low-snr-degrades": (SURVEY_RIGHT, SURVEY_EQUAL),
+    "gsn-less-time": (PROMPTS_FREE, PROMPTS_DEAR),
+    "gsn-time-from-diffusion": (PROMPTS_FREE, PROMPTS_DEAR),
+    "gsn-fewer-bits": (PROMPTS_FREE, PROMPTS_DEAR),
+    "gsn-more-bits-than-classical": (MANY_SYMBOLS, FEW_SYMBOLS),
+    "gsn-no-joint-training": (PROMPTS_FREE, PROMPTS_DEAR),
+    "gsn-two-prompts": (METRICS_EXCHANGED, EACH_ITS_PART, THIRD_FAR, THIRD_UNLIKE),
     "gsn-autoregressive-slow": (PASSES, SHORT),
     "gsn-diffusion-slow": (ONE_STEP, WEAK_RIVALS),
     "gsn-gan-diversity": (GAN_VAE, GAN_DATA),

@@ -23,3 +23,19 @@ def test_gsn_bpsk_on_awgn_has_no_errors_left_where_the_curve_rises():
     ]:
         errors = (np.sqrt(snr) * gain + rng.normal(scale=np.sqrt(0.5), size=n) < 0).mean()
         assert abs(errors - expected) < 4 * np.sqrt(expected * (1 - expected) / n)
+
+
+def test_gsn_a_visual_prompt_in_floating_point_is_longer_than_the_picture():
+    """Against a picture of the toy world, and the latents of its mini model in either number format."""
+    from semcom_utils import toyworld
+    from semcom_utils.generation import load
+    from semcom_utils.papers.gai_semcom_networks import transceiver
+
+    picture = np.round(255 * toyworld.scene(3).image).astype(np.uint8)
+    noise = np.random.default_rng(0).normal(size=picture.shape).astype(np.float32)
+    found = numbers()
+    assert found["float_share"] == noise.nbytes / picture.nbytes == 4
+    pipeline = load("text-to-image")
+    side, channels = pipeline.unet.config.sample_size, pipeline.unet.config.in_channels
+    planes = transceiver.to_planes(np.zeros((1, channels, side, side)), 2)
+    assert found["rounded_share"] == pytest.approx(100 * planes.size / (8 * picture.nbytes))

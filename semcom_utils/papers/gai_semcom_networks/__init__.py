@@ -37,5 +37,13 @@ STUDIES = {
     "families": Entry(
         "model_families", "five families of generative models on a mixture of 25 modes: distance, modes, time"
     ),
+    "transceiver_curves": Entry(
+        "transceiver_curves", "the survey's three systems over the SNR, on three channels, under two accountings"
+    ),
+    "transceiver_prompts": Entry("transceiver_prompts", "pictures from every pair of a textual and a visual prompt"),
+    "transceiver_frames": Entry(
+        "transceiver_prompts", "how often blocks of either prompt are lost, by their code rate"
+    ),
+    "transceiver_costs": Entry("transceiver_costs", "time, channel uses, bits and arithmetic for ten pictures"),
     "lengths": Entry("model_families", "network evaluations and time of sampling over the length of a sample"),
 }
