@@ -67,6 +67,17 @@ def _centres(shape: tuple[int, ...], parts: int = 1) -> tuple[np.ndarray, np.nda
     return (columns + 0.5) / parts, (rows + 0.5) / parts
 
 
+def _between(image: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Colours of ``[3, rows, columns]`` between its pixels, by bilinear interpolation; beyond the rim as on the rim."""
+    height, width = image.shape[1:]
+    x, y = np.clip(u - 0.5, 0, width - 1), np.clip(v - 0.5, 0, height - 1)
+    left, top = x.astype(int), y.astype(int)
+    right, below = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    a, b = x - left, y - top
+    upper = (1 - a) * image[:, top, left] + a * image[:, top, right]
+    return (1 - b) * upper + b * ((1 - a) * image[:, below, left] + a * image[:, below, right])
+
+
 @checked(shapes={"disparity": "rows+ columns+"})
 def reproject(disparity: np.ndarray, one: Camera, other: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where each pixel's spot is in another camera's picture.
@@ -125,7 +136,7 @@ def warp_view(picture: np.ndarray, disparity: np.ndarray, one: Camera, other: Ca
     ----------
     C. Fehn, "Depth-image-based rendering (DIBR), compression, and transmission for a new approach on 3D-TV", 2004.
     """
-    from scipy.ndimage import grey_dilation, map_coordinates
+    from scipy.ndimage import grey_dilation
 
     image = finite_array("picture", picture, low=0.0)
     # A pixel on a rim mixes the colours of both sides, and has to move with the nearer one.
@@ -141,8 +152,7 @@ def warp_view(picture: np.ndarray, disparity: np.ndarray, one: Camera, other: Ca
     known = buffer >= 0
     there = np.where(known, buffer, 0.0)
     u, v, _ = _carried(*_centres(d.shape), there, other, one)  # back to the picture, between its pixels
-    colours = np.stack([map_coordinates(band, [v - 0.5, u - 0.5], order=1, mode="nearest") for band in image])
-    return View(np.where(known, np.clip(colours, 0, 1), 0.0), there, known)
+    return View(np.where(known, np.clip(_between(image, u, v), 0, 1), 0.0), there, known)
 
 
 @checked
@@ -225,7 +235,7 @@ def sweep_depth(
     cameras: Sequence[Camera],
     reference: int,
     disparities: np.ndarray = DISPARITIES,
-    smooth: tuple[float, float] = (0.02, 0.3),
+    smooth: tuple[float, float] = (0.1, 1.0),
     ground: float = 0.05,
 ) -> np.ndarray:
     """Inverse depth of one picture of several, by a plane sweep and semi-global matching.
@@ -295,8 +305,6 @@ def _ground_disparity(shape: tuple[int, ...], camera: Camera) -> np.ndarray:
 
 def _matching_cost(images: np.ndarray, cameras: Sequence[Camera], reference: int, levels: np.ndarray) -> np.ndarray:
     """Mean absolute difference of colours, ``[rows, columns, levels]``; of the other pictures the better half counts."""
-    from scipy.ndimage import map_coordinates
-
     shape = images.shape[2:]
     others = [k for k in range(len(images)) if k != reference]
     cost = np.empty((*shape, len(levels)))
@@ -305,8 +313,8 @@ def _matching_cost(images: np.ndarray, cameras: Sequence[Camera], reference: int
         for k in others:
             u, v, _ = _carried(*_centres(shape), np.full(shape, level), cameras[reference], cameras[k])
             seen = (u >= 0) & (u <= shape[1]) & (v >= 0) & (v <= shape[0])
-            there = [map_coordinates(band, [v - 0.5, u - 0.5], order=1, mode="nearest") for band in images[k]]
-            apart.append(np.where(seen, np.minimum(np.abs(there - images[reference]).mean(axis=0), 0.3), 0.15))
+            gap = np.abs(_between(images[k], u, v) - images[reference]).mean(axis=0)
+            apart.append(np.where(seen, np.minimum(gap, 0.3), 0.15))
         cost[:, :, i] = np.sort(apart, axis=0)[: (len(others) + 1) // 2].mean(axis=0)
     return cost
 
