@@ -431,14 +431,18 @@ def test_a_moved_camera_sees_as_a_pinhole_does(camera):
 def test_the_camera_at_home_is_that_of_all_pictures():
     for seed in range(20):
         one, other = render(describe(seed)), render(describe(seed), Camera())
-        assert all(np.array_equal(getattr(one, n), getattr(other, n), equal_nan=True) for n in ("image", "depth", "boxes"))
+        assert all(
+            np.array_equal(getattr(one, n), getattr(other, n), equal_nan=True) for n in ("image", "depth", "boxes")
+        )
 
 
 def test_the_ground_and_its_shadows_move_by_their_own_distance():
     """Sideways the bare ground looks the same; from twice the height a spot of the ground is twice as far below."""
     ball = Thing("ball", "red", 0, 30)
     home, aside = (render(Description("sand", (ball,)), Camera(right)) for right in (0.0, 4.0))
-    assert np.array_equal(home.depth[:, 32:], aside.depth[:, 32:]) and np.allclose(home.image[:, :, 40:], aside.image[:, :, 40:])
+    assert np.array_equal(home.depth[:, 32:], aside.depth[:, 32:]) and np.allclose(
+        home.image[:, :, 40:], aside.image[:, :, 40:]
+    )
     high = render(Description("sand", (ball,)), Camera(right=4.0, up=CAMERA_HEIGHT))
     assert np.allclose(high.depth[23:], home.depth[23:, [63]] / 2, atol=1e-6)
     # where the shadow ends is a spot of the ground: its column moves with the disparity of its own row

@@ -51,7 +51,9 @@ def test_holes_take_what_lies_farther_away():
     picture[:, :, 5:], depth[:, 5:] = 0.9, 0.8
     known[:, 4] = known[3] = False
     filled = fill_holes(View(picture, depth, known))
-    assert np.allclose(filled.picture[:, :, 4], 0.2) and filled.known.all() and np.allclose(filled.picture[:, 3, 0], 0.2)
+    assert (
+        np.allclose(filled.picture[:, :, 4], 0.2) and filled.known.all() and np.allclose(filled.picture[:, 3, 0], 0.2)
+    )
     with pytest.raises(ValueError, match="view must show something"):
         fill_holes(View(picture, depth, np.zeros_like(known)))
 

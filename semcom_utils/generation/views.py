@@ -304,7 +304,7 @@ def _ground_disparity(shape: tuple[int, ...], camera: Camera) -> np.ndarray:
 
 
 def _matching_cost(images: np.ndarray, cameras: Sequence[Camera], reference: int, levels: np.ndarray) -> np.ndarray:
-    """Mean absolute difference of colours, ``[rows, columns, levels]``; of the other pictures the better half counts."""
+    """Mean difference of colours, ``[rows, columns, levels]``; the better half of the other pictures counts."""
     shape = images.shape[2:]
     others = [k for k in range(len(images)) if k != reference]
     cost = np.empty((*shape, len(levels)))

@@ -206,7 +206,11 @@ class Camera:
         if self == Camera():
             return x, y, scale
         middle, seen = SIZE / 2, scale / closer
-        return middle + (x - middle) / closer - self.right * seen, HORIZON + (y - HORIZON) / closer + self.up * seen, seen
+        return (
+            middle + (x - middle) / closer - self.right * seen,
+            HORIZON + (y - HORIZON) / closer + self.up * seen,
+            seen,
+        )
 
 
 @checked

@@ -395,8 +395,8 @@ def _run(task: Mapping) -> dict:
         coordinated sender, then :data:`FIXED`, sent without feedback in the same channel uses, then the middle picture
         as it is. The users are four on the rail and one at the middle camera. ``same``, ``[5][users]``: whether the
         judge sees the same things as in the true view, for the message chosen for that user alone, the three of
-        :data:`FIXED`, and the middle picture as it is. ``told`` is the SSIM of the menu's messages that the sender expects, ``exact`` that of
-        :data:`FIXED` with true depth, ``holes`` the share of holes, in thousandths. ``depth``: mean error of inverse
+        :data:`FIXED`, and the middle picture as it is. ``told`` is the SSIM that the sender expects of the menu's
+        messages, ``exact`` that of :data:`FIXED` with true depth, ``holes`` the share of holes, in thousandths. ``depth``: mean error of inverse
         depth on things, by a plane sweep over the received pair 1 and 3, by the network on picture 1, and by taking all
         for ground. ``lost``: pictures whose checksum failed; ``uses``: channel uses of each kind of message.
     """
@@ -414,12 +414,15 @@ def _run(task: Mapping) -> dict:
         received[count, told] = dict(zip(sent, pictures_of(arrived), strict=True))
         lost += int((~ok).sum())
         feedback = campus_link().layout(PLACE_BITS * told).channel_uses if told else 0
-        spent[f"{count} pictures, {told} users"] = count * campus_link().layout(payload + NAME_BITS).channel_uses + feedback
+        spent[f"{count} pictures, {told} users"] = (
+            count * campus_link().layout(payload + NAME_BITS).channel_uses + feedback
+        )
     reference = _sender_views(pictures, users)
     ssim, psnr, made, expected, exact, holes, depths = [], [], [], [], [], [], {}
     for k, message in enumerate((*MENU, *FIXED)):
         told = USERS + 1 if k < len(MENU) else 0
-        sent, cameras = np.stack([received[len(message), told][i] for i in message]), [RAIL[i] for i in message]
+        sent = np.stack([received[len(message), told][i] for i in message])
+        cameras = [RAIL[i] for i in message]
         depth = depths[message, told] = depth_from(sent, cameras)
         shown = [rendered_for(user, sent, depth, cameras) for user in users]
         made += [view.picture for view, _ in shown]
@@ -468,7 +471,10 @@ def _depth_errors(true: Scene, swept: np.ndarray, guessed: np.ndarray) -> dict[s
     ground = render(Description(true.description.ground, (Thing("ball", "red", 0.0, 30.0),)), Camera(right=4.0)).depth
     things = true.instances > 0
     maps = {"sweep": swept, "network": guessed, "ground": ground}
-    return {name: round(float(np.abs(d - true.depth)[things].mean()), 4) if things.any() else 0.0 for name, d in maps.items()}
+    return {
+        name: round(float(np.abs(d - true.depth)[things].mean()), 4) if things.any() else 0.0
+        for name, d in maps.items()
+    }
 
 
 # --- what the records say --------------------------------------------------------------------------------------------
@@ -513,7 +519,7 @@ def gains(records: Sequence[Mapping], users: Sequence[int], measure: str = "ssim
     quality = unit * np.array([r[measure] for r in records], float)[:, :, group].mean(axis=2)  # [scenes, messages]
     ssim = np.array([r["ssim"] for r in records], float)[:, :, group].mean(axis=2)
     told = np.array([r["told"] for r in records], float)[:, :, group].mean(axis=2)
-    n, menu, scenes = len(records), len(MENU), np.arange(len(records))
+    menu, scenes = len(MENU), np.arange(len(records))
     chosen = told.argmax(axis=1)
     fixed = ssim[:, menu : menu + len(FIXED)]
     places = [[(*viewpoints(r["task"]["seed"]), RAIL[HOME])[u].right for u in group] for r in records]
@@ -571,7 +577,9 @@ def _summarise(records: list[dict]) -> dict:
         part["fixed"] = {"-".join(map(str, m)): mean_interval(swept[:, k]) for k, m in enumerate(FIXED)}
         same = np.array([r["same"] for r in own], float)[:, :, :USERS].mean(axis=2)  # [scenes, ways]
         part["judge"] = {
-            "mean": dict(zip(("coordinated", *part["fixed"], "shown"), same.mean(axis=0).round(4).tolist(), strict=True)),
+            "mean": dict(
+                zip(("coordinated", *part["fixed"], "shown"), same.mean(axis=0).round(4).tolist(), strict=True)
+            ),
             "gain": mean_interval(same[np.arange(len(own)), 0] - same[np.arange(len(own)), 1 + _settled(swept)]),
             "over_shown": mean_interval(same[:, 0] - same[:, -1]),
         }
@@ -658,7 +666,9 @@ def _focus_run(task: Mapping) -> dict:
         found["watched"].append(round(-100 * math.log10(error[:, box].mean())))
         found["rest"].append(round(-100 * math.log10(error[:, ~box].mean())))
         claims = _models()["judge"](made.astype(np.float32))[0]
-        middles = [((c.box[0] + c.box[2]) / 2, (c.box[1] + c.box[3]) / 2) for c in claims if c.label == scene.labels[watched]]
+        middles = [
+            ((c.box[0] + c.box[2]) / 2, (c.box[1] + c.box[3]) / 2) for c in claims if c.label == scene.labels[watched]
+        ]
         found["seen"].append(int(any(left <= x <= right and top <= y <= bottom for x, y in middles)))
     return found
 
