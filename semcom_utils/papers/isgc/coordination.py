@@ -392,13 +392,14 @@ def _run(task: Mapping) -> dict:
     -------
     dict
         ``ssim`` (in thousandths) and ``psnr`` (in tenths of a dB), ``[messages][users]``: first the menu, sent by a
-        coordinated sender, then :data:`FIXED`, sent without feedback in the same channel uses, then the middle picture
-        as it is. The users are four on the rail and one at the middle camera. ``same``, ``[5][users]``: whether the
-        judge sees the same things as in the true view, for the message chosen for that user alone, the three of
-        :data:`FIXED`, and the middle picture as it is. ``told`` is the SSIM that the sender expects of the menu's
-        messages, ``exact`` that of :data:`FIXED` with true depth, ``holes`` the share of holes, in thousandths. ``depth``: mean error of inverse
-        depth on things, by a plane sweep over the received pair 1 and 3, by the network on picture 1, and by taking all
-        for ground. ``lost``: pictures whose checksum failed; ``uses``: channel uses of each kind of message.
+        coordinated sender, then :data:`FIXED`, sent without feedback in the same channel uses, then the middle
+        picture as it is. The users are four on the rail and one at the middle camera. ``same``, ``[5][users]``:
+        whether the judge sees the same things as in the true view, for the message chosen for that user alone, the
+        three of :data:`FIXED`, and the middle picture as it is. ``told`` is the SSIM that the sender expects of the
+        menu's messages, ``exact`` that of :data:`FIXED` with true depth, ``holes`` the share of holes, in
+        thousandths. ``depth``: mean error of inverse depth on things, by a plane sweep over the received pair 1 and
+        3, by the network on picture 1, and by taking all for ground. ``lost``: pictures whose checksum failed;
+        ``uses``: channel uses of each kind of message.
     """
     scene, budget = campus_scene(task["seed"], task["kind"]), task["budget"]
     users = [*viewpoints(task["seed"]), RAIL[HOME]]
