@@ -32,9 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIXED",
+    "HOME",
     "MENU",
+    "NAME_BITS",
+    "PLACE_BITS",
     "RAIL",
     "STUDIES",
+    "USERS",
     "budget_uses",
     "campus_link",
     "campus_scene",
