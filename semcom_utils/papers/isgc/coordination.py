@@ -69,7 +69,7 @@ USERS = 4
 SNR_DB = 10.0
 #: Bits of a number when one picture is sent.
 BUDGETS = (4, 8)
-SCENES = 10
+SCENES = 20
 
 
 # --- the world ------------------------------------------------------------------------------------------------------
@@ -377,7 +377,7 @@ def _likeness(true: np.ndarray, made: np.ndarray) -> tuple[float, float]:
 
 def _tasks() -> list[dict]:
     near = [{"kind": "near", "budget": budget, "seed": seed} for seed in range(SCENES) for budget in BUDGETS]
-    return near + [{"kind": "far", "budget": BUDGETS[0], "seed": seed} for seed in range(4)]
+    return near + [{"kind": "far", "budget": BUDGETS[0], "seed": seed} for seed in range(SCENES // 4)]
 
 
 def _wholes(values: Any, unit: float) -> list:
@@ -598,7 +598,7 @@ def _summarise(records: list[dict]) -> dict:
 # --- bits for what a user watches ------------------------------------------------------------------------------------
 
 FOCUS_BUDGETS = (1, 2, 3)
-FOCUS_SCENES = 10
+FOCUS_SCENES = 20
 #: How many bits more than elsewhere a number gets where the watched thing is.
 AHEAD = 3
 
