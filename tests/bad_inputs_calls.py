@@ -22,6 +22,7 @@ from semcom_utils.generation.jscc import DeepJscc
 from semcom_utils.generation.judging import Detection, Judge
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.generation.training.tokens import clip_tokenizer
+from semcom_utils.generation.views import View
 from semcom_utils.ledger import load_claims
 from semcom_utils.paths import CLAIMS, ROOT
 from semcom_utils.physical import AnalogLink, DigitalLink
@@ -32,7 +33,7 @@ from semcom_utils.semantic.map_coding import encode_map, encode_pose
 from semcom_utils.studies import catalogue
 from semcom_utils.toyworld.grammar import Word
 from semcom_utils.toyworld.maps import control_array
-from semcom_utils.toyworld.scene import Thing
+from semcom_utils.toyworld.scene import Camera, Thing
 
 #: Modules of the trainer whose functions nobody but its command calls; those of `controlnet` are named below.
 TRAINER = ("autoencoder", "captioner", "card", "clip", "data", "detector", "jscc", "loop", "maps", "receiver")
@@ -98,6 +99,7 @@ INTERVAL = {"estimate": 2.0, "low": 1.5, "high": 4.0}
 PIXELS = np.linspace(-1.0, 1.0, 9).reshape(3, 3)
 TRIPLES = [[0, 0, 1], [1, 0, 2], [2, 1, 0]]
 POSE = np.full((1, 14, 3), 10)
+VIEW = View(np.zeros((3, 8, 8)), np.full((8, 8), 0.5), np.ones((8, 8), bool))
 
 
 @cache
@@ -536,6 +538,16 @@ CALLS = {
     "generation.jscc.effective_snr_db": of(snr_db=torch.zeros(2, 3)),
     "generation.jscc.told": of(snr_db=torch.zeros(2), fading=True),
     "generation.jscc.unit_power": of(z=torch.ones(2, 3, dtype=torch.complex64)),
+    "generation.views.View": of(picture=np.zeros((3, 8, 8)), disparity=np.zeros((8, 8)), known=np.ones((8, 8), bool)),
+    "generation.views.fill_holes": lambda: {"view": VIEW},
+    "generation.views.merge_views": of(views=[VIEW, VIEW], weights=[1.0, 2.0]),
+    "generation.views.reproject": of(disparity=np.full((8, 8), 0.5), one=Camera(), other=Camera(0.1)),
+    "generation.views.sweep_depth": of(
+        pictures=np.zeros((2, 3, 8, 8)), cameras=[Camera(), Camera(0.1)], reference=0, disparities=[0.0, 0.5, 1.0]
+    ),
+    "generation.views.warp_view": of(
+        picture=np.zeros((3, 8, 8)), disparity=np.full((8, 8), 0.5), one=Camera(), other=Camera(0.1)
+    ),
     "semantic.embedding.indices": of(triples=TRIPLES, n_entities=3, n_relations=3),
     "semantic.embedding.split": of(triples=torch.tensor(TRIPLES), n_entities=3, n_relations=3),
     "semantic.rules.PathRules.distance": of(triples=torch.tensor(TRIPLES)),
@@ -556,6 +568,10 @@ CALLS = {
     "semantic.knowledge.Difference.between": lambda: {"old": facts(), "new": facts()},
     "semantic.knowledge.graph_of": of(triples=[knowledge.Triple("ball-1", "has-colour", "red")]),
     "semantic.knowledge.parse_caption": of(caption="The Elm school lies beside the Cedar library."),
+    "semantic.latent_coding.decode_latent": of(message=np.array([0, 1, 1]), bits=np.array([1, 2])),
+    "semantic.latent_coding.encode_latent": of(latent=np.array([0.3, -1.0]), bits=np.array([1, 2])),
+    "semantic.latent_coding.even_step": of(bits=2),
+    "semantic.latent_coding.shared_bits": of(payload=5, weights=np.zeros(3)),
     "semantic.map_coding.decode_map": of(data=encode_map(np.zeros((4, 4), int), "depth"), shape=(4, 4)),
     "semantic.map_coding.decode_pose": of(data=encode_pose(POSE, 64), side=64),
     "semantic.map_coding.encode_map": of(array=np.zeros((4, 4), int)),
@@ -599,6 +615,9 @@ CALLS = {
     "toyworld.sampling.scene": of(seed=1),
     "toyworld.sampling.subject": of(number=1),
     "toyworld.sampling.subject_scene": of(number=1, view=1),
+    "toyworld.rendering.render": lambda: {"description": SCENE.description, "camera": Camera(0.1)},
+    "toyworld.scene.Camera": of(right=0.5, up=0.5, forward=0.5),
+    "toyworld.scene.Camera.sees": of(x=20.0, y=50.0, scale=19.0),
     "toyworld.scene.Description": of(ground="grass", things=(Thing("ball", "red", 20.0, 50.0),)),
     "toyworld.scene.Texture": of(pattern="striped"),
     "toyworld.scene.Thing": of(kind="ball", colour="red", x=20.0, y=50.0),
@@ -665,6 +684,7 @@ INSTANCES = {
     "semantic.knowledge.Difference": lambda: knowledge.Difference.between(facts(), facts()),
     "semantic.knowledge.VersionedGraph": versions,
     "toyworld.grammar.Word": lambda: Word("ball", "red"),
+    "toyworld.scene.Camera": lambda: Camera(0.5),
 }
 
 

@@ -24,6 +24,7 @@ from semcom_utils.physical import DigitalLink
 from semcom_utils.semantic.codecs import jpeg
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.semantic.knowledge import Triple
+from semcom_utils.studies import load_result
 
 SCENE = toyworld.scene(4)
 STATES = scenario.sample_states(2, np.random.default_rng(0))
@@ -404,7 +405,23 @@ WORKFLOW = {
     "prompt_selection.set_bits": of(scene=SCENE, name="caption"),
     "prompt_selection.table_value": of(table=[0, 1], **CHOICE),
 }
+CAMPUS = {
+    "budget_uses": of(budget=4),
+    "campus_scene": of(seed=1, kind="near"),
+    "depth_from": of(pictures=np.stack([SCENE.image] * 2), cameras=(toyworld.Camera(), toyworld.Camera(0.5))),
+    "gains": lambda: {"records": load_result("isgc/coordination")["records"][:3], "users": [0, 1]},
+    "latents_of": of(pictures=SCENE.image[None]),
+    "payload_bits": of(uses=600, pictures=2),
+    "pictures_of": of(latents=np.zeros((1, 16, 8, 8))),
+    "rendered_for": of(
+        user=toyworld.Camera(0.1), pictures=SCENE.image[None], depths=[SCENE.depth], cameras=[toyworld.Camera()]
+    ),
+    "send_latents": of(latents=np.zeros((1, 16, 8, 8)), bits=np.ones(1024, int), seed=1),
+    "viewpoints": of(seed=1),
+    "watched_cells": of(box=(0, 0, 8, 17)),
+}
 CALLS = {
+    **{f"isgc.coordination.{name}": call for name, call in CAMPUS.items()},
     **{f"isgc.{module}.search_space": of(method="ppo") for module in ("equal_effort", "learning")},
     "isgc.learning.evaluate": lambda: {
         "decide": lambda o: np.zeros((len(o), 3)),
@@ -412,7 +429,6 @@ CALLS = {
         "states": STATES,
     },
     "isgc.learning.held_out_states": of(n=2),
-    **{f"aigc_scm.{name}": call for name, call in CASE.items()},
     **{f"aigc_scm.{name}": call for name, call in (CASE | WORKFLOW).items()},
     "isgc.scenario.BatchIsgcEnv": of(n=2, rng=np.random.default_rng(0)),
     "isgc.scenario.BatchIsgcEnv.execute": of(states=STATES, action=np.zeros((2, 3))),

@@ -234,6 +234,61 @@ READINGS = Perturbation(
 BUDGET = Perturbation("isgc/paper_budget", "runs of a thirtieth of the budget", _thirtieth_of_the_budget)
 
 
+def _misjudged(records: list[dict]) -> None:
+    """The sender takes the worst message for the best."""
+    for record in records:
+        record["told"] = [[1000 - q for q in row] for row in record["told"]]
+
+
+def _better_menu(records: list[dict]) -> None:
+    """Every message of the menu serves everybody a tenth better, and no other does."""
+    for record in records:
+        menu = len(record["told"])
+        record["ssim"] = [[q + 100 for q in row] if k < menu else row for k, row in enumerate(record["ssim"])]
+
+
+def _depth(sweep: float) -> Callable[[list[dict]], None]:
+    def change(records: list[dict]) -> None:
+        for record in records:
+            record["depth"]["sweep"] = sweep
+
+    return change
+
+
+def _shown(ssim: int, same: int) -> Callable[[list[dict]], None]:
+    """What is shown as it was captured is as good as that."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            record["ssim"][-1] = [ssim] * len(record["ssim"][-1])
+            record["same"][-1] = [same] * len(record["same"][-1])
+            record["same"][0] = [1 - same] * len(record["same"][0])
+
+    return change
+
+
+def _focused(more: int, seen: int) -> Callable[[list[dict]], None]:
+    """Both ways to put bits somewhere show the watched thing by so many tenths of a dB better than an even share."""
+
+    def change(records: list[dict]) -> None:
+        for record in records:
+            record["watched"] = [record["watched"][0]] + [record["watched"][0] + more] * 2
+            record["seen"] = [1 - seen, seen, seen]
+
+    return change
+
+
+CAMPUS = "isgc/coordination"
+MISJUDGED = Perturbation(CAMPUS, "the sender takes the worst message for the best", _misjudged)
+BETTER_MENU = Perturbation(CAMPUS, "every message of the menu is a tenth better", _better_menu)
+NO_DEPTH = Perturbation(CAMPUS, "the sweep is one unit of inverse depth wrong", _depth(1.0))
+TRUE_DEPTH = Perturbation(CAMPUS, "the sweep finds the true depth", _depth(0.0))
+SHOWN_RIGHT = Perturbation(CAMPUS, "the captured picture is the true view", _shown(1000, 1))
+SHOWN_BLACK = Perturbation(CAMPUS, "the captured picture is black", _shown(0, 0))
+UNFOCUSED = Perturbation("isgc/focus", "bits in the right place do harm", _focused(-10, 0))
+FOCUSED = Perturbation("isgc/focus", "bits in any place help", _focused(10, 1))
+
+
 def _own(study: str, name: str) -> object:
     """A function of the study's module as it is."""
     return find(study).summarise.__globals__[name]
@@ -1298,6 +1353,10 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "gsn-more-bits-than-classical": (MANY_SYMBOLS, FEW_SYMBOLS),
     "gsn-no-joint-training": (PROMPTS_FREE, PROMPTS_DEAR),
     "gsn-two-prompts": (METRICS_EXCHANGED, EACH_ITS_PART, THIRD_FAR, THIRD_UNLIKE),
+    "isgc-coordination-gain": (MISJUDGED, BETTER_MENU),
+    "isgc-campus-depth": (NO_DEPTH, TRUE_DEPTH),
+    "isgc-campus-views": (SHOWN_RIGHT, SHOWN_BLACK),
+    "isgc-campus-focus": (UNFOCUSED, FOCUSED),
     "gsn-autoregressive-slow": (PASSES, SHORT),
     "gsn-diffusion-slow": (ONE_STEP, WEAK_RIVALS),
     "gsn-gan-diversity": (GAN_VAE, GAN_DATA),

@@ -28,6 +28,8 @@ SLOW = {
     "gai_semcom_networks/transceiver_frames",
     "gai_semcom_networks/transceiver_prompts",
     "isgc/denoising_steps",
+    "isgc/coordination",
+    "isgc/focus",
     "semaigc_root/ablation",
     "semaigc_root/decoding",
     "semaigc_root/frameworks",

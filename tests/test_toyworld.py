@@ -20,6 +20,7 @@ from semcom_utils.toyworld import (
     SPLITS,
     SUBJECTS,
     UNSEEN,
+    Camera,
     Description,
     Meaning,
     Texture,
@@ -38,7 +39,7 @@ from semcom_utils.toyworld import (
     subject_scene,
 )
 from semcom_utils.toyworld.drawing import capsule, coverage, ellipse, polygon
-from semcom_utils.toyworld.scene import HORIZON
+from semcom_utils.toyworld.scene import CAMERA_HEIGHT, FOCAL, HORIZON, RIM_SCALE
 
 SCENES = [scene(seed, split) for split in SPLITS for seed in range(60)]
 #: SHA-256 over all arrays and captions of the first 20 scenes of each split. The checkpoints in data/models learnt from
@@ -348,6 +349,11 @@ GOOD = {"kind": "ball", "colour": "red", "x": 32, "y": 50}
         (lambda: Description("grass", (Thing(**GOOD), Thing(**{**GOOD, "x": 20}))), "things"),
         (lambda: Description("grass", (Thing(**GOOD),), inside=True), "inside"),
         (lambda: render("a red ball"), "description"),
+        (lambda: render(describe(0), 0.5), "camera"),
+        (lambda: Camera(right=5), "right"),
+        (lambda: Camera(up=-1.5), "up"),
+        (lambda: Camera(forward=2.0), "forward"),
+        (lambda: Camera().sees(1.0, 1.0, 0.0), "scale"),
         (lambda: scene(-1), "seed"),
         (lambda: scene(1.5), "seed"),
         (lambda: scene(0, "test"), "split"),
@@ -397,3 +403,57 @@ def test_meanings_compare_by_what_they_say():
     said = Meaning("grass", (Word("ball", "red"), Word("cube", "blue")))
     assert said == parse_caption("on grass, a blue block right of a red sphere")
     assert said != parse_caption("a blue cube and a red ball on grass")  # another order from left to right
+
+
+def pinhole(x, y, scale, camera):
+    """Where a camera that has moved sees a spot, by three-dimensional coordinates: column, row, and scale."""
+    X, Y, Z = (x - 32) / scale, (y - HORIZON) / scale, FOCAL / scale
+    X, Y, Z = X - camera.right, Y + camera.up, Z - camera.forward
+    return 32 + FOCAL * X / Z, HORIZON + FOCAL * Y / Z, FOCAL / Z
+
+
+MOVED = [Camera(0.4), Camera(-0.5), Camera(up=0.5), Camera(forward=0.8), Camera(-0.3, 0.4, -1.0)]
+
+
+@pytest.mark.parametrize("camera", MOVED)
+def test_a_moved_camera_sees_as_a_pinhole_does(camera):
+    thing = Thing("ball", "red", 36, 52)
+    assert np.allclose(camera.sees(thing.x, thing.y, thing.scale), pinhole(thing.x, thing.y, thing.scale, camera))
+    drawn = render(Description("grass", (thing,)), camera)
+    column, row, scale = pinhole(thing.x, thing.y, thing.scale, camera)
+    left, top, right, bottom = drawn.boxes[0]
+    assert drawn.camera == camera
+    assert abs((left + right) / 2 - column) < 1 and abs(bottom - row) < 1.5
+    assert abs((bottom - top) - scale) < 2  # a ball is one unit high
+    assert np.allclose(drawn.depth[drawn.instances == 1], scale / RIM_SCALE)
+
+
+def test_the_camera_at_home_is_that_of_all_pictures():
+    for seed in range(20):
+        one, other = render(describe(seed)), render(describe(seed), Camera())
+        assert all(
+            np.array_equal(getattr(one, n), getattr(other, n), equal_nan=True) for n in ("image", "depth", "boxes")
+        )
+
+
+def test_the_ground_and_its_shadows_move_by_their_own_distance():
+    """Sideways the bare ground looks the same; from twice the height a spot of the ground is twice as far below."""
+    ball = Thing("ball", "red", 0, 30)
+    home, aside = (render(Description("sand", (ball,)), Camera(right)) for right in (0.0, 4.0))
+    assert np.array_equal(home.depth[:, 32:], aside.depth[:, 32:]) and np.allclose(
+        home.image[:, :, 40:], aside.image[:, :, 40:]
+    )
+    high = render(Description("sand", (ball,)), Camera(right=4.0, up=CAMERA_HEIGHT))
+    assert np.allclose(high.depth[23:], home.depth[23:, [63]] / 2, atol=1e-6)
+    # where the shadow ends is a spot of the ground: its column moves with the disparity of its own row
+    flat = Thing("cone", "red", 32, 50)
+    shadows = [render(Description("snow", (flat,)), camera).image[0] for camera in (Camera(), Camera(0.5))]
+    empty = render(Description("snow", (Thing("cone", "red", 0, 30),)), Camera(right=4.0)).image[0]
+    row = 51
+    middles = [np.average(np.arange(64) + 0.5, weights=np.maximum(empty[row] - s[row], 0)) for s in shadows]
+    assert middles[0] - middles[1] == pytest.approx(0.5 * home.depth[row, 63] * RIM_SCALE, abs=0.3)
+
+
+def test_what_leaves_the_picture_is_not_drawn():
+    drawn = render(Description("grass", (Thing("robot", "red", 32, 55, "waving"),)), Camera(right=3.5))
+    assert not drawn.instances.any() and np.isnan(drawn.boxes).all() and not drawn.keypoints[:, :, 2].any()

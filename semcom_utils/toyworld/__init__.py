@@ -16,7 +16,7 @@ from .sampling import (
     subject,
     subject_scene,
 )
-from .scene import COLOURS, GROUNDS, KINDS, PATTERNS, POSES, SIZE, Description, Texture, Thing
+from .scene import COLOURS, GROUNDS, KINDS, PATTERNS, POSES, SIZE, Camera, Description, Texture, Thing
 from .things import JOINTS, SKELETONS
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "SUBJECTS",
     "UNSEEN",
     "VOCABULARY",
+    "Camera",
     "Description",
     "Meaning",
     "Scene",

@@ -11,7 +11,20 @@ from semcom_utils.checks import checked
 
 from .drawing import coverage, ellipse
 from .grammar import caption
-from .scene import COLOURS, GROUNDS, HORIZON, KINDS, SIZE, Description, Texture, Thing
+from .scene import (
+    CAMERA_HEIGHT,
+    COLOURS,
+    FOCAL,
+    GROUNDS,
+    HORIZON,
+    KINDS,
+    RIM_SCALE,
+    SIZE,
+    Camera,
+    Description,
+    Texture,
+    Thing,
+)
 from .things import SKELETONS, parts
 
 __all__ = ["CLASSES", "Scene", "render"]
@@ -36,6 +49,7 @@ class Scene:
         Int [64, 64]: index into :data:`CLASSES`.
     depth : numpy.ndarray
         Float32 [64, 64]: inverse depth (disparity), 0 at infinity, 1 on the lower rim, as the MiDaS family gives it.
+        From elsewhere the unit stays that of the camera at home, so that it can be above 1.
     edges : numpy.ndarray
         Bool [64, 64]: pixels at which the instance changes towards the right or below, and the horizon.
     boxes : numpy.ndarray
@@ -43,6 +57,8 @@ class Scene:
         visible.
     keypoints : numpy.ndarray
         Float [robots, 14, 3]: column, row and visibility (1 visible, 0 hidden or outside) of each robot's joints.
+    camera : Camera
+        Where the picture was taken.
     """
 
     description: Description
@@ -53,6 +69,7 @@ class Scene:
     edges: np.ndarray
     boxes: np.ndarray
     keypoints: np.ndarray
+    camera: Camera = Camera()
 
     @property
     def caption(self) -> str:
@@ -73,14 +90,26 @@ def _pixels() -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache
-def _backdrop(ground: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _backdrop(ground: str, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Picture [3, 64, 64], disparity and classes [64, 64] of an empty ground."""
     _, rows = _pixels()
     earth, sky = (np.array(colour)[:, None, None] for colour in GROUNDS[ground])
     below = np.clip(rows - HORIZON + 0.5, 0, 1)
     disparity = np.maximum(rows - HORIZON, 0) / (SIZE - HORIZON)
-    image = below * earth * (0.86 + 0.14 * disparity) + (1 - below) * sky * (0.90 + 0.10 * rows / HORIZON)
+    shade = disparity
+    if camera != Camera():
+        disparity = disparity * (CAMERA_HEIGHT / (CAMERA_HEIGHT + camera.up))
+        shade = disparity / (1 + camera.forward * disparity * RIM_SCALE / FOCAL)  # that of the camera at home
+    image = below * earth * (0.86 + 0.14 * shade) + (1 - below) * sky * (0.90 + 0.10 * rows / HORIZON)
     return image, disparity, (rows > HORIZON).astype(np.int64)
+
+
+def _on_ground(thing: Thing, camera: Camera, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates, from the thing's foot and in its units, in which the camera at home sees spots of the ground."""
+    seen = np.maximum(rows - HORIZON, 1e-6) / (CAMERA_HEIGHT + camera.up)  # scale where the spot is
+    home = seen / (1 + camera.forward * seen / FOCAL)
+    x = SIZE / 2 + ((columns - SIZE / 2) / seen + camera.right) * home
+    return (x - thing.x) / thing.scale, (thing.y - HORIZON - CAMERA_HEIGHT * home) / thing.scale
 
 
 def _pattern(texture: Texture, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -105,13 +134,19 @@ def _order(description: Description) -> list[tuple[int, Thing]]:
 
 
 @checked
-def render(description: Description) -> Scene:
+def render(description: Description, camera: Camera | None = None) -> Scene:
     """Draw a scene, bit for bit the same each time.
+
+    Things are cut-outs that stand upright and face the way the camera looks, so a moved camera sees each of them
+    shifted and scaled by its own distance, and the ground and the shadows on it by theirs: the view of a pinhole camera
+    that is carried about without being turned.
 
     Parameters
     ----------
     description : Description
         What the scene holds.
+    camera : Camera, optional
+        From where it is seen; by default from the place of all pictures of the book.
 
     Returns
     -------
@@ -121,31 +156,38 @@ def render(description: Description) -> Scene:
     Raises
     ------
     ValueError
-        If ``description`` is none.
+        If ``description`` or ``camera`` is none.
     """
+    camera = Camera() if camera is None else camera
     if not isinstance(description, Description):
         raise ValueError(f"description must be a Description, got {type(description).__name__}")
     columns, rows = _pixels()
-    image, disparity, segmentation = (array.copy() for array in _backdrop(description.ground))
+    image, disparity, segmentation = (array.copy() for array in _backdrop(description.ground, camera))
     instances = np.zeros((SIZE, SIZE), dtype=np.int64)
     joints = []
     for place, thing in _order(description):
         lift = 0.42 if description.inside and place == 0 else 0.0
-        scale = thing.scale
+        foot_x, foot_y, scale = camera.sees(thing.x, thing.y, thing.scale)
         half, height = KINDS[thing.kind]
+        if thing.pose is not None:  # a robot
+            skeleton = SKELETONS[thing.pose]
+            joints.append((place, foot_x + scale * skeleton[:, 0], foot_y - scale * skeleton[:, 1]))
         top, bottom = (
-            int(max(thing.y - (height + lift + 0.05) * scale - 1, 0)),
-            int(min(thing.y + 0.2 * scale + 2, SIZE)),
+            int(max(foot_y - (height + lift + 0.05) * scale - 1, 0)),
+            int(min(foot_y + 0.2 * scale + 2, SIZE)),
         )
         left, right = (
-            int(max(thing.x - (half + 0.15) * scale - 1, 0)),
-            int(min(thing.x + (half + 0.15) * scale + 2, SIZE)),
+            int(max(foot_x - (half + 0.15) * scale - 1, 0)),
+            int(min(foot_x + (half + 0.15) * scale + 2, SIZE)),
         )
+        if top >= bottom or left >= right:  # outside of what this camera sees
+            continue
         window = slice(top, bottom), slice(left, right)
-        x, y = (columns[window] - thing.x) / scale, (thing.y - rows[window]) / scale - lift
+        x, y = (columns[window] - foot_x) / scale, (foot_y - rows[window]) / scale - lift
         picture = image[:, *window]
         if not lift:
-            shadow = coverage(ellipse(x, y, (0.06, 0.02), (half * 1.05, 0.13)), scale)
+            on = (x, y) if camera == Camera() else _on_ground(thing, camera, columns[window], rows[window])
+            shadow = coverage(ellipse(*on, (0.06, 0.02), (half * 1.05, 0.13)), scale)
             picture *= 1 - 0.30 * shadow
         colour = np.array(COLOURS[thing.colour])[:, None, None]
         shown = np.zeros(x.shape)
@@ -160,10 +202,8 @@ def render(description: Description) -> Scene:
         solid = shown > 0.5
         instances[window][solid] = place + 1
         segmentation[window][solid] = CLASSES.index(thing.kind)
-        disparity[window][solid] = (thing.y - HORIZON) / (SIZE - HORIZON)
-        if thing.pose is not None:  # a robot
-            skeleton = SKELETONS[thing.pose]
-            joints.append((place, thing.x + scale * skeleton[:, 0], thing.y - scale * skeleton[:, 1]))
+        home = (thing.y - HORIZON) / (SIZE - HORIZON)
+        disparity[window][solid] = home if camera == Camera() else home * (scale / thing.scale)
     return Scene(
         description=description,
         image=np.clip(image, 0, 1).astype(np.float32),
@@ -173,6 +213,7 @@ def render(description: Description) -> Scene:
         edges=_edges(instances, segmentation),
         boxes=_boxes(instances, len(description.things)),
         keypoints=_keypoints(joints, instances),
+        camera=camera,
     )
 
 

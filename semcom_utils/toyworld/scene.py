@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from semcom_utils.checks import checked, one_of, real_number
 
 __all__ = [
+    "CAMERA_HEIGHT",
     "COLOURS",
+    "FOCAL",
     "GROUNDS",
     "HORIZON",
     "KINDS",
@@ -15,7 +17,9 @@ __all__ = [
     "PATTERNS",
     "PIXELS_PER_UNIT",
     "POSES",
+    "RIM_SCALE",
     "SIZE",
+    "Camera",
     "Description",
     "Texture",
     "Thing",
@@ -27,6 +31,12 @@ SIZE = 64
 HORIZON = 22.0
 #: Row on which the nearest things stand, and their scale there: pixels for one unit of length.
 NEAREST_ROW, PIXELS_PER_UNIT = 60.0, 26.0
+#: What a pinhole camera must be to see the world so: its height over the ground, in units of length, follows from the
+#: rows and scales above; its focal length in pixels (a field of view of 53 degrees) is free, since pictures of one
+#: place alone do not tell it.
+CAMERA_HEIGHT, FOCAL = (NEAREST_ROW - HORIZON) / PIXELS_PER_UNIT, 64.0
+#: Pixels for one unit of length on the lower rim, where inverse depth is 1.
+RIM_SCALE = PIXELS_PER_UNIT * (SIZE - HORIZON) / (NEAREST_ROW - HORIZON)
 
 #: Colour word -> RGB in [0, 1]. The hues are at least 20 degrees apart.
 COLOURS = {
@@ -143,6 +153,64 @@ class Thing:
     def label(self) -> str:
         """Colour and kind, ``"red ball"``: what the detector names."""
         return f"{self.colour} {self.kind}"
+
+
+@checked
+@dataclass(frozen=True)
+class Camera:
+    """Where the camera stands, away from where all pictures of the book are taken; it looks the same way from there.
+
+    Parameters
+    ----------
+    right, up, forward : float
+        Displacement in units of length: in [-4, 4], [-1, 4] and [-4, 1].
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of the above.
+    """
+
+    right: float = 0.0
+    up: float = 0.0
+    forward: float = 0.0
+
+    def __post_init__(self) -> None:
+        real_number("right", self.right, low=-4.0, high=4.0)
+        real_number("up", self.up, low=-1.0, high=4.0)  # the ground is 1.46 below
+        real_number("forward", self.forward, low=-4.0, high=1.0)  # the nearest thing is 2.2 away
+
+    def sees(self, x: float, y: float, scale: float) -> tuple[float, float, float]:
+        """Where a point of the world is in this camera's picture.
+
+        Parameters
+        ----------
+        x, y : float
+            Its column and row for the camera at home, in pixels.
+        scale : float
+            Pixels for one unit of length where it is, for the camera at home; the focal length over the distance.
+
+        Returns
+        -------
+        tuple of float
+            Column, row and scale for this camera; exactly the same numbers for the camera at home.
+
+        Raises
+        ------
+        ValueError
+            If ``scale`` is not positive, or the point is behind the camera.
+        """
+        closer = 1 - self.forward * real_number("scale", scale, low=0, low_open=True) / FOCAL
+        if closer <= 0:
+            raise ValueError(f"scale must be of a point before the camera, got {scale!r} with forward={self.forward}")
+        if self == Camera():
+            return x, y, scale
+        middle, seen = SIZE / 2, scale / closer
+        return (
+            middle + (x - middle) / closer - self.right * seen,
+            HORIZON + (y - HORIZON) / closer + self.up * seen,
+            seen,
+        )
 
 
 @checked

@@ -25,4 +25,6 @@ STUDIES = {
     ),
     "fast": Entry("learning", "the chapter's live training, with ten seeds"),
     "choices": Entry("learning", "what our own additions to the paper's recipe change"),
+    "coordination": Entry("coordination", "the virtual campus: which pictures to send, by where the users are"),
+    "focus": Entry("coordination", "the virtual campus: bits for what a user watches"),
 }
