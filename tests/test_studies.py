@@ -455,6 +455,17 @@ def test_result_says_where_it_came_from(tmp_path):
     assert os.uname().nodename not in text and str(tmp_path) not in text
 
 
+def test_a_stored_result_has_a_record_a_line(tmp_path):
+    run_study(study(), jobs=1, folder=tmp_path, progress=False)
+    text = (tmp_path / "squares.json").read_text(encoding="utf-8")
+    result = json.loads(text)
+    rows = text.split('"records": [\n')[1].split("\n ]\n}")[0].splitlines()
+    assert [json.loads(row.rstrip(",")) for row in rows] == result["records"]
+    assert (
+        len(rows) == 4 and text.startswith('{\n "study": ') and '\n  "commit": ' in text
+    )  # what people read has lines of its own
+
+
 def test_finished_study_is_not_run_again(tmp_path):
     run_study(study(), jobs=1, folder=tmp_path, progress=False)
     never = Study(study().tasks, lambda task: 1 / 0, total, name="squares")

@@ -20,6 +20,7 @@ from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 import joblib
 from tqdm import tqdm
@@ -159,11 +160,27 @@ def _may_read(study: str, names: tuple[str, ...]) -> Iterator[None]:
         _DECLARED.reset(token)
 
 
-def _write(path: Path, value: object, indent: int | None = None) -> None:
+def _json(value: object, **layout: Any) -> str:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, **layout)
+
+
+def _laid_out(result: dict) -> str:
+    """A result as JSON: what people read in lines of their own, each record in one, half as long as one number a line."""
+    parts = []
+    for key, value in result.items():
+        if key == "records":
+            rows = ",\n".join(_json(record, separators=(",", ":")) for record in value)
+            parts.append(f' "records": [\n{rows}\n ]')
+        else:
+            parts.append(f" {_json(key)}: " + _json(value, indent=1).replace("\n", "\n "))
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _write(path: Path, value: object) -> None:
     """Write JSON so that a reader sees the old file or the whole new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent) + "\n"
+    text = _laid_out(value) if isinstance(value, dict) and "records" in value else _json(value)
     try:
         with draft.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -435,7 +452,7 @@ def _run_locked(
         "summary": _summary(study, ordered),
         "records": ordered,
     }  # fmt: skip
-    _write(folder / f"{study.name}.json", result, indent=1)
+    _write(folder / f"{study.name}.json", result)
     return load_result(study.name, folder)
 
 
@@ -475,7 +492,7 @@ def summarise_again(study: Study, *, seeds: int | None = None, small: bool = Fal
             raise ValueError(f"the records of {study.name}.json must be those of the study's tasks: run it again")
         result["summary"] = _summary(study, result["records"])
         result["provenance"]["summary"] = _summed_up(study, study.run.__module__)
-        _write(_result_path(study.name, folder), result, indent=1)
+        _write(_result_path(study.name, folder), result)
     return load_result(study.name, folder)
 
 
