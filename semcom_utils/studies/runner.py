@@ -165,7 +165,7 @@ def _json(value: object, **layout: Any) -> str:
 
 
 def _laid_out(result: dict) -> str:
-    """A result as JSON: what people read in lines of their own, each record in one, half as long as one number a line."""
+    """A result as JSON: what people read in lines of its own, each record in one line: nobody reads thousands."""
     parts = []
     for key, value in result.items():
         if key == "records":
