@@ -280,11 +280,13 @@ def costs_summary(records: list[dict]) -> dict:
     sums = {system: mean_interval([sum(r["seconds"][system].values()) for r in records]) for system in SYSTEMS}
     uses = {system: mean_interval([float(r["uses"][system]) for r in records]) for system in SYSTEMS}
 
-    def tied(other: str) -> float:
+    def tied(other: str) -> float | None:
+        """None where the prompts compute less, too: no rate makes them the slower ones."""
         pair = ("prompts", other)
-        return tie(
+        rate = tie(
             np.array([sums[name]["estimate"] for name in pair]), np.array([uses[name]["estimate"] for name in pair])
         )
+        return rate if np.isfinite(rate) else None
 
     arithmetic = _arithmetic(records[0]["operations"])
     picture, training = arithmetic["picture"], arithmetic["training"]
