@@ -972,10 +972,20 @@ def _with_public_adapter(pipeline: Any, identifier: int | str) -> Any:
     return _with_adapter(pipeline, folder, ADAPTER)
 
 
+def _not_of_the_text_encoder(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("No LoRA keys associated to CLIPTextModel")
+
+
 def _with_adapter(pipeline: Any, folder: Path, name: str) -> Any:
     if importlib.util.find_spec("peft") is None:
         raise RuntimeError("a subject's adapter needs the library peft: pip install -e '.[subjects]'")
-    pipeline.load_lora_weights(str(folder), weight_name=name, local_files_only=True)
+    # Ours are for the UNet alone, which diffusers reports with every load. What it says about the UNet is still heard.
+    chatty = logging.getLogger("diffusers.loaders.lora_base")
+    chatty.addFilter(_not_of_the_text_encoder)
+    try:
+        pipeline.load_lora_weights(str(folder), weight_name=name, local_files_only=True)
+    finally:
+        chatty.removeFilter(_not_of_the_text_encoder)
     pipeline.fuse_lora()
     pipeline.unload_lora_weights()
     return pipeline

@@ -186,7 +186,9 @@ def tasks() -> list[dict]:
     list of dict
         As :func:`run` takes them.
     """
-    places = [{"channel": channel, "snr_db": snr} for channel, snrs in CHANNELS.items() for snr in snrs]
+    places: list[dict[str, Any]] = [
+        {"channel": channel, "snr_db": snr} for channel, snrs in CHANNELS.items() for snr in snrs
+    ]
     both = [*places, *({"budget": budget} for budget in BUDGETS)]
     subjects = [{**place, "subjects": list(range(toyworld.SUBJECTS)), "views": list(VIEWS)} for place in both]
     ordinary = [
@@ -347,14 +349,14 @@ def _summary(records: list[dict]) -> dict:
     ordinary = {}
     for r in records:
         if "first" in r["task"]:
-            values = {name: np.array(r[name], float) * [0.01, 1e-3] for name in METHODS}
+            both = {name: np.array(r[name], float) * [0.01, 1e-3] for name in METHODS}
             ordinary[r["task"]["channel"]] = {
                 **{
                     name: {"psnr": student_interval(v[:, 0]), "ssim": student_interval(v[:, 1])}
-                    for name, v in values.items()
+                    for name, v in both.items()
                 },
                 "psnr_of_witt_over": {
-                    f"{one} {two}": student_interval(values[f"WITT-{one}"][:, 0] - values[two][:, 0])
+                    f"{one} {two}": student_interval(both[f"WITT-{one}"][:, 0] - both[two][:, 0])
                     for one, two in (("high", "JPEG-high"), ("high", "file-high"), ("low", "file-low"))
                 },
             }
