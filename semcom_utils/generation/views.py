@@ -226,7 +226,7 @@ def merge_views(views: Sequence[View], weights: np.ndarray) -> View:
     share = share / np.maximum(share.sum(axis=0), 1e-12)
     picture = sum(part * view.picture for part, view in zip(share, views, strict=True))
     disparity = sum(part * view.disparity for part, view in zip(share, views, strict=True))
-    return View(np.asarray(picture), np.asarray(disparity), known.any(axis=0))
+    return View(np.asarray(picture), np.asarray(disparity), np.asarray(known.any(axis=0)))
 
 
 @checked(shapes={"pictures": "views+ 3 rows+ columns+", "disparities": "levels+"})
