@@ -186,8 +186,8 @@ def render(description: Description, camera: Camera | None = None) -> Scene:
         x, y = (columns[window] - foot_x) / scale, (foot_y - rows[window]) / scale - lift
         picture = image[:, *window]
         if not lift:
-            on = (x, y) if camera == Camera() else _on_ground(thing, camera, columns[window], rows[window])
-            shadow = coverage(ellipse(*on, (0.06, 0.02), (half * 1.05, 0.13)), scale)
+            on_x, on_y = (x, y) if camera == Camera() else _on_ground(thing, camera, columns[window], rows[window])
+            shadow = coverage(ellipse(on_x, on_y, (0.06, 0.02), (half * 1.05, 0.13)), scale)
             picture *= 1 - 0.30 * shadow
         colour = np.array(COLOURS[thing.colour])[:, None, None]
         shown = np.zeros(x.shape)
