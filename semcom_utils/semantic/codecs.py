@@ -16,7 +16,7 @@ from PIL import Image
 from semcom_utils.checks import checked, positive_integer
 from semcom_utils.pictures import picture_bytes, picture_numbers
 
-__all__ = ["avif", "best_jpeg", "decoded", "jpeg", "jpeg_parts", "picture_from", "png", "webp"]
+__all__ = ["QUALITIES", "avif", "best_jpeg", "decoded", "jpeg", "jpeg_parts", "picture_from", "png", "webp"]
 
 #: Qualities of JPEG; above 95 the files grow and the pictures do not improve (Pillow's documentation).
 QUALITIES = range(1, 96)

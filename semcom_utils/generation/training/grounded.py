@@ -593,8 +593,8 @@ class GroundedRecipe(TextToImageRecipe):
             self.autoencoder = before
         identity = load("identity", folder=whose, device=device)
         for name, whom in (("", 0), ("_without", None), ("_other", 7)):
-            numbers, boxes, made = subject_drawings(drawer, 4, whom)
-            found = identity(torch.from_numpy(made), boxes).argmax(1).numpy()
+            numbers, places, made = subject_drawings(drawer, 4, whom)
+            found = identity(torch.from_numpy(made), places).argmax(1).numpy()
             figures[f"identity_right{name}"] = float((found == numbers).mean())
         return figures
 

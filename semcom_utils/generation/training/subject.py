@@ -58,6 +58,18 @@ def subject_prompt(number: int, ground: str) -> str:
     return f"a {SPARE_WORD} {kind} on {one_of('ground', ground, toyworld.GROUNDS)}"
 
 
+class Chosen:
+    """Whose updates a batch gets.
+
+    Attributes
+    ----------
+    rows : torch.Tensor or None
+        Int64: for each element of the batch the row of its subject, or one row for all; None for nobody's.
+    """
+
+    rows: torch.Tensor | None = None
+
+
 class LowRank(torch.nn.Module):
     """A linear layer with an update of low rank for each of several subjects: y = W x + B_s A_s x (Hu et al., 2022).
 
@@ -70,6 +82,9 @@ class LowRank(torch.nn.Module):
     chosen : Chosen
         Whose update is used; shared by all layers.
     """
+
+    plain: torch.nn.Linear
+    chosen: Chosen
 
     def __init__(self, plain: torch.nn.Linear, subjects: int, rank: int, chosen: Chosen) -> None:
         super().__init__()
@@ -91,18 +106,6 @@ class LowRank(torch.nn.Module):
         return y + torch.bmm(torch.bmm(x, down.mT), up.mT)
 
 
-class Chosen:
-    """Whose updates a batch gets.
-
-    Attributes
-    ----------
-    rows : torch.Tensor or None
-        Int64: for each element of the batch the row of its subject, or one row for all; None for nobody's.
-    """
-
-    rows: torch.Tensor | None = None
-
-
 class Adapters(LockedDenoiser):
     """Low-rank updates of a UNet's attention, one set for each subject; the UNet's own weights stay as they are.
 
@@ -119,6 +122,8 @@ class Adapters(LockedDenoiser):
     layers : tuple of str
         Last parts of the adapted layers' names.
     """
+
+    spread: torch.Tensor
 
     def __init__(
         self,
@@ -166,7 +171,7 @@ class Adapters(LockedDenoiser):
         return {
             f"unet.{name.replace('/', '.')}.lora_{letter}.weight": weights[row]
             for name, update in self.updates.items()
-            for letter, weights in (("A", update.down), ("B", update.up))
+            for letter, weights in zip("AB", update.parameters(), strict=True)
         }
 
     @torch.no_grad()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -185,19 +186,19 @@ def stage_seconds(rounds: int = TIMED) -> dict[str, list[float]]:
         for k, scene in enumerate(_scenes(0, rounds + 1)):
             record = _Watch(spent, k > 0)
             image = scene.image[None]
-            record("captioner", lambda image=image: captioner(image))
-            record("detector", lambda image=image: judge(image))
-            file = record("JPEG coding", lambda scene=scene: jpeg(scene.image.transpose(1, 2, 0), JPEG_QUALITY))
-            record("JPEG decoding", lambda file=file: decoded(file))
+            record("captioner", partial(captioner, image))
+            record("detector", partial(judge, image))
+            file = record("JPEG coding", partial(jpeg, scene.image.transpose(1, 2, 0), JPEG_QUALITY))
+            record("JPEG decoding", partial(decoded, file))
             for name, data in (("the prompt", pack(Prompt(scene.caption, seed=k))), ("JPEG", file)):
                 bits = np.unpackbits(np.frombuffer(data, np.uint8))
                 source = torch.Generator().manual_seed(k)
-                record(f"link of {name}", lambda bits=bits, source=source: link.send(bits, SNR_DB, source))
+                record(f"link of {name}", partial(link.send, bits, SNR_DB, source))
             text = _text(pipeline, scene.caption)
-            encoded = record("text encoder", lambda text=text: pipeline.text_encoder(text).last_hidden_state)
+            encoded = record("text encoder", partial(pipeline.text_encoder, text)).last_hidden_state
             z = torch.randn(2, network.config.in_channels, 8, 8, generator=torch.Generator().manual_seed(k))
-            record("step", lambda z=z, encoded=encoded: network(z, 500, encoded).sample)
-            record("decoder", lambda z=z: pipeline.vae.decode(z[:1]).sample)
+            record("step", partial(network, z, 500, encoded))
+            record("decoder", partial(pipeline.vae.decode, z[:1]))
     finally:
         torch.set_num_threads(before)
     return spent

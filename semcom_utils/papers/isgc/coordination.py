@@ -426,10 +426,10 @@ def _run(task: Mapping) -> dict:
     ssim, psnr, made, expected, exact, holes, depths = [], [], [], [], [], [], {}
     for k, message in enumerate((*MENU, *FIXED)):
         told = USERS + 1 if k < len(MENU) else 0
-        sent = np.stack([received[len(message), told][i] for i in message])
+        arrived = np.stack([received[len(message), told][i] for i in message])
         cameras = [RAIL[i] for i in message]
-        depth = depths[message, told] = depth_from(sent, cameras)
-        shown = [rendered_for(user, sent, depth, cameras) for user in users]
+        depth = depths[message, told] = depth_from(arrived, cameras)
+        shown = [rendered_for(user, arrived, depth, cameras) for user in users]
         made += [view.picture for view, _ in shown]
         pairs = [_likeness(t.image, view.picture) for t, (view, _) in zip(true, shown, strict=True)]
         ssim.append([pair[0] for pair in pairs])
@@ -439,7 +439,7 @@ def _run(task: Mapping) -> dict:
             expected.append([raw_metric("ssim", r, v.picture) for r, (v, _) in zip(reference, shown, strict=True)])
         else:
             known = [captured[i].depth for i in message]
-            best = [rendered_for(user, sent, known, cameras)[0].picture for user in users]
+            best = [rendered_for(user, arrived, known, cameras)[0].picture for user in users]
             exact.append([raw_metric("ssim", t.image, b) for t, b in zip(true, best, strict=True)])
     plain = [_likeness(t.image, received[1, 0][HOME]) for t in true]
     ssim.append([pair[0] for pair in plain])
