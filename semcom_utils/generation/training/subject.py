@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
 
-__all__ = ["RANK", "VIEWS", "Adapters", "SubjectRecipe", "ground_of", "subject_prompt"]
+__all__ = [
+    "RANK",
+    "VIEWS",
+    "Adapters",
+    "Chosen",
+    "LowRank",
+    "SubjectRecipe",
+    "ground_of",
+    "subject_prompt",
+]
 
 #: Views of a subject that its adapter learns from, and how many numbers a place of a weight's update has.
 VIEWS, RANK = 6, 4
@@ -97,6 +106,18 @@ class LowRank(torch.nn.Module):
         return super()._apply(fn, recurse)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """W x and the chosen update.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            ``[batch, places, in_features]``.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[batch, places, out_features]``.
+        """
         y, who = self.plain(x), self.chosen.rows
         if who is None:
             return y

@@ -92,6 +92,11 @@ def object_alignment(
     -------
     numpy.ndarray
         ``[batch]``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     own = [np.reshape(b, (-1, 4)) if len(b) else np.array([[0, 0, toyworld.SIZE, toyworld.SIZE]]) for b in source_boxes]
     theirs = [np.reshape(b, (-1, 4)) for b in boxes]
@@ -193,6 +198,11 @@ def attributes(
         as the detector names it in the source; its colour, likewise; its place (boxes overlap by half); the colour of
         the marks of the pattern; the brightness of its box to within :data:`SHADE`. Without a thing of the kind, the
         last four are wrong.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     from semcom_utils.generation.judging import box_overlap
 
@@ -305,6 +315,11 @@ def measure(
     dict of str to numpy.ndarray
         Each of :data:`MEASURES`, ``[batch]``, and ``attributes``, bool ``[batch, 6]``. Identity is 1 where the judge
         finds the right one of thirty subjects likeliest in some box of the picture, whatever the detector calls it.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     from skimage.metrics import structural_similarity
 

@@ -106,6 +106,11 @@ def bytes_within(channel_uses: int, link: DigitalLink) -> int:
     int
         Zero if not even one.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     Examples
     --------
     >>> bytes_within(64, paper_link()), uses(8 * 14, paper_link())

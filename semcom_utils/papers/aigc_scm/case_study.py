@@ -120,6 +120,11 @@ def partner(number: int) -> int:
     Returns
     -------
     int
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     return (number + 11) % toyworld.SUBJECTS
 
@@ -135,6 +140,11 @@ def another(number: int) -> int:
     Returns
     -------
     int
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     own = toyworld.subject(number)
     ring = [(number + step) % toyworld.SUBJECTS for step in range(1, toyworld.SUBJECTS)]
@@ -314,6 +324,11 @@ def by_subject(records: Sequence[Mapping], condition: str, name: str, against: s
     -------
     numpy.ndarray
         ``[subjects]``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     column, unit = MEASURES.index(name), UNITS.get(name, 1e-3)
     return np.array([np.mean([row[column] for row in r[against][condition]]) * unit for r in records])

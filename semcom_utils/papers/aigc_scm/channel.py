@@ -82,6 +82,11 @@ def paper_link(channel: str = "awgn") -> DigitalLink:
     Returns
     -------
     DigitalLink
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     return DigitalLink(CODE_RATE, BITS_PER_SYMBOL, channel)
 
@@ -174,7 +179,7 @@ def best_format(snr_db: float, margin_db: float = MARGIN_DB, channel: str = "awg
     Examples
     --------
     >>> best_format(10.0), best_format(10.0, channel="rayleigh-block")
-    ((4, 0.6666666666666666), (2, 0.5))
+    ((4, 0.6666666666666666), (4, 0.5))
     """
     at = real_number("snr_db", snr_db) - real_number("margin_db", margin_db)
     if one_of("channel", channel, ("awgn", "rayleigh-block")) == "rayleigh-block":

@@ -54,6 +54,11 @@ def costs(number: int, view: int, coding: str) -> dict[str, int]:
     -------
     dict of str to int
         ``jpeg``, ``webp`` at the PSNR of JPEG, and the four schemes.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     scene = case_scene(number, view)
     rows = scene.image.transpose(1, 2, 0)

@@ -332,6 +332,11 @@ def break_even(shared: float, saving: float) -> float:
     float
         A whole number; infinite if nothing is saved.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     Examples
     --------
     >>> break_even(1000, 300), break_even(1000, 0)

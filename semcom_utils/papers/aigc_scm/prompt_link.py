@@ -111,6 +111,11 @@ def repeats(lost: float, share: float = 0.99) -> float:
     float
         A whole number; infinite if none ever arrives.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     Examples
     --------
     >>> repeats(0.5), repeats(0.0), repeats(1.0)

@@ -48,6 +48,11 @@ def redrawn(description: toyworld.Description, rng: np.random.Generator) -> toyw
     -------
     Description
         With the same canonical caption.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     if description.inside:
         x, y = float(rng.uniform(20, 44)), float(rng.uniform(50, 60))

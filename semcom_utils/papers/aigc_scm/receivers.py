@@ -49,6 +49,11 @@ def with_word(prompt: Prompt, word: str) -> str:
     str
         The word stands behind the article; before all else if the caption is none of the grammar.
 
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
+
     Examples
     --------
     >>> with_word(Prompt("a red ball and a blue cube on sand", identifier=3, which=1), "sks")

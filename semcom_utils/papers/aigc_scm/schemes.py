@@ -330,6 +330,11 @@ def steered_by(prompt: Prompt, knowledge: KnowledgeBase) -> str:
     -------
     str
         Key of :data:`SCHEMES`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     history = SCHEMES[prompt.scheme].history
     if history and not knowledge.knows(prompt.identifier, history):
@@ -352,6 +357,11 @@ def noise(seeds: Sequence[int], pipeline: Any) -> Any:
     -------
     torch.Tensor
         ``[pictures, channels, rows, columns]``, standard normal.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     import torch
 

@@ -338,8 +338,8 @@ def text_from_bits(bits: np.ndarray) -> str:
 
     Examples
     --------
-    >>> text_from_bits(text_to_bits("a red ball, a blue box and a lamp"))
-    'a red ball, a blue box and a lamp'
+    >>> text_from_bits(text_to_bits("a red ball, a blue cube and a green cone"))
+    'a red ball, a blue cube and a green cone'
     """
     array = plain_array("bits", bits, booleans=True)
     if array.ndim != 1 or not array.size or array.size % WORD_BITS or not np.isin(array, (0, 1)).all():

@@ -257,6 +257,11 @@ class Painter:
         ----------
         chunk : int
             How many at a time.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         keys = [key for key in self.wanted if key not in self.scores]
         for start in range(0, len(keys), positive_integer("chunk", chunk)):
@@ -283,6 +288,11 @@ class Painter:
         -------
         dict of str to float
             As of :meth:`tell`.
+
+        Raises
+        ------
+        ValueError
+            If an argument is not what it should be.
         """
         key = (i, picture.astype(np.float32).tobytes())
         if key not in self.scores:
