@@ -19,7 +19,7 @@ SCALE = ".scale"
 
 
 def to_eight_bits(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Round weights to multiples of a scale of their row: q = round(w / s), s = max |w| / 127.
+    """Round weights to multiples of a scale of their row: ``q = round(w / s)``, ``s = max |w| / 127``.
 
     Parameters
     ----------

@@ -153,6 +153,11 @@ def picture_latents(autoencoder: Any, pictures: torch.Tensor) -> torch.Tensor:
     -------
     torch.Tensor
         [batch, channels, 4, 4], on the autoencoder's device.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     import torch
 

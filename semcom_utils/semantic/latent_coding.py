@@ -120,7 +120,7 @@ def encode_latent(latent: np.ndarray, bits: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray of uint8
+    numpy.ndarray
         ``[sum of bits]``, each 0 or 1.
 
     Raises

@@ -557,7 +557,7 @@ class GroundedRecipe(TextToImageRecipe):
 
         Returns
         -------
-        .grounding.Grounded
+        semcom_utils.generation.grounding.Grounded
         """
         return Grounded(self.pipeline(model).to(device), MAX_BOXES, SHARE)
 
@@ -676,7 +676,7 @@ def subject_drawings(
 
     Parameters
     ----------
-    drawer : .grounding.Grounded
+    drawer : semcom_utils.generation.grounding.Grounded
         The model.
     views : int
         How many pictures of each subject; where it stands is that of the views from ``first`` on.
@@ -765,7 +765,7 @@ def draw(
 
     Parameters
     ----------
-    drawer : .grounding.Grounded
+    drawer : semcom_utils.generation.grounding.Grounded
         The model.
     scenes : list of Scene
         Whose captions and labels.

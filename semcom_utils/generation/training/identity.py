@@ -36,7 +36,7 @@ class IdentityRecipe(Recipe["ResNetForImageClassification"]):
     scratch : pathlib.Path, optional
         Where rendered views are kept between runs; in memory alone if None.
     scenes : int
-        How many views of all subjects together to learn from; of more, :data:`ENOUGH`.
+        How many views of all subjects together to learn from; of more, 3,000.
     models : pathlib.Path
         Folder of the checkpoints that the recipe reads (none).
     """

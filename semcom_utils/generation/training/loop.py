@@ -43,7 +43,7 @@ class Recipe(ABC, Generic[Model]):
     ----------
     role : str
         Name of the checkpoint's folder, without ``mini-``.
-    scenes : sized, or dict of str to sized
+    scenes : collections.abc.Sized, or dict of str to collections.abc.Sized
         What is learned from, :class:`.data.Scenes` as a rule; by split if it is more than one, or no split.
     steps : int
         Steps of a whole run.

@@ -196,7 +196,7 @@ def attributes(
     list of bool
         In the order of :data:`ATTRIBUTES`: as many things as there were found in the source; one of the subject's kind,
         as the detector names it in the source; its colour, likewise; its place (boxes overlap by half); the colour of
-        the marks of the pattern; the brightness of its box to within :data:`SHADE`. Without a thing of the kind, the
+        the marks of the pattern; the brightness of its box to within ``SHADE``. Without a thing of the kind, the
         last four are wrong.
 
     Raises

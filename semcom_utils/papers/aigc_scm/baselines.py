@@ -258,7 +258,7 @@ def run(task: dict) -> dict:
     Returns
     -------
     dict
-        Method -> for each subject the mean over its scenes of :data:`SWEPT` (in a budget :data:`REPORTED`), in its
+        Method -> for each subject the mean over its scenes of ``SWEPT`` (in a budget :data:`REPORTED`), in its
         units; ``arrived``, how many files arrive whole. Of ordinary scenes, PSNR and SSIM one by one.
     """
     if "first" in task:
@@ -282,7 +282,7 @@ def run(task: dict) -> dict:
 
 
 def _swept(images: np.ndarray, made: np.ndarray, subjects: int) -> list[list[int]]:
-    """What :data:`SWEPT` says of pictures, mean over the scenes of each subject."""
+    """What ``SWEPT`` says of pictures, mean over the scenes of each subject."""
     from skimage.metrics import structural_similarity
 
     pictures = np.clip(made, 0, 1).astype(np.float32)

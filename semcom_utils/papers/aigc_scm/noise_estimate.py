@@ -384,7 +384,7 @@ def run(task: dict) -> dict:
     dict
         ``noise``: estimator -> number of pilots -> ten batches' mean of N (estimate / N₀ − 1)², which is 1 at the
         bound. ``bias``: the same of estimate / N₀ − 1. ``gain``: number of pilots -> ten batches' mean of
-        ‖p‖² |ĥ − h|² / N₀, likewise.
+        ``‖p‖² |ĥ − h|² / N₀``, likewise.
     """
     import torch
 

@@ -396,7 +396,7 @@ def set_bits(scene: toyworld.Scene, name: str) -> int:
     ----------
     scene : Scene
     name : str
-        Key of :data:`SETS`.
+        Key of ``SETS``.
 
     Returns
     -------
@@ -429,7 +429,7 @@ def drawn(scenes: Sequence[tuple[int, Any]], name: str, noise: float, *, steps: 
     scenes : sequence of (int, Scene)
         As :func:`study_scenes` gives them.
     name : str
-        Key of :data:`SETS`.
+        Key of ``SETS``.
     noise : float
         Probability that a word is misread.
     steps : int

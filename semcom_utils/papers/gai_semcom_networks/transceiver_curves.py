@@ -128,8 +128,12 @@ def pictures_of(seed: int, n: int) -> tuple[torch.Tensor, list[str], list[list[s
 
     Returns
     -------
-    pictures, captions, labels
-        float32 ``[n, 3, 64, 64]``; the true captions; what is on each.
+    pictures : torch.Tensor
+        float32 ``[n, 3, 64, 64]``.
+    captions : list of str
+        The true ones.
+    labels : list of list of str
+        What is on each.
 
     Raises
     ------

@@ -163,7 +163,7 @@ def prompts_summary(records: list[dict]) -> dict:
     Returns
     -------
     dict
-        ``quality``: pair of prompts -> metric -> interval; ``shares`` of :func:`_shares`, ``text_over_visual`` being
+        ``quality``: pair of prompts -> metric -> interval; ``shares`` of ``_shares``, ``text_over_visual`` being
         the difference turned round for a missing text; ``uses_ratio``: channel uses of the prompts over the joint
         code's, at the fewest planes with a similarity not below its, with and without the text; ``pictures``.
     """
