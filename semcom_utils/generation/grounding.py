@@ -182,6 +182,11 @@ def gates(unet: torch.nn.Module) -> list[Any]:
     -------
     list of torch.nn.Module
         Each a ``GatedSelfAttentionDense``, in the UNet's own order; none if it has no grounding.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     from diffusers.models.attention import GatedSelfAttentionDense
 
@@ -201,6 +206,11 @@ def new_layers(unet: torch.nn.Module) -> dict[str, torch.nn.Module]:
     -------
     dict of str to torch.nn.Module
         Name with ``/`` for dots -> layer: each gate, ``position_net`` and, if it is there, ``picture_net``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     return {
         name.replace(".", "/"): layer
@@ -221,6 +231,11 @@ def without_gates(unet: torch.nn.Module) -> Iterator[None]:
     Yields
     ------
     None
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     layers = gates(unet)
     before = [layer.enabled for layer in layers]
@@ -274,6 +289,11 @@ def phrase_features(pipeline: Any, phrases: Sequence[str]) -> torch.Tensor:
     -------
     torch.Tensor
         [phrases, width of the text encoder], on the text encoder's device.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not what it should be.
     """
     import torch
 

@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def save_grid(pictures: np.ndarray, path: Path) -> None:
-    """Write pictures as one PNG.
+    """Write pictures as one PNG, with a palette of 256 colours: a third as large, to be looked at, not to be measured.
 
     Parameters
     ----------
@@ -105,7 +105,8 @@ def save_grid(pictures: np.ndarray, path: Path) -> None:
     """
     rows, columns, _, height, width = pictures.shape
     grid = np.round(255 * np.clip(pictures, 0, 1)).astype(np.uint8).transpose(0, 3, 1, 4, 2)
-    Image.fromarray(grid.reshape(rows * height, columns * width, 3)).save(path)
+    whole = Image.fromarray(grid.reshape(rows * height, columns * width, 3))
+    whole.quantize(256, kmeans=3).save(path, optimize=True)
 
 
 if __name__ == "__main__":
