@@ -14,8 +14,6 @@ from notebook_checks import form_problems, output_problems, pair_problems, param
 
 ROOT = Path(__file__).parents[1]
 TEXTS = sorted((ROOT / "notebooks").glob("*.md"))
-#: Being rewritten; what comes in its place has lines that fit.
-WIDE = {"10_isgc"}
 each_chapter = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 
 
@@ -47,10 +45,6 @@ def test_stored_outputs_are_whole(text):
 @each_chapter
 def test_form(text):
     problems = form_problems(stored(text))
-    if text.stem in WIDE:
-        narrow = [problem for problem in problems if "has a line of" not in problem]
-        assert len(narrow) < len(problems), f"the lines of {text.stem} fit by now: take it out of WIDE"
-        problems = narrow
     assert not problems
 
 
