@@ -82,8 +82,10 @@ def test_boxes_and_labels_move_what_is_drawn(public):
 def test_the_order_of_boxes_does_not_matter(public):
     boxes, labels = [BOX, [0.1, 0.1, 0.4, 0.5], [0.6, 0.2, 1.0, 0.8]], ["red ball", "blue cube", "green dog"]
     first = draw(public, "a picture", labels, boxes)
-    torch.testing.assert_close(first, draw(public, "a picture", labels[::-1], boxes[::-1]), atol=1e-4, rtol=0)
-    assert (first - draw(public, "a picture", labels[::-1], boxes)).abs().max() > 3e-4
+    same, other = (
+        float((first - draw(public, "a picture", labels[::-1], there)).abs().max()) for there in (boxes[::-1], boxes)
+    )
+    assert same < 1e-4 < other and 5 * same < other, (same, other)
 
 
 def test_a_batch_is_its_pictures_one_by_one(public):
@@ -135,8 +137,10 @@ def test_with_gates_off_it_is_the_plain_pipeline(public):
 def test_gates_are_on_again_afterwards_even_after_an_error(public):
     draw(public, "a red ball", ["red ball"], [BOX], share=0.5)
     assert all(gate.enabled for gate in gates(public.pipeline.unet))
-    with pytest.raises(TypeError, match="nonsense"):
-        draw(public, "a red ball", ["red ball"], [BOX], share=0.0, nonsense=7)
+    with pytest.raises(ValueError, match="^options must be the pipeline's own, got 'nonsense'"):
+        draw(public, "a red ball", ["red ball"], [BOX], nonsense=7)
+    with pytest.raises(ValueError, match="nonsense"):  # the pipeline's own check, after the gates are set
+        draw(public, "a red ball", ["red ball"], [BOX], share=0.0, callback_on_step_end_tensor_inputs=["nonsense"])
     assert all(gate.enabled for gate in gates(public.pipeline.unet))
     with pytest.raises(KeyError), without_gates(public.pipeline.unet):
         assert not any(gate.enabled for gate in gates(public.pipeline.unet))
@@ -375,4 +379,7 @@ def test_obedience_of_known_pictures():
         [(name, 0.9, 64 * box) for name, box in zip(scene.labels, other, strict=True)]
         for scene, other in zip(scenes, others, strict=True)
     ]
-    assert obedience(moved, scenes)["box_iou"] < 0.5
+    # Three things named from left to right stand much alike in all scenes; one alone may stand anywhere.
+    alone = [row for row, scene in enumerate(scenes) if len(scene.boxes) == 1]
+    one = obedience([moved[row] for row in alone], [scenes[row] for row in alone])
+    assert one["box_iou"] < 0.4 and obedience(moved, scenes)["box_iou"] < 0.9

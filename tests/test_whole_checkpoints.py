@@ -22,8 +22,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 #: Role -> the folder that it opens.
 FOLDERS = {role: MODELS / f"mini-{entry.mini or role}" for role, entry in ROLES.items()}
 #: Roles that open each other's folders: the autoencoder is a part of a pipeline, two are read off one parser, and two
-#: are one code at two rates.
+#: are one code at two rates. A personalised model may be a whole pipeline, and its autoencoder a whole autoencoder.
 FIT = {
+    ("subject", "text-to-image"),
+    *(("subject-autoencoder", "autoencoder"), ("subject-autoencoder", "text-to-image")),
     ("autoencoder", "text-to-image"),
     *(("pose", "segmentation"), ("segmentation", "pose")),
     *(("witt-high", "witt-low"), ("witt-low", "witt-high")),

@@ -8,6 +8,7 @@ network is that of the text-to-image model.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -464,12 +465,17 @@ class Grounded:
         Raises
         ------
         ValueError
-            If a prompt is empty, or labels, boxes or pictures are refused by :meth:`inputs`.
+            If a prompt is empty, an option is not the pipeline's, or labels, boxes or pictures are refused by
+            :meth:`inputs`.
         """
         import torch
 
         if not isinstance(generator, torch.Generator):
             raise ValueError(f"generator must be a torch.Generator, got {type(generator).__name__}")
+        # diffusers takes whatever it does not know in silence
+        strange = sorted(set(options) - set(inspect.signature(type(self.pipeline).__call__).parameters))
+        if strange:
+            raise ValueError(f"options must be the pipeline's own, got {strange[0]!r}")
         positive_integer("steps", steps)
         real_number("guidance", guidance, low=0.0)
         share = self.share if share is None else real_number("share", share, low=0.0, high=1.0)

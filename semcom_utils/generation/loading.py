@@ -921,6 +921,8 @@ def _open_grounded(
     settings, pipeline = _of_mini(folder, "mini-text-to-image"), _open_pipeline(base, dtype)
     if identifier is not None:
         pipeline = _with_subject(pipeline, identifier, _find("subject", "mini", None, None))
+    if not (folder / "grounding.safetensors").exists():
+        raise ValueError(f"folder must hold the grounding layers of mini-text-to-image, {folder} holds none")
     pipeline.unet = gated_unet(pipeline.unet, pictures=True)
     missing, unexpected = pipeline.unet.load_state_dict(
         from_eight_bits(load_file(folder / "grounding.safetensors")), strict=False
@@ -949,6 +951,8 @@ def _with_subject(pipeline: Any, identifier: int | str | None, folder: Path) -> 
     """Add the adapter of a toy world's subject to a pipeline's weights, and the decoder that draws its pattern."""
     _of_mini(folder, "mini-text-to-image")
     known = sorted(int(path.stem.removeprefix("subject-")) for path in folder.glob("subject-*.safetensors"))
+    if not known:
+        raise ValueError(f"folder must hold the adapters of subjects, {folder} holds none")
     if isinstance(identifier, bool) or not isinstance(identifier, Integral) or identifier not in known:
         raise ValueError(f"identifier must be the number of a subject that was taught, {known}, got {identifier!r}")
     decoder, autoencoder = (_find(role, "mini", None, None) for role in ("subject-autoencoder", "autoencoder"))
