@@ -52,6 +52,10 @@ EXEMPT = {
         f"generation.grounding.{part}": "looks into a network that its caller made; tests/test_grounding.py tries it"
         for part in ("Grounded", "gated_unet", "gates", "new_layers", "phrase_features", "picture_latents")
     },
+    **{
+        f"generation.eight_bits.{part}": "takes a network's weights by name; tests/test_eight_bits.py tries it"
+        for part in ("from_eight_bits", "to_eight_bits")
+    },
     "generation.grounding.without_gates": "a context of a network that its caller made; tests/test_grounding.py",
     **{
         f"papers.aigc_scm.{part}": "runs networks for seconds; tests/test_aigc_scm.py tries it"
@@ -538,7 +542,6 @@ CALLS = {
     "generation.jscc.effective_snr_db": of(snr_db=torch.zeros(2, 3)),
     "generation.jscc.told": of(snr_db=torch.zeros(2), fading=True),
     "generation.jscc.unit_power": of(z=torch.ones(2, 3, dtype=torch.complex64)),
-    "generation.views.View": of(picture=np.zeros((3, 8, 8)), disparity=np.zeros((8, 8)), known=np.ones((8, 8), bool)),
     "generation.views.fill_holes": lambda: {"view": VIEW},
     "generation.views.merge_views": of(views=[VIEW, VIEW], weights=[1.0, 2.0]),
     "generation.views.reproject": of(disparity=np.full((8, 8), 0.5), one=Camera(), other=Camera(0.1)),

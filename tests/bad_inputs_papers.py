@@ -24,7 +24,6 @@ from semcom_utils.physical import DigitalLink
 from semcom_utils.semantic.codecs import jpeg
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.semantic.knowledge import Triple
-from semcom_utils.studies import load_result
 
 SCENE = toyworld.scene(4)
 STATES = scenario.sample_states(2, np.random.default_rng(0))
@@ -409,7 +408,6 @@ CAMPUS = {
     "budget_uses": of(budget=4),
     "campus_scene": of(seed=1, kind="near"),
     "depth_from": of(pictures=np.stack([SCENE.image] * 2), cameras=(toyworld.Camera(), toyworld.Camera(0.5))),
-    "gains": lambda: {"records": load_result("isgc/coordination")["records"][:3], "users": [0, 1]},
     "latents_of": of(pictures=SCENE.image[None]),
     "payload_bits": of(uses=600, pictures=2),
     "pictures_of": of(latents=np.zeros((1, 16, 8, 8))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -69,7 +69,7 @@ class Scene:
     edges: np.ndarray
     boxes: np.ndarray
     keypoints: np.ndarray
-    camera: Camera = Camera()
+    camera: Camera = field(default_factory=Camera)
 
     @property
     def caption(self) -> str:

@@ -198,8 +198,10 @@ class Camera:
         Raises
         ------
         ValueError
-            If ``scale`` is not positive, or the point is behind the camera.
+            If an argument is no number, ``scale`` is not positive, or the point is behind the camera.
         """
+        real_number("x", x)
+        real_number("y", y)
         closer = 1 - self.forward * real_number("scale", scale, low=0, low_open=True) / FOCAL
         if closer <= 0:
             raise ValueError(f"scale must be of a point before the camera, got {scale!r} with forward={self.forward}")

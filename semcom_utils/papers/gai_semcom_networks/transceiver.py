@@ -463,6 +463,16 @@ def score(
     ValueError
         If there is not one of each for every picture.
     """
+    for name, shown in (("pictures", pictures), ("originals", originals)):
+        if not (
+            isinstance(shown, torch.Tensor)
+            and shown.is_floating_point()
+            and shown.ndim == 4
+            and shown.shape[1:] == pictures.shape[1:]
+            and shown.shape[1] == 3
+            and bool(((shown >= 0) & (shown <= 1)).all())
+        ):
+            raise ValueError(f"{name} must be floating-point pictures [batch, 3, rows, columns] in [0, 1], of one size")
     for name, told in (("originals", originals), ("captions", captions), ("labels", labels)):
         if len(told) != len(pictures):
             raise ValueError(f"{name} must be one for each of {len(pictures)} pictures, got {len(told)}")

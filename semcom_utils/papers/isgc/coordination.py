@@ -291,6 +291,7 @@ def send_latents(latents: np.ndarray, bits: np.ndarray, snr_db: float, seed: int
     """
     import torch
 
+    latents = finite_array("latents", latents)
     name = np.zeros(NAME_BITS, np.uint8)
     sent = np.stack([np.concatenate([name, encode_latent(z, bits)]) for z in latents])
     generator = torch.Generator().manual_seed(positive_integer("seed", seed, low=0))
@@ -358,10 +359,18 @@ def rendered_for(
     Raises
     ------
     ValueError
-        If there are not as many depths and cameras as pictures.
+        If an argument is not what it should be, or there are not as many depths and cameras as pictures.
     """
     if not len(pictures) == len(depths) == len(cameras):
         raise ValueError(f"depths must be as many as pictures and cameras, {len(pictures)}, got {len(depths)}")
+    pictures = finite_array("pictures", pictures, low=0.0)
+    depths = [finite_array("depths", depth, low=0.0) for depth in depths]
+    for depth in depths:
+        if depth.shape != pictures.shape[2:] or float(depth.max()) > 1e3:
+            raise ValueError(
+                f"depths must be inverse depths of shape {pictures.shape[2:]}, of things before the camera, "
+                f"got shape {depth.shape} with values up to {depth.max(initial=0):g}"
+            )
     views = [warp_view(p, d, c, user) for p, d, c in zip(pictures, depths, cameras, strict=True)]
     near = np.array([1 / (abs(c.right - user.right) + 0.05) for c in cameras])
     whole = merge_views(views, near)
