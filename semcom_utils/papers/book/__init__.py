@@ -1,0 +1,9 @@
+"""The book's own question: every scheme of the five papers on one bench. It alone knows all papers."""
+
+from semcom_utils.studies.entry import Entry
+
+__all__ = ["STUDIES"]
+
+STUDIES: dict = {
+    "link": Entry("link", "what share of blocks is lost in every format, short and long, about Shannon's limit"),
+}

@@ -1,0 +1,347 @@
+"""One interface for every scheme: a picture becomes a message, what is received of it a picture.
+
+A message has bits, symbols, or both. Bits travel over a channel code and arrive whole or not at all; symbols arrive
+with noise. A scheme says how to :meth:`~Scheme.encode` and how to :meth:`~Scheme.decode`, nothing else: what it costs,
+what the channel does to it and how well it serves is asked of all of them alike. A new scheme is one class, and one
+entry in a list.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from semcom_utils import toyworld
+from semcom_utils.checks import checked, finite_array, one_of, plain_array, positive_integer, real_number, torch_generator
+from semcom_utils.papers.aigc_scm.knowledge import KnowledgeBase, receiver_b
+
+from .link import CHANNELS, TRIES, best_format
+
+__all__ = ["GREY", "Knowledge", "Message", "Received", "Scheme", "carried", "transmit"]
+
+#: What a receiver shows of a message that did not arrive.
+GREY = 0.5
+
+
+@checked
+@dataclass(frozen=True)
+class Knowledge:
+    """What both ends know beside the models when a picture is sent.
+
+    Parameters
+    ----------
+    snr_db : float
+        (Mean) Es/N0 per complex channel use, dB.
+    channel : str
+        One of :data:`.link.CHANNELS`; with fading the sender knows the law, the receiver the gain.
+    seed : int
+        Of the noise from which pictures are drawn, 0 to 65,535; it is sent where it is needed.
+    base : KnowledgeBase
+        What the receiver holds of subjects met before.
+    subject : int, optional
+        Number of the subject that the sender knows to be in the picture.
+    place, beside : array_like
+        ``[4]`` and ``[things, 4]``, pixels: boxes of the subject and of what stands beside it, known to the sender
+        with the subject.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of these.
+    """
+
+    snr_db: float = 10.0
+    channel: str = "awgn"
+    seed: int = 0
+    base: KnowledgeBase = field(default_factory=receiver_b)
+    subject: int | None = None
+    place: Any = None
+    beside: Any = ()
+
+    def __post_init__(self) -> None:
+        real_number("snr_db", self.snr_db, low=-50.0, high=100.0)
+        one_of("channel", self.channel, CHANNELS)
+        if positive_integer("seed", self.seed, low=0) > 65_535:
+            raise ValueError(f"seed must be from 0 to 65535, got {self.seed}")
+        if not isinstance(self.base, KnowledgeBase):
+            raise ValueError(f"base must be a KnowledgeBase, got {type(self.base).__name__}")
+        if self.subject is not None:
+            one_of("subject", positive_integer("subject", self.subject, low=0), range(toyworld.SUBJECTS))
+        if self.place is not None and finite_array("place", self.place).shape != (4,):
+            raise ValueError(f"place must be [4], pixels, got shape {np.shape(self.place)}")
+
+
+@checked(complexes=("symbols",))
+@dataclass(frozen=True, eq=False)
+class Message:
+    """What a sender puts on the link.
+
+    Parameters
+    ----------
+    bits : array_like
+        0 and 1, ``[bits]``; empty where there is nothing digital.
+    symbols : array_like, optional
+        Complex ``[symbols]`` of unit mean power.
+
+    Raises
+    ------
+    ValueError
+        If there is neither, or an argument is none of these.
+    """
+
+    bits: Any = ()
+    symbols: Any = None
+
+    def __post_init__(self) -> None:
+        bits = plain_array("bits", self.bits, booleans=True)
+        if bits.ndim != 1 or not np.isin(bits, (0, 1)).all():
+            raise ValueError(f"bits must be 0 and 1, [bits], got shape {bits.shape}")
+        object.__setattr__(self, "bits", bits.astype(np.uint8))
+        if self.symbols is not None:
+            symbols = np.asarray(self.symbols, np.complex64)
+            power = float(np.mean(np.abs(symbols) ** 2)) if symbols.size else 0.0
+            if symbols.ndim != 1 or not 0.99 < power < 1.01:
+                raise ValueError(f"symbols must be [symbols] of unit mean power, got {symbols.shape}, {power:.3g}")
+            object.__setattr__(self, "symbols", symbols)
+        elif not bits.size:
+            raise ValueError("bits must not be empty where there are no symbols, got none")
+
+    @classmethod
+    @checked
+    def of_bytes(cls, data: bytes, symbols: Any = None) -> Message:
+        """A message whose bits are those of bytes.
+
+        Parameters
+        ----------
+        data : bytes
+        symbols : array_like, optional
+            As of the class.
+
+        Returns
+        -------
+        Message
+
+        Raises
+        ------
+        ValueError
+            As of the class, or if ``data`` are no bytes.
+        """
+        if not isinstance(data, bytes | bytearray):
+            raise ValueError(f"data must be bytes, got {type(data).__name__}")
+        return cls(np.unpackbits(np.frombuffer(bytes(data), np.uint8)), symbols)
+
+    @property
+    def analog(self) -> int:
+        """Complex channel uses of the symbols."""
+        return 0 if self.symbols is None else len(self.symbols)
+
+
+@checked(complexes=("symbols",))
+@dataclass(frozen=True, eq=False)
+class Received:
+    """What a receiver gets of a message whose bits, if it has any, arrived whole.
+
+    Parameters
+    ----------
+    bits : array_like
+        0 and 1, ``[bits]``.
+    symbols : array_like, optional
+        Complex ``[symbols]``, equalised.
+    snr_db : float, optional
+        Es/N0 of the symbols after equalisation, dB, which the receiver knows; needed with symbols.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of these.
+    """
+
+    bits: Any = ()
+    symbols: Any = None
+    snr_db: float | None = None
+
+    def __post_init__(self) -> None:
+        bits = plain_array("bits", self.bits, booleans=True)
+        if bits.ndim != 1 or not np.isin(bits, (0, 1)).all():
+            raise ValueError(f"bits must be 0 and 1, [bits], got shape {bits.shape}")
+        object.__setattr__(self, "bits", bits.astype(np.uint8))
+        if self.symbols is not None:
+            real_number("snr_db", self.snr_db)
+            object.__setattr__(self, "symbols", np.asarray(self.symbols, np.complex64))
+
+    @property
+    def data(self) -> bytes:
+        """The bits as bytes."""
+        return np.packbits(self.bits).tobytes()
+
+
+class Scheme(ABC):
+    """A way to send pictures.
+
+    Attributes
+    ----------
+    name : str
+        By which figures and tables call it.
+    family : str
+        What it is a setting of: of a family the best setting is shown.
+    """
+
+    name: str
+    family: ClassVar[str]
+
+    @abstractmethod
+    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
+        """The message of a picture.
+
+        Parameters
+        ----------
+        picture : numpy.ndarray
+            Float32 ``[3, 64, 64]`` in [0, 1].
+        knowledge : Knowledge
+
+        Returns
+        -------
+        Message
+        """
+
+    @abstractmethod
+    def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
+        """A picture from what was received.
+
+        Parameters
+        ----------
+        received : Received
+        knowledge : Knowledge
+            ``subject``, ``place`` and ``beside`` are not for the receiver.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        """
+
+    def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Message]:
+        """The messages of several pictures; to be overridden where together is faster.
+
+        Parameters
+        ----------
+        pictures : sequence of numpy.ndarray
+        knowledge : sequence of Knowledge
+            One a picture.
+
+        Returns
+        -------
+        list of Message
+        """
+        return [self.encode(picture, known) for picture, known in zip(pictures, knowledge, strict=True)]
+
+    def decode_all(self, received: Sequence[Received], knowledge: Sequence[Knowledge]) -> np.ndarray:
+        """Pictures from several messages; to be overridden where together is faster.
+
+        Parameters
+        ----------
+        received : sequence of Received
+        knowledge : sequence of Knowledge
+            One a message.
+
+        Returns
+        -------
+        numpy.ndarray
+            Float32 ``[messages, 3, 64, 64]`` in [0, 1].
+        """
+        return np.stack([self.decode(one, known) for one, known in zip(received, knowledge, strict=True)])
+
+
+@checked
+def carried(message: Message, knowledge: Knowledge, generator: Any) -> tuple[Received | None, int]:
+    """Send a message over the real link: bits in the format that the SNR allows, again if they are lost; symbols as
+    they are.
+
+    Parameters
+    ----------
+    message : Message
+    knowledge : Knowledge
+        Channel and SNR.
+    generator : torch.Generator
+        Draws fading and noise.
+
+    Returns
+    -------
+    received : Received or None
+        None if the bits are lost :data:`.link.TRIES` times.
+    channel_uses : int
+        Complex channel uses of everything, repetitions included.
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of these.
+    """
+    import torch
+
+    from semcom_utils.generation.jscc import carry
+    from semcom_utils.physical import DigitalLink
+
+    if not isinstance(message, Message) or not isinstance(knowledge, Knowledge):
+        raise ValueError(f"message and knowledge must be a Message and a Knowledge, got {message!r:.40}")
+    torch_generator("generator", generator)
+    used, bits = 0, np.zeros(0, np.uint8)
+    if message.bits.size:
+        chosen = best_format(len(message.bits), knowledge.snr_db, knowledge.channel)
+        link, bits = DigitalLink(chosen.code_rate, chosen.bits_per_symbol, knowledge.channel), None
+        for _ in range(TRIES):
+            # Copies of a block in one fading state, their receptions added up: as many times the SNR.
+            result = link.send(message.bits, knowledge.snr_db + 10 * np.log10(chosen.copies), generator)
+            used += chosen.copies * result.channel_uses
+            if result.accepted:
+                bits = np.asarray(result.bits, np.uint8)
+                break
+    if message.symbols is None:
+        return (None if bits is None else Received(bits)), used
+    z = torch.from_numpy(message.symbols)[None]
+    z_hat, known = carry(z, torch.tensor([float(knowledge.snr_db)]), knowledge.channel, generator)
+    got = None if bits is None else Received(bits, z_hat[0].numpy(), float(known[0, 0]))
+    return got, used + message.analog
+
+
+@checked
+def transmit(
+    scheme: Scheme, picture: np.ndarray, knowledge: Knowledge, generator: Any
+) -> tuple[np.ndarray, int, Message]:
+    """A picture from end to end over the real link.
+
+    Parameters
+    ----------
+    scheme : Scheme
+    picture : numpy.ndarray
+        Float32 ``[3, 64, 64]`` in [0, 1].
+    knowledge : Knowledge
+    generator : torch.Generator
+        Draws fading and noise.
+
+    Returns
+    -------
+    picture : numpy.ndarray
+        ``[3, 64, 64]``; grey if nothing arrived.
+    channel_uses : int
+    message : Message
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of these.
+    """
+    if not isinstance(scheme, Scheme):
+        raise ValueError(f"scheme must be a Scheme, got {type(scheme).__name__}")
+    image = finite_array("picture", picture).astype(np.float32)
+    if image.shape != (3, toyworld.SIZE, toyworld.SIZE) or image.min() < 0 or image.max() > 1:
+        raise ValueError(f"picture must be [3, 64, 64] in [0, 1], got shape {image.shape}")
+    message = scheme.encode(image, knowledge)
+    received, used = carried(message, knowledge, generator)
+    if received is None:
+        return np.full(image.shape, GREY, np.float32), used, message
+    return np.asarray(scheme.decode(received, knowledge), np.float32), used, message
