@@ -6,4 +6,7 @@ __all__ = ["STUDIES"]
 
 STUDIES: dict = {
     "link": Entry("link", "what share of blocks is lost in every format, short and long, about Shannon's limit"),
+    "comparison": Entry(
+        "conclusions", "every scheme of the book on the same pictures: what it costs and how it answers five questions"
+    ),
 }

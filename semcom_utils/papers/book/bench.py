@@ -16,7 +16,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from semcom_utils import toyworld
-from semcom_utils.checks import checked, finite_array, one_of, plain_array, positive_integer, real_number, torch_generator
+from semcom_utils.checks import (
+    checked,
+    finite_array,
+    one_of,
+    plain_array,
+    positive_integer,
+    real_number,
+    torch_generator,
+)
 from semcom_utils.papers.aigc_scm.knowledge import KnowledgeBase, receiver_b
 
 from .link import CHANNELS, TRIES, best_format

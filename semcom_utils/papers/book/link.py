@@ -21,7 +21,6 @@ from semcom_utils.statistics import share_interval
 from semcom_utils.studies import Study, load_result
 
 __all__ = [
-    "BLOCKS",
     "CHANNELS",
     "COPIES",
     "DELIVERED",

@@ -1,0 +1,170 @@
+"""What the study ``comparison`` is summed up to: the numbers on which the sentences of the book's conclusion rest.
+
+The sentences and their tests are in ``data/claims/book.yml``, committed before the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from semcom_utils.statistics import student_interval
+from semcom_utils.studies import Study
+
+from .choosing import BUDGETS, best_within, front, gains, lead
+from .comparison import ANALOG_USES, FAMILIES, SNRS_DB, Table, run, table, tasks
+from .link import CHANNELS
+from .measures import QUESTIONS, UNITS
+
+__all__ = ["DRAWN", "MIDDLE", "STUDIES", "summary"]
+
+#: The SNR of most sentences, dB; families that draw what they show.
+MIDDLE, DRAWN = 6, ("prompt", "map", "inverted latent", "split latent")
+WITHOUT_HISTORY = tuple(name for name in FAMILIES if not name.endswith("+ who"))
+WITH_HISTORY = tuple(name for name in FAMILIES if name.endswith("+ who"))
+#: One setting of each family, for a run that a test can afford.
+SMALL = (
+    *("caption", "boxes", "boxes + who", "segmentation /8", "inverted 1 bit", "split after 20"),
+    *("WITT low", "DeepJSCC", "WebP 50", "thumbnail 12 B"),
+)
+BOXES, PIXELS = ("boxes", "boxes + who"), ("file", "learned code")
+
+
+def _winners(at: Mapping[tuple, Table]) -> dict[tuple, Any]:
+    """The best fixed scheme in every cell of channel, SNR, budget and question."""
+    return {
+        (*place, budget, question): best_within(one, question, budget)
+        for place, one in at.items()
+        for budget in BUDGETS
+        for question in QUESTIONS
+    }
+
+
+def _agreement(one: Mapping[tuple, Any], other: Mapping[tuple, Any]) -> dict:
+    """In what share of the cells the same family is best."""
+    both = [(best, other[cell]) for cell, best in one.items() if best is not None and other[cell] is not None]
+    same = sum(a.family == b.family for a, b in both)
+    return {"same": same, "cells": len(both), "share": same / len(both)}
+
+
+def summary(records: Sequence[Mapping]) -> dict:
+    """The numbers of the conclusion.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        Of :func:`.comparison.run`.
+
+    Returns
+    -------
+    dict
+        ``leads``: a sentence's name -> channel -> SNR -> by how much one group of schemes is ahead of another
+        (:func:`.choosing.lead`); and what each key says.
+    """
+    records = list(records)
+    at = {(channel, snr): table(records, snr, channel) for channel in CHANNELS for snr in SNRS_DB}
+    bound = {(channel, snr): table(records, snr, channel, at_limit=True) for channel in CHANNELS for snr in SNRS_DB}
+    middle = at["awgn", MIDDLE]
+    rows = {name: np.array([row for r in records for row in r["digital"][name]], float) for name in ("source", "other")}
+    floors = {
+        which: {
+            q: student_interval(middle.by_subject(unit * rows[which][:, k]))
+            for k, (q, unit) in enumerate(UNITS.items())
+        }
+        for which in rows
+    }
+
+    def leads(question: str, budget: float, ours: Sequence[str], theirs: Sequence[str]) -> dict:
+        return {c: {str(s): lead(at[c, s], question, budget, ours, theirs) for s in SNRS_DB} for c in CHANNELS}
+
+    winners, bounds = _winners(at), _winners(bound)
+    everywhere = {
+        f"{channel} {snr} {budget}": name
+        for (channel, snr) in at
+        for budget in BUDGETS
+        if len(names := {b.name for q in QUESTIONS if (b := winners[channel, snr, budget, q]) is not None}) == 1
+        for name in names
+    }
+    on_front = {
+        f"{channel} {snr}": [one.names[k] for k in front(one.uses.mean(0), one.mean("picture"))]
+        for (channel, snr), one in at.items()
+    }
+    known = np.array([row for r in records for row in r["features"]])
+    chosen = {
+        question: {str(budget): gains(middle, question, budget, known) for budget in (64, 128, 256, 512, 1024)}
+        for question in QUESTIONS
+    }
+
+    def learned_share() -> dict:
+        """The learned chooser's gain as a share of the oracle's, over questions and budgets."""
+        cells = [one for of in chosen.values() for one in of.values()]
+        own = sum(one["learned"]["estimate"] for one in cells)
+        return {"of_oracle": own / sum(one["oracle"]["estimate"] for one in cells), "cells": len(cells)}
+
+    def falls(question: str, names: Sequence[str]) -> dict:
+        """What block fading costs schemes, at the mean SNR."""
+        fading = at["rayleigh-block", MIDDLE]
+        return {
+            name: {
+                "answer": student_interval(
+                    middle.by_subject(middle.answers[question][:, middle.column(name)])
+                    - fading.by_subject(fading.answers[question][:, fading.column(name)])
+                ),
+                "uses_ratio": float(
+                    fading.uses[:, fading.column(name)].mean() / middle.uses[:, middle.column(name)].mean()
+                ),
+            }
+            for name in names
+            if name in middle.names
+        }
+
+    return {
+        "pictures": len(middle.uses),
+        "subjects": len(np.unique(middle.subjects)),
+        "floors": floors,
+        "leads": {
+            "prompt_over_pixels_64": leads("things", 64, ("prompt",), PIXELS),
+            "prompt_over_all_256": leads("things", 256, ("prompt",), tuple({*FAMILIES.values()} - {"prompt"})),
+            "pixels_over_drawn_1024": leads("picture", 1024, PIXELS, DRAWN),
+            "boxes_over_all_100": leads("place", 100, BOXES, tuple(n for n in FAMILIES if n not in BOXES)),
+            "map_over_boxes_300": leads("place", 300, ("map",), BOXES),
+            "history_over_none_100": leads("same", 100, WITH_HISTORY, WITHOUT_HISTORY),
+            "learned_over_files_768": leads("picture", 768, ("learned code",), ("file",)),
+            "split_over_jscc_600": leads("picture", 600, ("split latent",), ("DeepJSCC",)),
+        },
+        "same_within_100": {
+            "with": max(_reached(middle, "same", 100, WITH_HISTORY)),
+            "without": max(_reached(middle, "same", 100, WITHOUT_HISTORY)),
+        },
+        "best_for_everything": {"cells": len(at) * len(BUDGETS), "where": everywhere, "count": len(everywhere)},
+        "limit_agrees": {
+            channel: _agreement(
+                {c: b for c, b in winners.items() if c[0] == channel},
+                {c: b for c, b in bounds.items() if c[0] == channel},
+            )
+            for channel in CHANNELS
+        },
+        "inverted_on_front": sum(any(n.startswith("inverted") for n in names) for names in on_front.values()),
+        "fading": falls("picture", ("caption", "boxes", "WebP 50", *ANALOG_USES)),
+        "choosing": chosen,
+        "learned_chooser": learned_share(),
+    }
+
+
+def _reached(one: Table, question: str, budget: float, names: Sequence[str]) -> list[float]:
+    """Mean answers of schemes within a budget; 0 stands for none."""
+    within = one.uses.mean(0) <= budget
+    return [0.0] + [
+        float(value)
+        for name, value, inside in zip(one.names, one.mean(question), within, strict=True)
+        if inside and name in names
+    ]
+
+
+STUDIES: dict[str, Any] = {
+    "comparison": Study(
+        tasks, run, summary, summary_reads=("book/link",), small={"subject": 0, "views": [20], "+schemes": list(SMALL)}
+    ),
+}
