@@ -43,7 +43,7 @@ class Best(NamedTuple):
     value : float
         Its mean answer.
     rivals : tuple of str
-        Schemes of *other* families within the budget that are not clearly worse: the interval over subjects of the
+        Schemes of *other* families within the budget that are not clearly worse: the interval over groups of the
         paired difference holds zero.
     """
 
@@ -115,11 +115,11 @@ def best_within(table: Table, question: str, budget: float) -> Best | None:
     """
     if not isinstance(table, Table):
         raise ValueError(f"table must be a Table, got {type(table).__name__}")
-    one_of("question", question, QUESTIONS)
+    table = table.asked(one_of("question", question, QUESTIONS))
     within = _affordable(table, budget)
     if not len(within):
         return None
-    values = table.by_subject(table.answers[question])
+    values = table.by_group(table.answers[question])
     first = int(within[np.argmax(table.mean(question)[within])])
     family = FAMILIES.get(table.names[first], table.names[first])
     rivals = []
@@ -151,7 +151,7 @@ def lead(table: Table, question: str, budget: float, ours: Sequence[str], theirs
     Returns
     -------
     dict
-        ``estimate``, ``low``, ``high`` over subjects. Where one side has nothing within the budget it shows nothing:
+        ``estimate``, ``low``, ``high`` over groups of pictures. A side with nothing within the budget shows nothing:
         its answers are 0.
 
     Raises
@@ -161,10 +161,10 @@ def lead(table: Table, question: str, budget: float, ours: Sequence[str], theirs
     """
     if not isinstance(table, Table):
         raise ValueError(f"table must be a Table, got {type(table).__name__}")
-    one_of("question", question, UNITS)
-    values, uses = table.by_subject(table.answers[question]), table.by_subject(table.uses)
+    table = table.asked(one_of("question", question, UNITS))
+    values, uses = table.by_group(table.answers[question]), table.by_group(table.uses)
     budget = real_number("budget", budget, low=0)
-    known = {*table.names, *FAMILIES.values()}
+    known = {*table.names, *FAMILIES, *FAMILIES.values()}
     for name in (*ours, *theirs):
         if name not in known:
             raise ValueError(f"ours and theirs must be names of schemes or families, got {name!r}")
@@ -206,9 +206,9 @@ def oracle(table: Table, question: str, budget: float) -> np.ndarray:
     """
     if not isinstance(table, Table):
         raise ValueError(f"table must be a Table, got {type(table).__name__}")
-    one_of("question", question, QUESTIONS)
-    whole = int(real_number("budget", budget, low=0) * len(table.uses))
-    return priced_choice(table.answers[question], np.ceil(table.uses).astype(int), whole)
+    table = table.asked(one_of("question", question, QUESTIONS))
+    tenths = int(10 * real_number("budget", budget, low=0) * len(table.uses))
+    return priced_choice(table.answers[question], np.ceil(10 * table.uses).astype(int), tenths)
 
 
 @checked
@@ -239,20 +239,22 @@ def chosen_by_learning(
     Raises
     ------
     ValueError
-        If an argument is none of these, or no choice keeps the budget.
+        If an argument is none of these, or there is one group alone.
     """
     if not isinstance(table, Table):
         raise ValueError(f"table must be a Table, got {type(table).__name__}")
-    one_of("question", question, QUESTIONS)
+    table = table.asked(one_of("question", question, QUESTIONS))
     x = finite_array("known", known)
     if x.ndim != 2 or len(x) != len(table.uses):
         raise ValueError(f"known must be [{len(table.uses)}, features], got shape {x.shape}")
     real_number("ridge", ridge, low=0, low_open=True)
-    subjects = np.unique(table.subjects)
-    groups = np.array_split(subjects, min(positive_integer("folds", folds, low=2), len(subjects)))
+    there = np.unique(table.groups)
+    if len(there) < 2:
+        raise ValueError("table must hold pictures of at least two groups, to learn from the others, got one")
+    groups = np.array_split(there, min(positive_integer("folds", folds, low=2), len(there)))
     choice = np.zeros(len(x), int)
     for group in groups:
-        out = np.isin(table.subjects, group)
+        out = np.isin(table.groups, group)
         mean, spread = x[~out].mean(0), np.where(x[~out].std(0) > 1e-9, x[~out].std(0), 1)
         rows = np.column_stack([np.ones(len(x)), (x - mean) / spread])
         inner, q = rows[~out], table.answers[question][~out]
@@ -272,12 +274,9 @@ def _price(predicted: np.ndarray, uses: np.ndarray, cost: np.ndarray, budget: fl
 
     if spent(0.0) <= budget:
         return 0.0
-    high = 1e-4
-    while spent(high) > budget:
+    low, high = 0.0, 1e-4
+    while spent(high) > budget and high < 1e6:  # at a price beyond that the cheapest is taken, whatever it gives
         high *= 4
-        if high > 1e6:
-            raise ValueError(f"budget must be within reach of the cheapest scheme, got {budget}")
-    low = 0.0
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if spent(middle) > budget else (low, middle)
@@ -301,8 +300,8 @@ def gains(table: Table, question: str, budget: float, known: ArrayLike) -> dict:
     Returns
     -------
     dict
-        ``fixed``, the name; means of ``fixed_value``, ``oracle_value``, ``learned_value``; intervals over subjects of
-        ``oracle`` and ``learned`` less the fixed one; ``learned_uses``, mean.
+        ``fixed``, the name; means of ``fixed_value``, ``oracle_value``, ``learned_value``; intervals over groups of
+        pictures of ``oracle`` and ``learned`` less the fixed one; ``learned_uses``, mean.
 
     Raises
     ------
@@ -310,19 +309,24 @@ def gains(table: Table, question: str, budget: float, known: ArrayLike) -> dict:
         If an argument is none of these, or nothing keeps the budget.
     """
     fixed = best_within(table, question, budget)
+    table, rows = table.asked(question), ~np.isnan(table.answers[question]).any(1)
     if fixed is None:
         raise ValueError(f"budget must be within reach of the cheapest scheme, got {budget}")
-    values, rows = table.answers[question], np.arange(len(table.uses))
+    values, known = table.answers[question], np.asarray(known, float)[rows]
+    rows = np.arange(len(table.uses))
     base = values[:, table.column(fixed.name)]
     best = values[rows, oracle(table, question, budget)]
-    choice = chosen_by_learning(table, question, budget, known)
+    if len(np.unique(table.groups)) > 1:
+        choice = chosen_by_learning(table, question, budget, known)
+    else:  # nobody to learn from
+        choice = np.full(len(rows), table.column(fixed.name))
     learned = values[rows, choice]
     return {
         "fixed": fixed.name,
         "fixed_value": float(base.mean()),
         "oracle_value": float(best.mean()),
         "learned_value": float(learned.mean()),
-        "oracle": student_interval(table.by_subject(best - base)),
-        "learned": student_interval(table.by_subject(learned - base)),
+        "oracle": student_interval(table.by_group(best - base)),
+        "learned": student_interval(table.by_group(learned - base)),
         "learned_uses": float(table.uses[rows, choice].mean()),
     }

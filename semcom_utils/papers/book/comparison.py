@@ -2,8 +2,9 @@
 
 A digital message arrives whole or not at all, so its picture is drawn once, whatever the channel; cost and delivery at
 an SNR follow from :mod:`.link`. An analog one is sent at every SNR over both channels, with one draw of fading and
-noise a picture. The pictures are scenes of chapter 12, a subject in each, alone and beside another thing, in views that
-no other study has seen.
+noise a picture. Half of the pictures show a subject whom the receiver met before, as in chapter 12, alone and beside
+another thing, in views that no other study has seen; the other half are ordinary scenes of things that were never
+together in any model's training. On these a scheme with an identifier has nobody to name.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ __all__ = [
 ]
 
 #: Es/N0 per complex channel use, dB; scenes of a subject: even views show it alone, odd ones beside another thing.
-SNRS_DB, VIEWS = (-6, 0, 6, 12, 20), (20, 21, 22, 23)
+SNRS_DB, VIEWS = (-6, 0, 6, 12, 20), (20, 21)
+#: Numbers of the ordinary scenes, two a task, and their split.
+FIRST, SPLIT = 6_400_000, "combinations"
 #: Name of a scheme -> its family, and complex channel uses of its symbols, which do not hang on the picture.
 FAMILIES = {scheme.name: scheme.family for scheme in all_schemes()}
 ANALOG_USES = {
@@ -55,30 +58,36 @@ ANALOG_USES = {
 
 
 def tasks() -> list[dict]:
-    """One task a subject.
+    """One task a subject, with two ordinary scenes.
 
     Returns
     -------
     list of dict
         As :func:`run` takes them.
     """
-    return [{"subject": number, "views": list(VIEWS)} for number in range(toyworld.SUBJECTS)]
+    return [
+        {"subject": number, "views": list(VIEWS), "scenes": [FIRST + 2 * number, FIRST + 2 * number + 1]}
+        for number in range(toyworld.SUBJECTS)
+    ]
 
 
 @lru_cache(maxsize=64)
-def _base(number: int) -> KnowledgeBase:
+def _base(number: int | None) -> KnowledgeBase:
+    """What the receiver knows: of a subject all that it can be told, its picture and its adapter."""
+    if number is None:
+        return receiver_b()
     return receiver_b().told(number, "picture").told(number, "adapter")
 
 
 @checked
-def knowledge_of(scene: Any, number: int, seed: int, **channel: Any) -> Knowledge:
-    """What both ends know of a scene of a subject whom the receiver met before.
+def knowledge_of(scene: Any, number: int | None, seed: int, **channel: Any) -> Knowledge:
+    """What both ends know of a scene, and of the subject in it whom the receiver met before.
 
     Parameters
     ----------
     scene : Scene
-    number : int
-        Of the subject.
+    number : int or None
+        Of the subject; None if there is none.
     seed : int
     **channel
         ``snr_db`` and ``channel``.
@@ -90,8 +99,10 @@ def knowledge_of(scene: Any, number: int, seed: int, **channel: Any) -> Knowledg
     Raises
     ------
     ValueError
-        If the scene shows no subject, or an argument is out of its range.
+        If the scene shows no subject though there is a number, or an argument is out of its range.
     """
+    if number is None:
+        return Knowledge(seed=seed, base=_base(None), **channel)
     place = subject_place(scene)
     return Knowledge(
         seed=seed,
@@ -104,8 +115,8 @@ def knowledge_of(scene: Any, number: int, seed: int, **channel: Any) -> Knowledg
 
 
 def _rows(answers: Mapping[str, np.ndarray]) -> list[list[int]]:
-    """A row a picture, whole numbers in their units."""
-    columns = [np.round(answers[name] / unit).astype(int) for name, unit in UNITS.items()]
+    """A row a picture, whole numbers in their units; -1 stands for a question that does not arise."""
+    columns = [np.round(np.nan_to_num(answers[name], nan=-1) / unit).astype(int) for name, unit in UNITS.items()]
     return np.stack(columns, axis=1).tolist()
 
 
@@ -115,38 +126,43 @@ def run(task: dict) -> dict:
     Parameters
     ----------
     task : dict
-        ``subject``; ``views``, numbers of its scenes; optionally ``schemes``, names, in place of all.
+        ``subject``; ``views``, numbers of its scenes; ``scenes``, numbers of ordinary ones; optionally ``schemes``,
+        names, in place of all.
 
     Returns
     -------
     dict
-        ``features``, a row a scene. ``bits``: scheme -> bits of each scene's message. ``digital``: scheme, ``source``
-        (the pictures themselves), ``other`` (another subject's) or ``grey`` -> a row a scene of :data:`.measures.UNITS`
-        in their units. ``analog``: channel -> SNR -> scheme -> the same.
+        ``truly``, whether the judge sees in the sender's pictures what is there. ``features``, a row a scene.
+        ``bits``: scheme -> bits of each scene's message. ``digital``: scheme, ``source`` (the pictures themselves),
+        ``other`` (other scenes) or ``grey`` -> a row a scene of :data:`.measures.UNITS` in their units. ``analog``:
+        channel -> SNR -> scheme -> the same.
     """
     import torch
 
     from semcom_utils.generation.jscc import carry
 
     torch.set_num_threads(1)
-    number, views = task["subject"], task["views"]
-    scenes = [case_scene(number, view) for view in views]
-    asked = Asked(scenes, [number] * len(views))
+    views, ordinary = task["views"], task["scenes"]
+    numbers = [task["subject"]] * len(views) + [None] * len(ordinary)
+    scenes = [case_scene(task["subject"], view) for view in views] + [toyworld.scene(n, SPLIT) for n in ordinary]
+    asked = Asked(scenes, numbers)
     images = list(asked.pictures)
-    seeds = [100 * number + view for view in views]
-    others = np.stack([case_scene(partner(number), view + 1).image for view in views]).astype(np.float32)
+    seeds = [100 * task["subject"] + place for place in range(len(scenes))]
+    others = [case_scene(partner(task["subject"]), view + 1) for view in views]
+    others += [toyworld.scene(n + 1000, SPLIT) for n in ordinary]
     record: dict[str, Any] = {
+        "truly": [int(one) for one in asked.truly],
         "features": [[round(float(x), 4) for x in row] for row in features(asked.pictures)],
         "bits": {},
         "digital": {
             "source": _rows(asked.answer(asked.pictures)),
-            "other": _rows(asked.answer(others)),
+            "other": _rows(asked.answer(np.stack([scene.image for scene in others]))),
             "grey": _rows(asked.answer(np.full_like(asked.pictures, GREY))),
         },
         "analog": {},
     }
     wanted = [s for s in all_schemes() if "schemes" not in task or s.name in task["schemes"]]
-    known = [knowledge_of(scene, number, seed) for scene, seed in zip(scenes, seeds, strict=True)]
+    known = [knowledge_of(*one) for one in zip(scenes, numbers, seeds, strict=True)]
     for scheme in wanted:
         if scheme.name in ANALOG_USES:
             continue
@@ -160,8 +176,8 @@ def run(task: dict) -> dict:
     for c, channel in enumerate(CHANNELS):
         for snr_db in SNRS_DB:
             there = [
-                knowledge_of(scene, number, seed, snr_db=float(snr_db), channel=channel)
-                for scene, seed in zip(scenes, seeds, strict=True)
+                knowledge_of(*one, snr_db=float(snr_db), channel=channel)
+                for one in zip(scenes, numbers, seeds, strict=True)
             ]
             at = record["analog"].setdefault(channel, {}).setdefault(str(snr_db), {})
             for scheme in wanted:
@@ -197,28 +213,69 @@ class Table:
     delivered : numpy.ndarray
         ``[pictures, schemes]``: probability that the bits arrive.
     answers : dict of str to numpy.ndarray
-        Each of :data:`.measures.UNITS`, ``[pictures, schemes]``, expected over what arrives and what does not.
-    subjects : numpy.ndarray
-        ``[pictures]``: whose picture it is. Pictures of one subject are not independent.
+        Each of :data:`.measures.UNITS`, ``[pictures, schemes]``, expected over what arrives and what does not; NaN for
+        a question that does not arise.
+    groups : numpy.ndarray
+        ``[pictures]``: the task that a picture is of. Those of one task share a subject, and are not independent.
     """
 
     names: tuple[str, ...]
     uses: np.ndarray
     delivered: np.ndarray
     answers: dict[str, np.ndarray]
-    subjects: np.ndarray
+    groups: np.ndarray
+
+    def asked(self, question: str) -> Table:
+        """The pictures of which a question arises.
+
+        Parameters
+        ----------
+        question : str
+            Key of :data:`.measures.UNITS`.
+
+        Returns
+        -------
+        Table
+
+        Raises
+        ------
+        ValueError
+            If there is no such question.
+        """
+        return self.only(~np.isnan(self.answers[one_of("question", question, UNITS)]).any(1))
+
+    @property
+    def with_subject(self) -> np.ndarray:
+        """Whether a picture shows a subject, ``[pictures]``."""
+        return ~np.isnan(self.answers["same"]).any(1)
+
+    def only(self, rows: np.ndarray) -> Table:
+        """Some of the pictures.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray
+            Bool ``[pictures]``.
+
+        Returns
+        -------
+        Table
+        """
+        answers = {name: values[rows] for name, values in self.answers.items()}
+        return Table(self.names, self.uses[rows], self.delivered[rows], answers, self.groups[rows])
 
     def mean(self, question: str) -> np.ndarray:
         """Mean answer of each scheme, ``[schemes]``."""
-        return self.answers[question].mean(0)
+        return self.asked(question).answers[question].mean(0)
 
-    def by_subject(self, values: np.ndarray) -> np.ndarray:
-        """Means over the pictures of each subject: ``[subjects, ...]`` of ``[pictures, ...]``."""
-        return np.stack([values[self.subjects == one].mean(0) for one in np.unique(self.subjects)])
+    def by_group(self, values: np.ndarray) -> np.ndarray:
+        """Means over the pictures of each group: ``[groups, ...]`` of ``[pictures, ...]``."""
+        return np.stack([values[self.groups == one].mean(0) for one in np.unique(self.groups)])
 
     def interval(self, question: str, name: str) -> dict:
-        """Mean answer of a scheme with its interval over subjects."""
-        return student_interval(self.by_subject(self.answers[question][:, self.names.index(name)]))
+        """Mean answer of a scheme with its interval over groups."""
+        one = self.asked(question)
+        return student_interval(one.by_group(one.answers[question][:, one.column(name)]))
 
     def column(self, name: str) -> int:
         """Place of a scheme."""
@@ -272,10 +329,11 @@ def table(
             rows[:, k] = [row for r in records for row in r["analog"][channel][str(snr_db)][name]]
         else:
             rows[:, k] = [row for r in records for row in r["digital"][name]]
-    rows = delivered[:, :, None] * rows + (1 - delivered[:, :, None]) * grey[:, None]
+    none = (grey[:, None] < 0) & (np.array(list(UNITS)) == "same")
+    rows = np.where(none, np.nan, delivered[:, :, None] * rows + (1 - delivered[:, :, None]) * grey[:, None])
     answers = {name: unit * rows[:, :, k] for k, (name, unit) in enumerate(UNITS.items())}
-    subjects = np.array([r["task"]["subject"] for r in records for _ in r["task"]["views"]])
-    return Table(names, uses, delivered, answers, subjects)
+    groups = np.array([r["task"]["subject"] for r in records for _ in r["truly"]])
+    return Table(names, uses, delivered, answers, groups)
 
 
 @lru_cache(maxsize=100_000)

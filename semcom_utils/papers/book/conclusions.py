@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from semcom_utils.statistics import student_interval
+from semcom_utils.statistics import share_interval, student_interval
 from semcom_utils.studies import Study
 
 from .choosing import BUDGETS, best_within, front, gains, lead
@@ -70,14 +70,27 @@ def summary(records: Sequence[Mapping]) -> dict:
     rows = {name: np.array([row for r in records for row in r["digital"][name]], float) for name in ("source", "other")}
     floors = {
         which: {
-            q: student_interval(middle.by_subject(unit * rows[which][:, k]))
+            q: student_interval(one.by_group(unit * rows[which][rows[which][:, k] >= least, k]))
             for k, (q, unit) in enumerate(UNITS.items())
+            for least, one in [(0 if q == "same" else -np.inf, middle.asked(q))]
         }
         for which in rows
     }
+    truly = np.array([one for r in records for one in r["truly"]])
+    shows = np.array([number >= 0 for r in records for number in np.array(r["digital"]["grey"])[:, 2]])
 
     def leads(question: str, budget: float, ours: Sequence[str], theirs: Sequence[str]) -> dict:
         return {c: {str(s): lead(at[c, s], question, budget, ours, theirs) for s in SNRS_DB} for c in CHANNELS}
+
+    def of_kind(subject: bool, ours: Sequence[str], theirs: Sequence[str]) -> dict:
+        """The lead in SSIM within 512 uses, on pictures with or without a subject."""
+        return {
+            c: {
+                str(s): lead(at[c, s].only(at[c, s].with_subject == subject), "picture", 512, ours, theirs)
+                for s in SNRS_DB
+            }
+            for c in CHANNELS
+        }
 
     winners, bounds = _winners(at), _winners(bound)
     everywhere = {
@@ -109,8 +122,8 @@ def summary(records: Sequence[Mapping]) -> dict:
         return {
             name: {
                 "answer": student_interval(
-                    middle.by_subject(middle.answers[question][:, middle.column(name)])
-                    - fading.by_subject(fading.answers[question][:, fading.column(name)])
+                    middle.by_group(middle.answers[question][:, middle.column(name)])
+                    - fading.by_group(fading.answers[question][:, fading.column(name)])
                 ),
                 "uses_ratio": float(
                     fading.uses[:, fading.column(name)].mean() / middle.uses[:, middle.column(name)].mean()
@@ -122,17 +135,25 @@ def summary(records: Sequence[Mapping]) -> dict:
 
     return {
         "pictures": len(middle.uses),
-        "subjects": len(np.unique(middle.subjects)),
+        "groups": len(np.unique(middle.groups)),
         "floors": floors,
+        "judge_sees_the_truth": {
+            "ordinary": share_interval(int(truly[~shows].sum()), int((~shows).sum())) if (~shows).any() else None,
+            "subject": share_interval(int(truly[shows].sum()), int(shows.sum())) if shows.any() else None,
+        },
         "leads": {
             "prompt_over_pixels_64": leads("things", 64, ("prompt",), PIXELS),
-            "prompt_over_all_256": leads("things", 256, ("prompt",), tuple({*FAMILIES.values()} - {"prompt"})),
+            "prompt_over_all_512": leads("things", 512, ("prompt",), tuple({*FAMILIES.values()} - {"prompt"})),
             "pixels_over_drawn_1024": leads("picture", 1024, PIXELS, DRAWN),
             "boxes_over_all_100": leads("place", 100, BOXES, tuple(n for n in FAMILIES if n not in BOXES)),
             "map_over_boxes_300": leads("place", 300, ("map",), BOXES),
             "history_over_none_100": leads("same", 100, WITH_HISTORY, WITHOUT_HISTORY),
             "learned_over_files_768": leads("picture", 768, ("learned code",), ("file",)),
             "split_over_jscc_600": leads("picture", 600, ("split latent",), ("DeepJSCC",)),
+        },
+        "by_kind": {
+            "map_over_pixels_ordinary": of_kind(False, ("map",), PIXELS),
+            "pixels_over_map_subject": of_kind(True, PIXELS, ("map",)),
         },
         "same_within_100": {
             "with": max(_reached(middle, "same", 100, WITH_HISTORY)),
@@ -165,6 +186,10 @@ def _reached(one: Table, question: str, budget: float, names: Sequence[str]) -> 
 
 STUDIES: dict[str, Any] = {
     "comparison": Study(
-        tasks, run, summary, summary_reads=("book/link",), small={"subject": 0, "views": [20], "+schemes": list(SMALL)}
+        tasks,
+        run,
+        summary,
+        compares=("book/link",),
+        small={"subject": 0, "views": [20], "scenes": [6_400_000], "+schemes": list(SMALL)},
     ),
 }

@@ -3,14 +3,15 @@
 ==========  ==============================================  =====================================================
 question    asks                                            answered by
 ==========  ==============================================  =====================================================
-things      are the right things there?                     the judge finds just the scene's colours and kinds
-place       do they stand in the right place?               overlap of boxes (IoU), mean over the scene's things
+things      are the right things there?                     the judge finds what it finds in the sender's picture
+place       do they stand in the right place?               overlap of boxes (IoU) with those found there
 same        is it the same one?                             the judge of identity finds the subject, of thirty
 picture     is it the same picture?                         SSIM (and PSNR beside it)
 alike       is it alike?                                    cosine of the mini CLIP's vectors; its floor is high
 ==========  ==============================================  =====================================================
 
-Judge, identity and CLIP are networks of this book, and err: what they say of the sender's own picture is kept too.
+Judge, identity and CLIP are networks of this book, and err. The judge often takes the colour of a pattern for that of
+the thing, so it is asked whether it sees *the same* in both pictures, and how often that is the truth is told beside.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ import numpy as np
 
 from semcom_utils import toyworld
 from semcom_utils.checks import checked
-from semcom_utils.papers.aigc_scm.alignment import box_overlaps, subject_place
+from semcom_utils.papers.aigc_scm.alignment import box_overlaps
 from semcom_utils.papers.aigc_scm.channel import psnr_db
+from semcom_utils.papers.aigc_scm.schemes import SPARE
 from semcom_utils.pictures import picture_numbers
 
 __all__ = ["FEATURES", "QUESTIONS", "UNITS", "Asked", "features"]
@@ -57,9 +59,8 @@ class Asked:
     Parameters
     ----------
     scenes : sequence of Scene
-        With a subject each (:func:`semcom_utils.papers.aigc_scm.alignment.subject_place`).
-    numbers : sequence of int
-        Of the subjects.
+    numbers : sequence of int or None
+        Of the subject that each shows; None for one that shows none.
 
     Raises
     ------
@@ -68,14 +69,24 @@ class Asked:
     """
 
     @checked
-    def __init__(self, scenes: Sequence[Any], numbers: Sequence[int]) -> None:
+    def __init__(self, scenes: Sequence[Any], numbers: Sequence[int | None]) -> None:
         if len(scenes) != len(numbers) or not len(scenes):
             raise ValueError(f"numbers must be one for each of {len(scenes)} scenes, got {len(numbers)}")
-        for scene in scenes:
-            subject_place(scene)
+        if not all(isinstance(scene, toyworld.Scene) for scene in scenes):
+            raise ValueError(f"scenes must be of Scene, got {scenes!r:.80}")
         self.scenes, self.numbers = list(scenes), list(numbers)
         self.pictures = np.stack([scene.image for scene in scenes]).astype(np.float32)
         self._vectors = np.asarray(_named()["clip"].images(self.pictures))
+        # On a picture in which the judge is sure of nothing, the likeliest is taken, as the schemes with boxes do.
+        judge = _named()["judge"]
+        sure, unsure = judge(self.pictures), judge(self.pictures, SPARE[1])
+        self.known = [some or few[:1] for some, few in zip(sure, unsure, strict=True)]
+
+    @property
+    def truly(self) -> np.ndarray:
+        """Whether the judge sees in the sender's pictures what is there, ``[scenes]``."""
+        pairs = zip(self.known, self.scenes, strict=True)
+        return np.array([_found(known) == sorted(scene.labels) for known, scene in pairs])
 
     @checked
     def answer(self, pictures: Any) -> dict[str, np.ndarray]:
@@ -89,7 +100,7 @@ class Asked:
         Returns
         -------
         dict of str to numpy.ndarray
-            Each of :data:`UNITS`, ``[scenes]``.
+            Each of :data:`UNITS`, ``[scenes]``; ``same`` is NaN where there is no subject.
 
         Raises
         ------
@@ -103,10 +114,9 @@ class Asked:
             raise ValueError(f"pictures must be of shape {list(self.pictures.shape)}, got {list(made.shape)}")
         named = _named()
         found = named["judge"](made)
-        labels = [sorted(one.label for one in part) for part in found]
         answers: dict[str, list[float]] = {
-            "things": [float(got == sorted(scene.labels)) for got, scene in zip(labels, self.scenes, strict=True)],
-            "place": [box_overlaps(part, one.labels, one.boxes) for part, one in zip(found, self.scenes, strict=True)],
+            "things": [float(_found(part) == _found(own)) for part, own in zip(found, self.known, strict=True)],
+            "place": [_overlap(part, own) for part, own in zip(found, self.known, strict=True)],
             "same": self._same(made, found),
             "picture": [
                 float(structural_similarity(a, b, channel_axis=0, data_range=1.0))
@@ -125,9 +135,20 @@ class Asked:
         rows = [k for k, part in enumerate(boxes) for _ in part]
         told = _named()["identity"](torch.from_numpy(made[rows]), np.concatenate(boxes).reshape(-1, 4)).argmax(1)
         return [
-            float(any(int(one) == number for one, row in zip(told, rows, strict=True) if row == k))
+            np.nan
+            if number is None
+            else float(any(int(one) == number for one, row in zip(told, rows, strict=True) if row == k))
             for k, number in enumerate(self.numbers)
         ]
+
+
+def _found(part: Sequence[Any]) -> list[str]:
+    return sorted(one.label for one in part)
+
+
+def _overlap(part: Sequence[Any], own: Sequence[Any]) -> float:
+    """Overlap of what is found with what the sender's picture has of the same kinds; 1 where that has nothing."""
+    return box_overlaps(part, [one.label for one in own], [one.box for one in own]) if own else 1.0
 
 
 def _share(box: Any) -> np.ndarray:
