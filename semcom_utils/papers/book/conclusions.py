@@ -42,6 +42,15 @@ def _winners(at: Mapping[tuple, Table]) -> dict[tuple, Any]:
     }
 
 
+def _listed(winners: Mapping[tuple, Any]) -> dict:
+    """Channel -> SNR -> budget -> question -> name, mean answer and number of rivals of the best scheme."""
+    listed: dict = {}
+    for (channel, snr, budget, question), best in winners.items():
+        at = listed.setdefault(channel, {}).setdefault(str(snr), {}).setdefault(str(budget), {})
+        at[question] = None if best is None else [best.name, round(best.value, 3), len(best.rivals)]
+    return listed
+
+
 def _agreement(one: Mapping[tuple, Any], other: Mapping[tuple, Any]) -> dict:
     """In what share of the cells the same family is best."""
     both = [(best, other[cell]) for cell, best in one.items() if best is not None and other[cell] is not None]
@@ -159,6 +168,7 @@ def summary(records: Sequence[Mapping]) -> dict:
             "with": max(_reached(middle, "same", 100, WITH_HISTORY)),
             "without": max(_reached(middle, "same", 100, WITHOUT_HISTORY)),
         },
+        "best": _listed(winners),
         "best_for_everything": {"cells": len(at) * len(BUDGETS), "where": everywhere, "count": len(everywhere)},
         "limit_agrees": {
             channel: _agreement(
