@@ -60,7 +60,9 @@ def findings(file: str | Path | None = None, results_dir: str | Path | None = No
 
 
 @checked
-def filled(sentence: str, numbers: dict[str, str], where: str = "sentence", results_dir: str | Path | None = None) -> str:
+def filled(
+    sentence: str, numbers: dict[str, str], where: str = "sentence", results_dir: str | Path | None = None
+) -> str:
     """A sentence with its numbers, and names, from the results.
 
     Parameters
