@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -209,22 +209,29 @@ def load_claims(paper: str | Path) -> list[Claim]:
     if not path.is_file():
         have = ", ".join(sorted(p.stem for p in path.parent.glob("*.yml"))) or "no claims files"
         raise LedgerError(f"{path.name}: no such claims file; the folder has {have}")
-    document = parse_yaml(path.read_text(encoding="utf-8"), path.name)
+    return list(_read(path.read_text(encoding="utf-8"), path.name))
+
+
+# A chapter shows twenty verdicts, and to check a file against the schema takes a good part of a second. Claims are
+# frozen, so that they can be shared.
+@lru_cache(maxsize=64)
+def _read(text: str, name: str) -> tuple[Claim, ...]:
+    document = parse_yaml(text, name)
     error = best_match(_validator().iter_errors(document))
     if error is not None:
-        raise LedgerError(f"{path.name}: {_explain(error, document)}")
+        raise LedgerError(f"{name}: {_explain(error, document)}")
     about = Paper(**document["paper"])
-    if about.key != path.stem:
-        raise LedgerError(f"{path.name}: paper.key: must be the file's name, {path.stem!r}, got {about.key!r}")
+    if about.key != Path(name).stem:
+        raise LedgerError(f"{name}: paper.key: must be the file's name, {Path(name).stem!r}, got {about.key!r}")
     claims = [_claim(entry, about) for entry in document["claims"]]
     seen = set()
     for claim in claims:
         if claim.id in seen:
-            raise LedgerError(f"{path.name}: claim {claim.id}: this id is used twice")
+            raise LedgerError(f"{name}: claim {claim.id}: this id is used twice")
         if not claim.id.startswith(f"{about.prefix}-"):
-            raise LedgerError(f"{path.name}: claim {claim.id}: an id of this file must start with '{about.prefix}-'")
+            raise LedgerError(f"{name}: claim {claim.id}: an id of this file must start with '{about.prefix}-'")
         seen.add(claim.id)
-    return claims
+    return tuple(claims)
 
 
 @checked
