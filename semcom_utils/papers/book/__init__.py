@@ -9,4 +9,5 @@ STUDIES: dict = {
     "comparison": Entry(
         "conclusions", "every scheme of the book on the same pictures: what it costs and how it answers five questions"
     ),
+    "costs": Entry("costs", "what a picture takes from end to end: encode, air, decode, on a device that is stated"),
 }
