@@ -11,8 +11,8 @@ a sum. What else a network does (normalising, activations), and writing a prompt
 channel code, which all digital schemes need.
 
 The model's figure is an assumption. A phone's accelerator is advertised with some :math:`10^{13}` operations a second,
-of small whole numbers and in large batches; networks of decimals that treat one picture at a time reach a few hundredths
-to a tenth of such a figure. What another figure would change is in the summary's ``devices``.
+of small whole numbers and in large batches; networks of decimals that treat one picture at a time reach some hundredths
+to a tenth of that. What another figure would change is in the summary's ``devices``.
 """
 
 from __future__ import annotations
