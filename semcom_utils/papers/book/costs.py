@@ -209,10 +209,10 @@ def _uses(bits: int) -> float:
     return fate(bits, best_format(bits, SNR_DB, CHANNEL), SNR_DB, CHANNEL).channel_uses if bits else 0.0
 
 
-def _stages(record: Mapping, speed: float) -> dict[str, float]:
-    """A scheme's three stages on a device of so many operations a second."""
+def _stages(record: Mapping, speed: float | None) -> dict[str, float]:
+    """A scheme's three stages on a device of so many operations a second; of None as they were measured here."""
     counted, measured = record["operations"], record["seconds"]
-    by_model = {end: counted[end] / speed if counted[end] else measured[end] for end in counted}
+    by_model = {end: counted[end] / speed if speed and counted[end] else measured[end] for end in counted}
     sent = [_uses(bits) + analog for bits, analog in zip(record["bits"], record["analog"], strict=True)]
     return {"encode_s": by_model["encode"], "air_uses": float(np.mean(sent)), "decode_s": by_model["decode"]}
 
@@ -247,12 +247,14 @@ def summary(records: Sequence[Mapping]) -> dict:
         ``air_uses``, operations, and seconds measured here. ``totals``: symbol rate -> scheme -> seconds.
         ``caption_over_file``: symbol rate -> total time of :data:`DRAWN_AND_FILE`'s first over that of its second;
         ``tie_symbol_rate``, symbols a second at which both take as long, below which the first is faster; ``devices``:
-        operations a second -> the same two. All three are None where a scheme is missing.
+        operations a second, or ``here``, where networks take what was measured, too -> the same two. All three are None
+        where a scheme is missing.
     """
     of = {r["task"]["scheme"]: r for r in records}
     stages = {name: _stages(r, OPERATIONS_PER_SECOND) for name, r in of.items()}
     there = all(name in of for name in DRAWN_AND_FILE)
-    pairs = {speed: [_stages(of[name], speed) for name in DRAWN_AND_FILE] for speed in DEVICES if there}
+    speeds: dict[str, float | None] = {f"{speed:.0e}": speed for speed in DEVICES} | {"here": None}
+    pairs = {label: [_stages(of[name], speed) for name in DRAWN_AND_FILE] for label, speed in speeds.items() if there}
     pair = [stages[name] for name in DRAWN_AND_FILE] if there else None
     return {
         "device": {
@@ -265,8 +267,8 @@ def summary(records: Sequence[Mapping]) -> dict:
         "caption_over_file": _ratios(*pair) if pair else None,
         "tie_symbol_rate": _tie(*pair) if pair else None,
         "devices": {
-            f"{speed:.0e}": {"caption_over_file": _ratios(*both), "tie_symbol_rate": _tie(*both)}
-            for speed, both in pairs.items()
+            label: {"caption_over_file": _ratios(*both), "tie_symbol_rate": _tie(*both)}
+            for label, both in pairs.items()
         }
         or None,
         "stages": {
@@ -276,7 +278,7 @@ def summary(records: Sequence[Mapping]) -> dict:
             for name, r in of.items()
         },
         "totals": {
-            str(rate): {name: total_seconds(**one, symbol_rate=rate) for name, one in stages.items()}
+            str(rate): {name: round(total_seconds(**one, symbol_rate=rate), 9) for name, one in stages.items()}
             for rate in SYMBOL_RATES
         },
     }
