@@ -12,4 +12,5 @@ STUDIES: dict = {
     "confirmation": Entry(
         "confirmation", "sentences that half of the pictures suggested, put to the pictures that nobody had looked at"
     ),
+    "costs": Entry("costs", "what a picture takes from end to end: encode, air, decode, on a device that is stated"),
 }
