@@ -189,9 +189,9 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
         "# Scoreboard",
         "",
         f"This book lists {len(claims)} claims of the five papers, {_number(claims, 'central')} of them central"
-        f"{besides}. Each claim that a run can decide has a test that was written down before that run, with every later "
-        "change beside it, and a verdict that code computes from the stored results; a test fails where a stored verdict does not "
-        "follow from its numbers, or where a check could not have come out otherwise. "
+        f"{besides}. Each claim that a run can decide has a test that was written down before that run, with every "
+        "later change beside it, and a verdict that code computes from the stored results; a test fails where a stored "
+        "verdict does not follow from its numbers, or where a check could not have come out otherwise. "
         "Another page tells [how an entry is written](ledger_format.md), and the [errata](errata.md) list what the "
         "papers themselves contradict.",
         "",

@@ -172,6 +172,12 @@ def _curves() -> dict:
     return load_result("book/link")["summary"]
 
 
+def _measured(chosen: Format) -> Format:
+    if chosen[:2] not in FORMATS or chosen.copies not in COPIES:
+        raise ValueError(f"chosen must be one of FORMATS in one of COPIES, got {chosen}")
+    return chosen
+
+
 @checked
 @lru_cache(maxsize=100_000)
 def block_loss(payload_bits: int, chosen: Format, snr_db: float, channel: str) -> float:
@@ -199,9 +205,7 @@ def block_loss(payload_bits: int, chosen: Format, snr_db: float, channel: str) -
     """
     positive_integer("payload_bits", payload_bits)
     one_of("channel", channel, CHANNELS)
-    order, rate, copies = chosen
-    if (order, rate) not in FORMATS or positive_integer("copies", copies) not in COPIES:
-        raise ValueError(f"chosen must be a Format that was measured, got {chosen}")
+    order, rate, copies = _measured(chosen)
     snr = real_number("snr_db", snr_db, low=-50.0, high=100.0) + 10 * np.log10(copies)
     measured = _curves()
     of = measured["lost"][f"{order} {round(rate, 6):.3g}"]
@@ -241,6 +245,7 @@ def fate(bits: int, chosen: Format, snr_db: float, channel: str) -> Fate:
     ValueError
         If an argument is none of these.
     """
+    positive_integer("bits", bits), _measured(chosen), one_of("channel", channel, CHANNELS)
     layout = DigitalLink(chosen.code_rate, chosen.bits_per_symbol, channel).layout(bits)
     lost = block_loss(max(1, bits // layout.blocks), chosen, snr_db, channel)
     tried = TRIES if lost == 1 else (1 - lost**TRIES) / (1 - lost)
