@@ -83,7 +83,7 @@ EXEMPT = {
     },
     "papers.book.bench.Scheme": "abstract: tried by its kinds",
     **{
-        f"papers.book.schemes.{kind}.{part}": "runs networks for seconds; tests/test_book_bench.py tries what it refuses"
+        f"papers.book.schemes.{kind}.{part}": "runs networks for seconds; tests/test_book_bench.py tries it"
         for kind in ("InvertedScheme", "MappedScheme", "PromptScheme", "SplitScheme")
         for part in ("encode", "encode_all", "decode", "decode_all")
     },

@@ -439,7 +439,7 @@ SIGNALS = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.5]]
 
 
 @cache
-def asked():
+def questioned():
     return measures.Asked([SCENE], [None])
 
 
@@ -564,7 +564,7 @@ CALLS = {f"papers.{name}": call for name, call in CALLS.items()}
 INSTANCES = {
     "papers.book.bench.Message": lambda: bench.Message([1]),
     "papers.book.comparison.Table": lambda: BENCH,
-    "papers.book.measures.Asked": asked,
+    "papers.book.measures.Asked": questioned,
     "papers.book.schemes.FileScheme": lambda: FILE,
     "papers.book.schemes.LearnedScheme": lambda: schemes.LearnedScheme("witt-low"),
     "papers.book.schemes.ThumbnailScheme": lambda: SMALL,

@@ -209,8 +209,8 @@ def index_found() -> str:
         f":alt: One bar a paper{last}, cut into its verdicts. {told}",
         ":width: 560px",
         "",
-        f"What became of each paper's claims, one bar a paper{last}. {{doc}}`scoreboard` lists every claim with its test, its "
-        "verdict and its numbers.",
+        f"What became of each paper's claims, one bar a paper{last}. {{doc}}`scoreboard` lists every claim with its "
+        "test, its verdict and its numbers.",
         "```",
     ]
     return "\n".join(lines)

@@ -240,9 +240,7 @@ def _door(method: Callable[..., Any]) -> Callable[..., Any]:
             if not many:
                 call.arguments[name] = take(name, value)
                 continue
-            if isinstance(value, str | bytes | dict) or not (
-                hasattr(value, "__len__") and hasattr(value, "__getitem__")
-            ):
+            if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str | bytes):
                 raise ValueError(f"{name} must be a sequence, got {shown(value)}")
             if getattr(value, "shape", None) == () or not len(value) or length not in (0, len(value)):
                 raise ValueError(f"{name} must be {length or 'one or more'}, one a picture, got {shown(value)}")
