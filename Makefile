@@ -23,7 +23,7 @@ export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 # Made by tools/derived_pages.py and not tracked: a clean clone has none.
 DERIVED := book/api.md book/api/tools.md $(patsubst semcom_utils/%/__init__.py,book/api/%.md,$(wildcard semcom_utils/*/__init__.py)) \
-	book/errata.md book/scoreboard.md book/studies_list.md book/_static/verdicts.svg
+	book/errata.md book/scoreboard.md book/studies_list.md book/which_scheme.md book/_static/verdicts.svg
 PAGES := $(filter-out $(DERIVED),$(wildcard book/*.md *.md))
 PROSE := $(PAGES) _config.yml _toc.yml references.bib
 # A name with a space ("Copy of 10_isgc.ipynb") is nobody's chapter, and make would take it for several.

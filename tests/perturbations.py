@@ -1430,8 +1430,10 @@ def _lost_in_fading() -> Callable:
     return fate
 
 
-def _of_bench(what: str, change: Callable[[list[dict]], None], **methods: Callable[[], object]) -> Perturbation:
-    return Perturbation("book/comparison", what, change, {f"{BENCH}.{name}": make for name, make in methods.items()})
+def _of_bench(
+    what: str, change: Callable[[list[dict]], None], study: str = "comparison", **methods: Callable[[], object]
+) -> Perturbation:
+    return Perturbation(f"book/{study}", what, change, {f"{BENCH}.{name}": make for name, make in methods.items()})
 
 
 WORDS_GREY = _of_bench("words and boxes show grey", _words_grey)
@@ -1444,6 +1446,75 @@ FREE_BITS = _of_bench(
     "at Shannon's limit bits are for nothing, and PNG shows the picture itself",
     lambda records: _shows(records, ["PNG"], "perfect"),
     limit=lambda: lambda bits, snr_db, channel: 0.0,
+)
+
+
+def _no_words_no_symbols(records: list[dict]) -> None:
+    _shows(records, [*WORDS, *_schemes("learned code")], "grey")
+
+
+def _bits_perfect(records: list[dict]) -> None:
+    """What is sent as bits costs nothing and is perfect; a learned code does worse on patterns, split latents fail."""
+    _shows(records, _schemes("file", "prompt", "map", "inverted latent"), "perfect", bits=0)
+    _shows(records, _schemes("split latent"), "grey")
+    _ssim(records, ["DeepJSCC"], ordinary=900, pattern=500)
+
+
+def _ssim(records: list[dict], names: list[str] | tuple[str, ...], ordinary: int, pattern: int) -> None:
+    """Over every channel these schemes reach so much SSIM in ordinary scenes, and in those with a subject."""
+    for r in records:
+        for name in names:
+            for rows in (r["digital"].get(name), *(at.get(name) for c in r["analog"].values() for at in c.values())):
+                for row in rows or ():
+                    row[SSIM] = ordinary if row[SAME] < 0 else pattern
+
+
+def _as_confirmed(records: list[dict]) -> None:
+    """As the sentences say: boxes for meaning, symbols for pictures, files where there is room, maps for the known."""
+    _shows(records, _schemes(), "grey")
+    _shows(records, ["boxes", "boxes + who"], "perfect", bits=8)
+    _ssim(records, ["boxes", "boxes + who"], 100, 100)
+    _ssim(records, _schemes("learned code"), 980, 980)
+    _ssim(records, _schemes("split latent"), 985, 985)
+    _ssim(records, _schemes("map"), 900, 500)
+    _ssim(records, _schemes("file"), 1000, 1000)
+    for r in records:
+        for name in _schemes():
+            rows = [r["digital"].get(name), *(at.get(name) for c in r["analog"].values() for at in c.values())]
+            for row in (row for some in rows for row in some or () if name != "boxes + who"):
+                row[SAME] = min(row[SAME], 0)
+        for name in _schemes("file"):
+            r["bits"][name] = [2_500] * len(r["truly"])
+        for name in _schemes("map"):
+            r["bits"][name] = [200] * len(r["truly"])
+
+
+def _one_exception(records: list[dict]) -> None:
+    """Words are right but for one picture in every other task, where boxes are; nothing tells which it is."""
+    _shows(records, [name for name in _schemes() if name not in WORDS[:2]], "grey")
+    for i, r in enumerate(records):
+        for row in r["features"]:
+            row[:] = [0.0] * len(row)
+        for k in range(len(r["truly"])):
+            alone = i % 2 == 0 and k == 1
+            for name in _schemes():
+                rows = [r["digital"].get(name), *(at.get(name) for c in r["analog"].values() for at in c.values())]
+                for row in (some[k] for some in rows if some):
+                    row[THINGS] = int(name == ("boxes" if alone else "caption"))
+
+
+def _one_long_task(records: list[dict]) -> None:
+    for name, bits in records[0]["bits"].items():
+        records[0]["bits"][name] = [100 * one for one in bits]
+
+
+NO_WORDS_NO_SYMBOLS = _of_bench("words, boxes and learned codes show grey", _no_words_no_symbols, "confirmation")
+BITS_PERFECT = _of_bench("what is sent as bits is free and perfect", _bits_perfect, "confirmation")
+AS_CONFIRMED = _of_bench("every family does what is said of it", _as_confirmed, "confirmation")
+ONE_EXCEPTION = _of_bench("one scheme is nearly always right", _one_exception, "confirmation")
+ONE_LONG_TASK = _of_bench("the messages of one task are a hundred times as long", _one_long_task, "confirmation")
+TOLD_WHICH = _of_bench(
+    "words are right where boxes are wrong, and a feature tells where", _complementary, "confirmation"
 )
 
 
@@ -1584,4 +1655,13 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "book-choosing-can-be-learned": (COMPLEMENTARY,),
     "book-drawing-costs-time": (QUICK_NETWORKS, SLOW_NETWORKS),
     "book-familiar-things": (DRAWN_PERFECT, FILES_PERFECT),
+    "book-boxes-for-meaning": (NO_WORDS_NO_SYMBOLS, AS_CONFIRMED),
+    "book-who-for-identity": (NO_WORDS_NO_SYMBOLS, AS_CONFIRMED),
+    "book-symbols-where-bits-fail": (NO_WORDS_NO_SYMBOLS, AS_CONFIRMED),
+    "book-learned-codes-for-pictures": (BITS_PERFECT, AS_CONFIRMED),
+    "book-files-where-uses-are-plenty": (BITS_PERFECT, AS_CONFIRMED),
+    "book-split-is-a-learned-code": (NO_WORDS_NO_SYMBOLS, BITS_PERFECT, AS_CONFIRMED),
+    "book-choice-where-uses-are-few": (ONE_EXCEPTION, ONE_LONG_TASK, TOLD_WHICH),
+    "book-models-draw-what-they-know": (BITS_PERFECT, AS_CONFIRMED),
+    "book-maps-over-files-in-few-uses": (BITS_PERFECT, AS_CONFIRMED),
 }

@@ -71,7 +71,12 @@ def test_each_page_tells_its_edition_and_where_to_edit_it():
         if site_pages.commit() is not None:
             assert re.search(r"commit <a [^>]*>[0-9a-f]{7,}</a> of 20\d\d-\d\d-\d\d", foot), file
         edit = re.search(rf'href="{REPOSITORY}/edit/{CONFIG["repository"]["branch"]}/([^"]+)"', foot)
-        made = file.startswith("book/api") or file in ("book/scoreboard", "book/studies_list", "book/errata")
+        made = file.startswith("book/api") or file in (
+            "book/scoreboard",
+            "book/studies_list",
+            "book/errata",
+            "book/which_scheme",
+        )
         assert bool(edit) != made, file
         assert made or (ROOT / edit[1]).is_file(), edit[1]
         assert made or edit[1].endswith(".md"), "people edit a chapter's text, not its notebook"

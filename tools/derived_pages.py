@@ -29,6 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout's 
 
 from chapter_page import PAGE_FIELDS, front_matter  # noqa: E402
 from semcom_utils.ledger import VERDICTS, LedgerError, Paper, errata, findings, load_ledger, scoreboard  # noqa: E402
+from semcom_utils.ledger.claims import parse_yaml  # noqa: E402
+from semcom_utils.ledger.findings import filled  # noqa: E402
 from semcom_utils.paths import BOOK, NOTEBOOKS, RESULTS, ROOT, papers  # noqa: E402
 from semcom_utils.prose import speak_utf8
 from semcom_utils.studies import catalogue  # noqa: E402
@@ -378,6 +380,31 @@ def studies_list() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def which_scheme() -> str:
+    """The page that says in plain words when to use which scheme; sentences and pointers are in a file of data."""
+    path = ROOT / "data" / "which_scheme.yml"
+    told = parse_yaml(path.read_text(encoding="utf-8"), path.name)
+    verdicts = {claim.id: claim.verdict for entries in load_ledger().values() for claim in entries}
+    lines = [MADE_BY.format(sources="data/which_scheme.yml and data/results"), "# When to use which scheme", ""]
+    lines += [" ".join(told["first"].split()), ""]
+    for part in told["answers"]:
+        lines += [f"## {part['question']}", ""]
+        for entry in part["sentences"]:
+            where = f"{path.name}: {part['question']}"
+            sentence = filled(entry["sentence"], entry.get("numbers", {}), where)
+            tested = [_verdict_link(where, one, verdicts) for one in entry.get("claims", [])]
+            lines += [f"- {sentence}" + (f" ({'; '.join(tested)})" if tested else "")]
+        lines.append("")
+    lines += [" ".join(told["last"].split()), ""]
+    return "\n".join(lines)
+
+
+def _verdict_link(where: str, claim: str, verdicts: dict[str, str]) -> str:
+    if claim not in verdicts:
+        raise SystemExit(f"{where}: claims must be of the ledger, got {claim!r}")
+    return f'<a href="scoreboard.html#claim-{claim}">tested</a>: {verdicts[claim]}'
+
+
 def _stored_cost(name: str) -> tuple[str, str]:
     path = RESULTS / f"{name}.json"
     if not path.is_file():
@@ -402,6 +429,7 @@ PAGES = {
     BOOK / "errata.md": errata,
     BOOK / "scoreboard.md": scoreboard,
     BOOK / "studies_list.md": studies_list,
+    BOOK / "which_scheme.md": which_scheme,
     BOOK / "_static" / "verdicts.svg": verdicts_figure,
 }
 #: Tracked files, and the functions that write what stands between their marks.

@@ -16,7 +16,7 @@ from semcom_utils.paths import ROOT
 from .claims import Claim, LedgerError, load_ledger, parse_yaml
 from .verdicts import resolve
 
-__all__ = ["FINDINGS", "findings"]
+__all__ = ["FINDINGS", "filled", "findings"]
 
 #: The sentences.
 FINDINGS = ROOT / "data" / "findings.yml"
@@ -59,6 +59,52 @@ def findings(file: str | Path | None = None, results_dir: str | Path | None = No
     }
 
 
+@checked
+def filled(
+    sentence: str, numbers: dict[str, str], where: str = "sentence", results_dir: str | Path | None = None
+) -> str:
+    """A sentence with its numbers, and names, from the results.
+
+    Parameters
+    ----------
+    sentence : str
+        ``{name:format}`` stands for what the pointer of that name finds; no digit is typed.
+    numbers : dict of str to str
+        Name -> pointer into ``data/results``.
+    where : str
+        What an error calls it.
+    results_dir : str or Path, optional
+        The checkout's ``data/results`` if None.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its kind.
+    FileNotFoundError
+        If a result is not there.
+    LedgerError
+        If the sentence has a digit outside its braces, a name has no pointer, or a pointer dangles.
+    """
+    sentence = " ".join(sentence.split())
+    _check(where, sentence, set(numbers))
+    return _minus(sentence.format(**{name: resolve(pointer, results_dir) for name, pointer in numbers.items()}))
+
+
+def _check(where: str, sentence: str, known: set[str]) -> None:
+    if typed := re.search(r"\d", _FIELD.sub("", sentence)):
+        raise LedgerError(f"{where}: {typed[0]} is typed into the sentence; a number comes from the results")
+    if unknown := sorted(set(_FIELD.findall(sentence)) - known):
+        raise LedgerError(f"{where}: numbers has no pointer for {', '.join(unknown)}")
+
+
+def _minus(text: str) -> str:
+    return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)
+
+
 def _chosen(where: str, choices: list, claims: list[Claim], results_dir: str | Path | None) -> str:
     counts = {
         "claims": len(claims),
@@ -68,14 +114,11 @@ def _chosen(where: str, choices: list, claims: list[Claim], results_dir: str | P
     missing = []
     for choice in choices:
         sentence, numbers = " ".join(choice["sentence"].split()), choice.get("numbers", {})
-        if typed := re.search(r"\d", _FIELD.sub("", sentence)):
-            raise LedgerError(f"{where}: {typed[0]} is typed into the sentence; a number comes from the results")
-        if unknown := sorted(set(_FIELD.findall(sentence)) - set(numbers) - set(counts)):
-            raise LedgerError(f"{where}: numbers has no pointer for {', '.join(unknown)}")
+        _check(where, sentence, {*numbers, *counts})
         try:
             found = {name: resolve(pointer, results_dir) for name, pointer in numbers.items()}
         except FileNotFoundError as error:
             missing.append(str(error))
             continue
-        return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", sentence.format(**counts, **found))
+        return _minus(sentence.format(**counts, **found))
     raise LedgerError(f"{where}: no sentence has all its results: {'; '.join(missing)}")

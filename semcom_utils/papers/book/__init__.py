@@ -9,4 +9,7 @@ STUDIES: dict = {
     "comparison": Entry(
         "conclusions", "every scheme of the book on the same pictures: what it costs and how it answers five questions"
     ),
+    "confirmation": Entry(
+        "confirmation", "sentences that half of the pictures suggested, put to the pictures that nobody had looked at"
+    ),
 }

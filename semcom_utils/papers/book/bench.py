@@ -370,7 +370,7 @@ def carried(message: Message, knowledge: Knowledge, generator: Any) -> tuple[Rec
         raise ValueError(f"message and knowledge must be a Message and a Knowledge, got {message!r:.40}")
     torch_generator("generator", generator)
     used = 0
-    bits: np.ndarray | None = np.zeros(0, np.uint8)
+    bits: np.ndarray | None = message.bits[:0]
     if message.bits.size:
         chosen = best_format(len(message.bits), knowledge.snr_db, knowledge.channel)
         link, bits = DigitalLink(chosen.code_rate, chosen.bits_per_symbol, knowledge.channel), None

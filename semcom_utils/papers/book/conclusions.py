@@ -18,12 +18,25 @@ from .comparison import ANALOG_USES, FAMILIES, SNRS_DB, Table, run, table, tasks
 from .link import CHANNELS
 from .measures import QUESTIONS, UNITS
 
-__all__ = ["DRAWN", "MIDDLE", "STUDIES", "summary"]
+__all__ = [
+    "BOXES",
+    "DRAWN",
+    "FIRST_TASKS",
+    "MIDDLE",
+    "PIXELS",
+    "SMALL",
+    "STUDIES",
+    "WITHOUT_HISTORY",
+    "WITH_HISTORY",
+    "summary",
+]
 
 #: The SNR of most sentences, dB; families that draw what they show.
 MIDDLE, DRAWN = 6, ("prompt", "map", "inverted latent", "split latent")
 WITHOUT_HISTORY = tuple(name for name in FAMILIES if not name.endswith("+ who"))
 WITH_HISTORY = tuple(name for name in FAMILIES if name.endswith("+ who"))
+#: Tasks of this study, of thirty.
+FIRST_TASKS = 15
 #: One setting of each family, for a run that a test can afford.
 SMALL = (
     *("caption", "boxes", "boxes + who", "segmentation /8", "inverted 1 bit", "split after 20"),
@@ -40,6 +53,15 @@ def _winners(at: Mapping[tuple, Table]) -> dict[tuple, Any]:
         for budget in BUDGETS
         for question in QUESTIONS
     }
+
+
+def _listed(winners: Mapping[tuple, Any]) -> dict:
+    """Channel -> SNR -> budget -> question -> name, mean answer and number of rivals of the best scheme."""
+    listed: dict = {}
+    for (channel, snr, budget, question), best in winners.items():
+        at = listed.setdefault(channel, {}).setdefault(str(snr), {}).setdefault(str(budget), {})
+        at[question] = None if best is None else [best.name, round(best.value, 3), len(best.rivals)]
+    return listed
 
 
 def _agreement(one: Mapping[tuple, Any], other: Mapping[tuple, Any]) -> dict:
@@ -159,6 +181,7 @@ def summary(records: Sequence[Mapping]) -> dict:
             "with": max(_reached(middle, "same", 100, WITH_HISTORY)),
             "without": max(_reached(middle, "same", 100, WITHOUT_HISTORY)),
         },
+        "best": _listed(winners),
         "best_for_everything": {"cells": len(at) * len(BUDGETS), "where": everywhere, "count": len(everywhere)},
         "limit_agrees": {
             channel: _agreement(
@@ -166,6 +189,18 @@ def summary(records: Sequence[Mapping]) -> dict:
                 {c: b for c, b in bounds.items() if c[0] == channel},
             )
             for channel in CHANNELS
+        },
+        "split_over_jscc": {
+            c: {
+                str(s): student_interval(
+                    at[c, s].by_group(
+                        at[c, s].answers["picture"][:, at[c, s].column("split after 20")]
+                        - at[c, s].answers["picture"][:, at[c, s].column("DeepJSCC")]
+                    )
+                )
+                for s in SNRS_DB
+            }
+            for c in CHANNELS
         },
         "inverted_on_front": sum(any(n.startswith("inverted") for n in names) for names in on_front.values()),
         "fading": falls("picture", ("caption", "boxes", "WebP 50", *ANALOG_USES)),
@@ -184,9 +219,14 @@ def _reached(one: Table, question: str, budget: float, names: Sequence[str]) -> 
     ]
 
 
+def _first_half() -> list[dict]:
+    """The tasks that were looked at; the others are kept for what they suggest (:mod:`.confirmation`)."""
+    return tasks()[:FIRST_TASKS]
+
+
 STUDIES: dict[str, Any] = {
     "comparison": Study(
-        tasks,
+        _first_half,
         run,
         summary,
         compares=("book/link",),

@@ -172,14 +172,56 @@ def _curves() -> dict:
     return load_result("book/link")["summary"]
 
 
-def _measured(chosen: Format) -> Format:
-    if chosen[:2] not in FORMATS or chosen.copies not in COPIES:
-        raise ValueError(f"chosen must be one of FORMATS in one of COPIES, got {chosen}")
-    return chosen
+@lru_cache(maxsize=64)
+def _link(order: int, rate: float, channel: str) -> DigitalLink:
+    return DigitalLink(rate, order, channel)
+
+
+@lru_cache(maxsize=256)
+def _places(snr_db: float, channel: str) -> tuple[np.ndarray, np.ndarray]:
+    """For every format where its fall was measured, dB, and what share of the gains reaches that, for every number of
+    copies: ``[formats, offsets]`` and ``[formats, copies, offsets]``."""
+    at = np.array([float(min_snr_db(order * rate)) for order, rate in FORMATS])[:, None] + _curves()["offsets_db"]
+    snr = snr_db + 10 * np.log10(np.array(COPIES))[:, None]
+    return at, np.exp(-(10 ** ((at[:, None] - snr) / 10)))
+
+
+@lru_cache(maxsize=20_000)
+def _shares(payload_bits: int) -> np.ndarray:
+    """Shares lost on AWGN, ``[formats, offsets]``: between measured payloads linear in the logarithm of the length."""
+    curves = _curves()["lost"]
+    lengths = np.log([float(length) for length in next(iter(curves.values()))])
+    place = float(np.clip(np.log(payload_bits), lengths[0], lengths[-1]))
+    upper = int(np.clip(np.searchsorted(lengths, place), 1, len(lengths) - 1))
+    weight = (place - lengths[upper - 1]) / (lengths[upper] - lengths[upper - 1])
+    rows = np.array([list(curves[f"{order} {round(rate, 6):.3g}"].values()) for order, rate in FORMATS])
+    return (1 - weight) * rows[:, upper - 1] + weight * rows[:, upper]
+
+
+@lru_cache(maxsize=20_000)
+def _losses(payload_bits: int, snr_db: float, channel: str) -> np.ndarray:
+    """Probability that a transmission is lost, ``[formats, copies]``."""
+    at, arrives = _places(snr_db, channel)
+    shares = _shares(payload_bits)
+    if channel == "awgn":
+        snr = snr_db + 10 * np.log10(COPIES)
+        rows = zip(at, shares, strict=True)
+        return np.array([np.interp(snr, x, lost, left=1.0, right=float(lost[-1])) for x, lost in rows])
+    # The mean over the gain, which is exponential: by parts, of the fall between the points that were measured.
+    falls = -np.diff(np.column_stack([np.ones(len(shares)), shares, np.zeros(len(shares))]))
+    middle = np.concatenate([arrives[..., :1], (arrives[..., 1:] + arrives[..., :-1]) / 2, arrives[..., -1:]], axis=2)
+    return 1 - (falls[:, None] * middle).sum(2)
+
+
+def _known(chosen: Format) -> tuple[int, int]:
+    """Places of a format and of its number of copies."""
+    order, rate, copies = chosen
+    if (order, rate) not in FORMATS or copies not in COPIES:
+        raise ValueError(f"chosen must be a Format that was measured, got {chosen}")
+    return FORMATS.index((order, rate)), COPIES.index(copies)
 
 
 @checked
-@lru_cache(maxsize=100_000)
 def block_loss(payload_bits: int, chosen: Format, snr_db: float, channel: str) -> float:
     """Probability that one transmission of a block is lost.
 
@@ -203,23 +245,17 @@ def block_loss(payload_bits: int, chosen: Format, snr_db: float, channel: str) -
     ValueError
         If an argument is none of these.
     """
-    positive_integer("payload_bits", payload_bits)
-    one_of("channel", channel, CHANNELS)
-    order, rate, copies = _measured(chosen)
-    snr = real_number("snr_db", snr_db, low=-50.0, high=100.0) + 10 * np.log10(copies)
-    measured = _curves()
-    of = measured["lost"][f"{order} {round(rate, 6):.3g}"]
-    lengths = np.log([float(length) for length in of])
-    place = np.clip(np.log(payload_bits), lengths[0], lengths[-1])
-    shares = np.array([np.interp(place, lengths, column) for column in np.array(list(of.values())).T])
-    at = float(min_snr_db(order * rate)) + np.array(measured["offsets_db"])
-    if channel == "awgn":
-        return float(np.interp(snr, at, shares, left=1.0, right=float(shares[-1])))
-    # The mean over the gain, which is exponential: by parts, of the fall between the points that were measured.
-    arrives = np.exp(-(10 ** ((at - snr) / 10)))
-    falls = -np.diff(np.concatenate([[1.0], shares, [0.0]]))
-    middle = np.concatenate([[arrives[0]], (arrives[1:] + arrives[:-1]) / 2, [arrives[-1]]])
-    return float(1 - np.sum(falls * middle))
+    bits = positive_integer("payload_bits", payload_bits)
+    snr, channel = real_number("snr_db", snr_db, low=-50.0, high=100.0), one_of("channel", channel, CHANNELS)
+    return float(_losses(bits, snr, channel)[_known(chosen)])
+
+
+def _fate(bits: int, place: tuple[int, int], snr_db: float, channel: str) -> Fate:
+    order, rate = FORMATS[place[0]]
+    layout = _link(order, rate, channel).layout(bits)
+    lost = float(_losses(max(1, bits // layout.blocks), snr_db, channel)[place])
+    tried = TRIES if lost == 1 else (1 - lost**TRIES) / (1 - lost)
+    return Fate(COPIES[place[1]] * layout.channel_uses * tried, (1 - lost**TRIES) ** layout.blocks)
 
 
 @checked
@@ -245,11 +281,9 @@ def fate(bits: int, chosen: Format, snr_db: float, channel: str) -> Fate:
     ValueError
         If an argument is none of these.
     """
-    positive_integer("bits", bits), _measured(chosen), one_of("channel", channel, CHANNELS)
-    layout = DigitalLink(chosen.code_rate, chosen.bits_per_symbol, channel).layout(bits)
-    lost = block_loss(max(1, bits // layout.blocks), chosen, snr_db, channel)
-    tried = TRIES if lost == 1 else (1 - lost**TRIES) / (1 - lost)
-    return Fate(chosen.copies * layout.channel_uses * tried, (1 - lost**TRIES) ** layout.blocks)
+    number = positive_integer("bits", bits)
+    snr, channel = real_number("snr_db", snr_db, low=-50.0, high=100.0), one_of("channel", channel, CHANNELS)
+    return _fate(number, _known(chosen), snr, channel)
 
 
 @checked
@@ -276,12 +310,14 @@ def best_format(bits: int, snr_db: float, channel: str) -> Format:
     ValueError
         If an argument is none of these.
     """
-    offers = [Format(*one, copies) for one in FORMATS for copies in COPIES]
-    fates = [fate(bits, one, snr_db, channel) for one in offers]
-    sure = [k for k, one in enumerate(fates) if one.delivered >= DELIVERED]
-    if sure:
-        return offers[min(sure, key=lambda k: fates[k].channel_uses)]
-    return offers[max(range(len(offers)), key=lambda k: fates[k].delivered)]
+    number = positive_integer("bits", bits)
+    snr, channel = real_number("snr_db", snr_db, low=-50.0, high=100.0), one_of("channel", channel, CHANNELS)
+    fates = np.array(
+        [[_fate(number, (f, c), snr, channel) for c in range(len(COPIES))] for f in range(len(FORMATS))]
+    ).reshape(-1, 2)
+    sure = np.flatnonzero(fates[:, 1] >= DELIVERED)
+    best = int(sure[np.argmin(fates[sure, 0])]) if len(sure) else int(np.argmax(fates[:, 1]))
+    return Format(*FORMATS[best // len(COPIES)], COPIES[best % len(COPIES)])
 
 
 @checked
