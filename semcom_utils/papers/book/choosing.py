@@ -231,7 +231,7 @@ def chosen_by_learning(
     folds : int
         Groups of subjects; each is left out once.
     ridge : float
-        Weight of the ridge, above 0, on features of unit variance.
+        Weight of the ridge, at least 1e-6, on features of unit variance.
 
     Returns
     -------
@@ -249,7 +249,7 @@ def chosen_by_learning(
     x = finite_array("known", known)
     if x.ndim != 2 or len(x) != len(table.uses):
         raise ValueError(f"known must be [{len(table.uses)}, features], got shape {x.shape}")
-    real_number("ridge", ridge, low=0, low_open=True), real_number("budget", budget, low=0)
+    real_number("ridge", ridge, low=1e-6), real_number("budget", budget, low=0)
     there = np.unique(table.groups)
     if len(there) < 2:
         raise ValueError("table must hold pictures of at least two groups, to learn from the others, got one")
