@@ -1449,6 +1449,14 @@ FREE_BITS = _of_bench(
 )
 
 
+def _nothing_told(records: list[dict]) -> None:
+    for r in records:
+        r["features"] = [[0.0] * len(row) for row in r["features"]]
+
+
+NOTHING_TOLD = _of_bench("what the sender knows of a picture is the same for all", _nothing_told)
+
+
 def _no_words_no_symbols(records: list[dict]) -> None:
     _shows(records, [*WORDS, *_schemes("learned code")], "grey")
 
@@ -1652,7 +1660,7 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "book-inverted-off-front": (DRAWN_PERFECT,),
     "book-fading-costs-or-blurs": (LOSSY_FADING,),
     "book-choosing-pays": (COMPLEMENTARY, DRAWN_PERFECT),
-    "book-choosing-can-be-learned": (COMPLEMENTARY,),
+    "book-choosing-can-be-learned": (NOTHING_TOLD, COMPLEMENTARY),
     "book-drawing-costs-time": (QUICK_NETWORKS, SLOW_NETWORKS),
     "book-familiar-things": (DRAWN_PERFECT, FILES_PERFECT),
     "book-boxes-for-meaning": (NO_WORDS_NO_SYMBOLS, AS_CONFIRMED),
