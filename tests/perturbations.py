@@ -1482,7 +1482,7 @@ def _as_confirmed(records: list[dict]) -> None:
     _shows(records, _schemes(), "grey")
     _shows(records, ["boxes", "boxes + who"], "perfect", bits=8)
     _ssim(records, ["boxes", "boxes + who"], 100, 100)
-    _ssim(records, _schemes("learned code"), 980, 980)
+    _ssim(records, _schemes("learned code"), 970, 970)
     _ssim(records, _schemes("split latent"), 985, 985)
     _ssim(records, _schemes("map"), 900, 500)
     _ssim(records, _schemes("file"), 1000, 1000)
