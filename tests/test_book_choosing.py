@@ -150,13 +150,13 @@ def test_nobody_is_judged_by_what_taught_him():
 
 
 def test_a_chooser_pays_for_what_it_takes():
-    """The dear scheme is always right; the budget has room for it on about half of the pictures."""
+    """The dear scheme is always right; the budget has room for it where it is needed, and not on all pictures."""
     rng = np.random.default_rng(0)
     need = rng.integers(0, 2, 80)
     one = made(np.stack([need == 0, np.ones(80)], axis=1), [10.0, 110.0], np.arange(80) // 4)
-    choice = chosen_by_learning(one, "things", 62, need[:, None])
-    assert one.uses[np.arange(80), choice].mean() < 72
-    assert one.answers["things"][np.arange(80), choice].mean() > 0.85
+    choice = chosen_by_learning(one, "things", 75, need[:, None])
+    assert one.uses[np.arange(80), choice].mean() <= 75
+    assert one.answers["things"][np.arange(80), choice].mean() == 1.0
     cheap = chosen_by_learning(one, "things", 10, need[:, None])
     assert set(cheap.tolist()) == {0}
 
