@@ -81,6 +81,12 @@ EXEMPT = {
             "prompt_selection.study_scenes",
         )
     },
+    "papers.book.bench.Scheme": "abstract: tried by its kinds",
+    **{
+        f"papers.book.schemes.{kind}.{part}": "runs networks for seconds; tests/test_book_bench.py tries it"
+        for kind in ("InvertedScheme", "MappedScheme", "PromptScheme", "SplitScheme")
+        for part in ("encode", "encode_all", "decode", "decode_all")
+    },
     "ledger.verdicts.update_ledger": "writes into data/claims; tests/test_ledger.py tries what it refuses",
     "papers.gai_semcom_networks.transceiver_curves.Painter": "draws for seconds; tests/test_transceiver.py tries it",
     "papers.semaigc_root.pixels.denoised": "runs networks for seconds; tests/test_semaigc_root_studies.py tries it",

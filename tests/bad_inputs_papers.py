@@ -15,6 +15,8 @@ from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.papers.aigc_scm import message as prompts
 from semcom_utils.papers.aigc_scm.case_study import case_scene
 from semcom_utils.papers.aigc_scm.knowledge import receiver_b
+from semcom_utils.papers.book import bench, comparison, measures, schemes
+from semcom_utils.papers.book.link import Format
 from semcom_utils.papers.gai_semcom_networks import model_families, smart_city
 from semcom_utils.papers.isgc import scenario
 from semcom_utils.papers.semaigc_root import scenario as root
@@ -418,7 +420,67 @@ CAMPUS = {
     "viewpoints": of(seed=1),
     "watched_cells": of(box=(0, 0, 8, 17)),
 }
+#: A bench of two schemes and four pictures of two groups.
+BENCH = comparison.Table(
+    ("caption", "WebP 50"),
+    np.array([[10.0, 100.0]] * 4),
+    np.ones((4, 2)),
+    {name: np.array([[0.1, 0.9], [0.5, 0.6], [0.2, 0.9], [0.6, 0.4]]) for name in measures.UNITS},
+    np.array([0, 0, 1, 1]),
+)
+FILE = schemes.FileScheme("jpeg", 5)
+FILED = bench.Received(FILE.encode(SCENE.image, bench.Knowledge()).bits)
+SMALL = schemes.ThumbnailScheme(12)
+THUMBED = bench.Received(SMALL.encode(SCENE.image, bench.Knowledge()).bits)
+CHOICE_OF_SCHEME = {"table": BENCH, "question": "things", "budget": 60.0}
+#: Schemes that run no network of diffusion.
+CHEAP = ("FileScheme", "LearnedScheme", "ThumbnailScheme")
+SIGNALS = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.5]]
+
+
+@cache
+def questioned():
+    return measures.Asked([SCENE], [None])
+
+
+BOOK = {
+    "bench.Message": of(bits=[1, 0, 1], symbols=np.array([1.0, 1j])),
+    "bench.Message.of_bytes": of(data=b"ab"),
+    "bench.Received": of(bits=[1, 0, 1], symbols=np.array([1.0, 1j]), snr_db=10.0),
+    "bench.carried": lambda: {"message": bench.Message([1, 0] * 20), "knowledge": bench.Knowledge()},
+    "bench.transmit": of(scheme=FILE, picture=SCENE.image, knowledge=bench.Knowledge()),
+    "choosing.best_within": of(**CHOICE_OF_SCHEME),
+    "choosing.chosen_by_learning": of(**CHOICE_OF_SCHEME, known=SIGNALS),
+    "choosing.front": of(uses=[10.0, 20.0], quality=[0.5, 0.9]),
+    "choosing.gains": of(**CHOICE_OF_SCHEME, known=SIGNALS),
+    "choosing.lead": of(**CHOICE_OF_SCHEME, ours=("caption",), theirs=("file",)),
+    "choosing.oracle": of(**CHOICE_OF_SCHEME),
+    "comparison.Table.by_group": of(values=np.arange(4.0)),
+    "comparison.Table.column": of(name="caption"),
+    "comparison.Table.interval": of(question="things", name="caption"),
+    "comparison.Table.only": of(rows=np.array([True, True, False, True])),
+    **{f"comparison.Table.{name}": of(question="things") for name in ("asked", "mean")},
+    "comparison.knowledge_of": lambda: {"scene": case_scene(0, 0), "number": 0, "seed": 1},
+    **{f"link.{name}": of(bits=100, channel="awgn") for name in ("best_format", "limit")},
+    "link.block_loss": of(payload_bits=100, chosen=Format(2, 1 / 2), channel="awgn"),
+    "link.fate": of(bits=100, chosen=Format(2, 1 / 2), channel="awgn"),
+    "measures.Asked": of(scenes=[SCENE], numbers=[4]),
+    "measures.Asked.answer": of(pictures=SCENE.image[None]),
+    "measures.features": of(pictures=SCENE.image[None]),
+    "schemes.FileScheme": of(codec="jpeg", quality=5),
+    "schemes.InvertedScheme": of(planes=1),
+    "schemes.LearnedScheme": of(role="witt-low"),
+    "schemes.MappedScheme": of(kind="canny", factor=1),
+    "schemes.PromptScheme": of(scheme="NI"),
+    "schemes.SplitScheme": of(split=10),
+    "schemes.ThumbnailScheme": of(limit=12),
+    **{f"schemes.{name}.encode": of(picture=SCENE.image, knowledge=bench.Knowledge()) for name in CHEAP},
+    "schemes.FileScheme.decode": of(received=FILED, knowledge=bench.Knowledge()),
+    "schemes.ThumbnailScheme.decode": of(received=THUMBED, knowledge=bench.Knowledge()),
+    "schemes.LearnedScheme.decode": of(received=bench.Received((), np.ones(64), 10.0), knowledge=bench.Knowledge()),
+}
 CALLS = {
+    **{f"book.{name}": call for name, call in BOOK.items()},
     **{f"isgc.coordination.{name}": call for name, call in CAMPUS.items()},
     **{f"isgc.{module}.search_space": of(method="ppo") for module in ("equal_effort", "learning")},
     "isgc.learning.evaluate": lambda: {
@@ -502,6 +564,12 @@ CALLS = {
 }
 CALLS = {f"papers.{name}": call for name, call in CALLS.items()}
 INSTANCES = {
+    "papers.book.bench.Message": lambda: bench.Message([1]),
+    "papers.book.comparison.Table": lambda: BENCH,
+    "papers.book.measures.Asked": questioned,
+    "papers.book.schemes.FileScheme": lambda: FILE,
+    "papers.book.schemes.LearnedScheme": lambda: schemes.LearnedScheme("witt-low"),
+    "papers.book.schemes.ThumbnailScheme": lambda: SMALL,
     "papers.aigc_scm.knowledge.KnowledgeBase": receiver_b,
     "papers.isgc.scenario.BatchIsgcEnv": lambda: scenario.BatchIsgcEnv(2, np.random.default_rng(0)),
     "papers.isgc.scenario.IsgcEnv": started,

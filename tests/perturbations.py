@@ -1329,6 +1329,216 @@ MANY_SYMBOLS = Perturbation(PROMPTS, "a joint code of 1,024 symbols that are wor
 FEW_SYMBOLS = Perturbation(PROMPTS, "a joint code of 64 symbols that are worth nothing", _symbols(64))
 
 
+# --- the book's own bench --------------------------------------------------------------------------------------------
+
+BENCH = "semcom_utils.papers.book.comparison"
+#: Columns of the bench's rows.
+THINGS, PLACE, SAME, SSIM = range(4)
+WORDS = ("caption", "boxes", "caption + who", "boxes + who")
+#: What a receiver of the bench would see that errs in nothing, in the units of its rows.
+PERFECT = (1, 100, 1, 1000, 1000, 600)
+
+
+def _schemes(*families: str) -> list[str]:
+    from semcom_utils.papers.book.comparison import FAMILIES
+
+    return [name for name, family in FAMILIES.items() if not families or family in families]
+
+
+def _shows(records: list[dict], names: list[str] | tuple[str, ...], what: str, bits: int | None = None) -> None:
+    """These schemes show ``grey``, or ``perfect`` pictures, over every channel; of so many bits if that is said."""
+    for r in records:
+        grey = r["digital"]["grey"]
+        rows = [[p if g >= 0 else g for p, g in zip(PERFECT, row, strict=True)] for row in _no_negative(grey)]
+        shown = grey if what == "grey" else rows
+        for name in names:
+            if name in r["digital"]:
+                r["digital"][name] = deepcopy(shown)
+            for channel in r["analog"].values():
+                for at in channel.values():
+                    if name in at:
+                        at[name] = deepcopy(shown)
+            if bits is not None:
+                r["bits"][name] = [bits] * len(grey)
+
+
+def _no_negative(grey: list[list[int]]) -> list[list[int]]:
+    """Grey's rows, negative only where a question does not arise: a cosine may be."""
+    return [[-1 if k == SAME and one < 0 else abs(one) for k, one in enumerate(row)] for row in grey]
+
+
+def _words_grey(records: list[dict]) -> None:
+    _shows(records, WORDS, "grey")
+
+
+def _drawn_perfect(records: list[dict]) -> None:
+    drawn = _schemes("prompt", "map", "inverted latent", "split latent")
+    _shows(records, drawn, "perfect", bits=8)
+    for r in records:
+        for name in _schemes("split latent"):
+            r["bits"][name] = [0] * len(r["truly"])
+
+
+def _only_words(records: list[dict]) -> None:
+    """All but words and boxes show grey; those are short, and tell no subject from another."""
+    _shows(records, [name for name in _schemes() if name not in WORDS], "grey")
+    for r in records:
+        for name in WORDS:
+            r["bits"][name] = [8] * len(r["truly"])
+        for name in WORDS[:2]:
+            for row in r["digital"][name]:
+                row[SAME] = min(row[SAME], 0)
+
+
+def _files_perfect(records: list[dict]) -> None:
+    _shows(records, _schemes("prompt", "map", "inverted latent", "split latent"), "grey")
+    _shows(records, _schemes("file"), "perfect", bits=8)
+
+
+def _complementary(records: list[dict]) -> None:
+    """Words are right on every other picture, boxes on the rest, which stand better; a feature tells which is which."""
+    _shows(records, [name for name in _schemes() if name not in WORDS[:2]], "grey")
+    _shows(records, WORDS[:2], "perfect", bits=0)
+    for r in records:
+        for k, row in enumerate(r["features"]):
+            row[0] = float(k % 2)
+        for name in _schemes():
+            for rows in (r["digital"].get(name), *(at.get(name) for c in r["analog"].values() for at in c.values())):
+                for k, row in enumerate(rows or ()):
+                    if name not in WORDS[:2] or k % 2 != WORDS.index(name):
+                        row[:] = [min(one, 0) for one in row]
+                        row[PLACE] = int(name == "boxes")
+
+
+def _lossy_fading(records: list[dict]) -> None:
+    """A caption's picture is perfect, a learned code needs a header, and its pictures are lost to fading."""
+    _shows(records, ["caption"], "perfect")
+    for r in records:
+        r["bits"]["DeepJSCC"] = [60] * len(r["truly"])
+        for at in r["analog"]["rayleigh-block"].values():
+            at["DeepJSCC"] = deepcopy(r["digital"]["grey"])
+
+
+def _lost_in_fading() -> Callable:
+    """Block fading that costs a fifth more and loses four messages of five."""
+    from semcom_utils.papers.book.comparison import _fate
+
+    def fate(bits, snr_db, channel):
+        uses, delivered = _fate(bits, snr_db, "awgn")
+        return (uses, delivered) if channel == "awgn" else (1.2 * uses, 0.2 * delivered)
+
+    return fate
+
+
+def _of_bench(
+    what: str, change: Callable[[list[dict]], None], study: str = "comparison", **methods: Callable[[], object]
+) -> Perturbation:
+    return Perturbation(f"book/{study}", what, change, {f"{BENCH}.{name}": make for name, make in methods.items()})
+
+
+WORDS_GREY = _of_bench("words and boxes show grey", _words_grey)
+DRAWN_PERFECT = _of_bench("all that is drawn is short and perfect", _drawn_perfect)
+ONLY_WORDS = _of_bench("all but words and boxes show grey, and those are short", _only_words)
+FILES_PERFECT = _of_bench("files are short and perfect, all that is drawn shows grey", _files_perfect)
+COMPLEMENTARY = _of_bench("words are right where boxes are wrong, and a feature tells where", _complementary)
+LOSSY_FADING = _of_bench("fading loses messages and costs next to nothing", _lossy_fading, _fate=_lost_in_fading)
+FREE_BITS = _of_bench(
+    "at Shannon's limit bits are for nothing, and PNG shows the picture itself",
+    lambda records: _shows(records, ["PNG"], "perfect"),
+    limit=lambda: lambda bits, snr_db, channel: 0.0,
+)
+
+
+def _nothing_told(records: list[dict]) -> None:
+    for r in records:
+        r["features"] = [[0.0] * len(row) for row in r["features"]]
+
+
+NOTHING_TOLD = _of_bench("what the sender knows of a picture is the same for all", _nothing_told)
+
+
+def _no_words_no_symbols(records: list[dict]) -> None:
+    _shows(records, [*WORDS, *_schemes("learned code")], "grey")
+
+
+def _bits_perfect(records: list[dict]) -> None:
+    """What is sent as bits costs nothing and is perfect; a learned code does worse on patterns, split latents fail."""
+    _shows(records, _schemes("file", "prompt", "map", "inverted latent"), "perfect", bits=0)
+    _shows(records, _schemes("split latent"), "grey")
+    _ssim(records, ["DeepJSCC"], ordinary=900, pattern=500)
+
+
+def _ssim(records: list[dict], names: list[str] | tuple[str, ...], ordinary: int, pattern: int) -> None:
+    """Over every channel these schemes reach so much SSIM in ordinary scenes, and in those with a subject."""
+    for r in records:
+        for name in names:
+            for rows in (r["digital"].get(name), *(at.get(name) for c in r["analog"].values() for at in c.values())):
+                for row in rows or ():
+                    row[SSIM] = ordinary if row[SAME] < 0 else pattern
+
+
+def _as_confirmed(records: list[dict]) -> None:
+    """As the sentences say: boxes for meaning, symbols for pictures, files where there is room, maps for the known."""
+    _shows(records, _schemes(), "grey")
+    _shows(records, ["boxes", "boxes + who"], "perfect", bits=8)
+    _ssim(records, ["boxes", "boxes + who"], 100, 100)
+    _ssim(records, _schemes("learned code"), 970, 970)
+    _ssim(records, _schemes("split latent"), 985, 985)
+    _ssim(records, _schemes("map"), 900, 500)
+    _ssim(records, _schemes("file"), 1000, 1000)
+    for r in records:
+        for name in _schemes():
+            rows = [r["digital"].get(name), *(at.get(name) for c in r["analog"].values() for at in c.values())]
+            for row in (row for some in rows for row in some or () if name != "boxes + who"):
+                row[SAME] = min(row[SAME], 0)
+        for name in _schemes("file"):
+            r["bits"][name] = [2_500] * len(r["truly"])
+        for name in _schemes("map"):
+            r["bits"][name] = [200] * len(r["truly"])
+
+
+def _one_exception(records: list[dict]) -> None:
+    """Words are right but for one picture in every other task, where boxes are; nothing tells which it is."""
+    _shows(records, [name for name in _schemes() if name not in WORDS[:2]], "grey")
+    for i, r in enumerate(records):
+        for row in r["features"]:
+            row[:] = [0.0] * len(row)
+        for k in range(len(r["truly"])):
+            alone = i % 2 == 0 and k == 1
+            for name in _schemes():
+                rows = [r["digital"].get(name), *(at.get(name) for c in r["analog"].values() for at in c.values())]
+                for row in (some[k] for some in rows if some):
+                    row[THINGS] = int(name == ("boxes" if alone else "caption"))
+
+
+def _one_long_task(records: list[dict]) -> None:
+    for name, bits in records[0]["bits"].items():
+        records[0]["bits"][name] = [100 * one for one in bits]
+
+
+NO_WORDS_NO_SYMBOLS = _of_bench("words, boxes and learned codes show grey", _no_words_no_symbols, "confirmation")
+BITS_PERFECT = _of_bench("what is sent as bits is free and perfect", _bits_perfect, "confirmation")
+AS_CONFIRMED = _of_bench("every family does what is said of it", _as_confirmed, "confirmation")
+ONE_EXCEPTION = _of_bench("one scheme is nearly always right", _one_exception, "confirmation")
+ONE_LONG_TASK = _of_bench("the messages of one task are a hundred times as long", _one_long_task, "confirmation")
+TOLD_WHICH = _of_bench(
+    "words are right where boxes are wrong, and a feature tells where", _complementary, "confirmation"
+)
+
+
+def _quick_networks(records: list[dict]) -> None:
+    for record in _of(records, scheme="caption"):
+        record["operations"] = {end: count / 1000 for end, count in record["operations"].items()}
+
+
+def _slow_networks(records: list[dict]) -> None:
+    for record in _of(records, scheme="caption"):
+        record["operations"] = {end: 1000 * count for end, count in record["operations"].items()}
+
+
+QUICK_NETWORKS = Perturbation("book/costs", "a thousandth of the operations", _quick_networks)
+SLOW_NETWORKS = Perturbation("book/costs", "a thousand times the operations", _slow_networks)
+
 #: Claim -> what turns its checks, and those of its control, round.
 PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-diffusion-beats-ppo": (CLAIMED, LAYER, CONTRARY, CONTRARY_PENALTY),
@@ -1437,4 +1647,29 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "scm-link-unchanged": (DEAF, CLEAR_LINK),
     "scm-one-prompt-two-receivers": (READ_UP, READ_DOWN, UNREAD),
     "scm-latency": (INSTANT, SLOWED),
+    "book-words-for-things": (WORDS_GREY, DRAWN_PERFECT, ONLY_WORDS),
+    "book-only-words-when-weak": (WORDS_GREY, ONLY_WORDS),
+    "book-pixels-for-the-same-picture": (WORDS_GREY, DRAWN_PERFECT, FILES_PERFECT),
+    "book-boxes-for-places": (WORDS_GREY, ONLY_WORDS),
+    "book-maps-place-better": (WORDS_GREY, ONLY_WORDS),
+    "book-history-for-identity": (WORDS_GREY, ONLY_WORDS),
+    "book-learned-over-files": (FILES_PERFECT,),
+    "book-split-when-weak": (DRAWN_PERFECT, FILES_PERFECT),
+    "book-no-winner": (COMPLEMENTARY, DRAWN_PERFECT),
+    "book-limit-changes-little": (FREE_BITS,),
+    "book-inverted-off-front": (DRAWN_PERFECT,),
+    "book-fading-costs-or-blurs": (LOSSY_FADING,),
+    "book-choosing-pays": (COMPLEMENTARY, DRAWN_PERFECT),
+    "book-choosing-can-be-learned": (NOTHING_TOLD, COMPLEMENTARY),
+    "book-drawing-costs-time": (QUICK_NETWORKS, SLOW_NETWORKS),
+    "book-familiar-things": (DRAWN_PERFECT, FILES_PERFECT),
+    "book-boxes-for-meaning": (NO_WORDS_NO_SYMBOLS, AS_CONFIRMED),
+    "book-who-for-identity": (NO_WORDS_NO_SYMBOLS, AS_CONFIRMED),
+    "book-symbols-where-bits-fail": (NO_WORDS_NO_SYMBOLS, AS_CONFIRMED),
+    "book-learned-codes-for-pictures": (BITS_PERFECT, AS_CONFIRMED),
+    "book-files-where-uses-are-plenty": (BITS_PERFECT, AS_CONFIRMED),
+    "book-split-is-a-learned-code": (NO_WORDS_NO_SYMBOLS, BITS_PERFECT, AS_CONFIRMED),
+    "book-choice-where-uses-are-few": (ONE_EXCEPTION, ONE_LONG_TASK, TOLD_WHICH),
+    "book-models-draw-what-they-know": (BITS_PERFECT, AS_CONFIRMED),
+    "book-maps-over-files-in-few-uses": (BITS_PERFECT, AS_CONFIRMED),
 }

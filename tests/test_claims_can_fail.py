@@ -20,6 +20,7 @@ LONG = (
     "semaigc_root/learning",
     "semaigc_root/receiver",
     "semaigc_root/ablation",
+    "book/comparison",
 )
 
 

@@ -90,6 +90,7 @@ def test_every_stored_verdict_follows_and_all_evidence_exists():
 def test_the_ledger_covers_the_five_papers():
     ledger = load_ledger()
     assert list(ledger)[:5] == ["isgc", "semcom_for_aigc", "aigc_scm", "gai_semcom_networks", "semaigc_root"]
+    assert [key for key, claims in ledger.items() if claims[0].paper.own] == ["book"] == list(ledger)[5:]
     for claims in ledger.values():
         assert sum(claim.role == "central" for claim in claims) >= 3
         assert all(claim.acceptance or claim.verdict in verdicts_module.WITHOUT_CHECKS for claim in claims)
@@ -105,8 +106,17 @@ def test_scoreboard_shows_every_claim_with_its_verdict_and_the_denominators():
         assert f'<span class="verdict-{slug(claim.verdict)}">{claim.verdict}</span>' in card
     rows = re.findall(r"^\| <span class=\"verdict-[^|]*\| (\d+) \| (\d+) \| (\d+) \|$", page, re.M)
     assert len(rows) == len(VERDICTS)
-    assert sum(int(row[2]) for row in rows) == len(claims)
-    assert f"Central, of {sum(claim.role == 'central' for claim in claims)} |" in page
+    papers, own = ([claim for claim in claims if claim.paper.own is which] for which in (False, True))
+    central = sum(claim.role == "central" for claim in papers)
+    assert sum(int(row[2]) for row in rows) == len(papers)
+    assert f"Central, of {central} |" in page
+    assert f"lists {len(papers)} claims of the five papers, {central} of them central, and {len(own)} sentences" in page
+    assert f"The book's own sentences are not among them: of {len(own)} claims" in page
+
+
+def test_a_ledger_without_sentences_of_its_own_speaks_of_none(toy):
+    page = scoreboard(*toy(entry(), results=GOOD))
+    assert "lists 1 claims of the five papers, 1 of them central. Each" in page and "own sentences" not in page
 
 
 def test_every_verdict_has_a_colour_in_both_modes():

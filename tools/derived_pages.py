@@ -156,11 +156,12 @@ def readme_table() -> str:
     known = about_papers()
     lines = ["| Chapter | Paper | Run it |", "| --- | --- | --- |"]
     for one in chapters():
-        paper = cited(known[one.paper].cite) if one.paper in known else "foundation"
+        paper = cited(known[one.paper].cite) if one.paper in known and not known[one.paper].own else "foundation"
+        paper = "all of the papers" if one.paper in known and known[one.paper].own else paper
         paper += f", {one.sections}" if one.sections else ""
         run = f"{badge}({colab}/blob/{opens}/notebooks/{one.stem}.ipynb)"
         lines.append(f"| [{one.title}](notebooks/{one.stem}.md) | {paper} | {run} |")
-    planned = [cited(about.cite) for about in known.values() if not _written(about)]
+    planned = [cited(about.cite) for about in known.values() if not about.own and not _written(about)]
     if planned:
         lines += ["", f"Planned: the chapters on the experiments of {_listed(planned)}."]
     return "\n".join(lines)
@@ -178,19 +179,21 @@ def index_table() -> str:
         parts = [name for name in own if name != main]
         more = "; parts of it: " if main == "planned" else ", with "
         cell = f"{main}{more}{', '.join(parts)}" if parts else main
-        lines.append(f"| {{cite:t}}`{about.cite}` | {about.question} | {cell} |")
+        lines.append(f"| {'all of them' if about.own else f'{{cite:t}}`{about.cite}`'} | {about.question} | {cell} |")
     return "\n".join(lines)
 
 
 def index_found() -> str:
     """The index's first lines: how far the book has come, a sentence a paper, and the figure of the verdicts."""
     ledger, found, every = load_ledger(), findings(), chapters()
-    claims = [claim for entries in ledger.values() for claim in entries]
+    claims = [claim for entries in ledger.values() for claim in entries if not claim.paper.own]
+    own = [claim for entries in ledger.values() for claim in entries if claim.paper.own]
     tried = sum(claim.verdict not in ("not attempted", "not testable here") for claim in claims)
+    besides = f" It adds {len(own)} sentences of its own that compare them." if own else ""
     lines = [
-        f"This book takes {len(claims)} claims from {len(ledger)} papers and gives {tried} of them a verdict so far, "
-        "by runs that anybody can repeat and by derivations. {numref}`fig-verdicts` counts the verdicts; what was "
-        "found, in a sentence each:",
+        f"This book takes {len(claims)} claims from {len({claim.paper.key for claim in claims})} papers and gives "
+        f"{tried} of them a verdict so far, by runs that anybody can repeat and by derivations.{besides} "
+        "{numref}`fig-verdicts` counts the verdicts; what was found, in a sentence each:",
         "",
     ]
     for key, entries in ledger.items():
@@ -199,16 +202,17 @@ def index_found() -> str:
         name = f"[{about.name}](../{about.chapter}.md)" if _written(about) else about.name
         name = f"[{about.name}](../notebooks/{own}.md)" if own and not _written(about) else name
         lines.append(f"- **{name}.** {found.get(key, about.question or about.title)}")
+    last = ", and one for the book's own sentences" if own else ""
     told = " ".join(f"{entries[0].paper.name}: {_counted(entries)}." for entries in ledger.values())
     lines += [
         "",
         "```{figure} _static/verdicts.svg",
         ":name: fig-verdicts",
-        f":alt: One bar a paper, cut into its verdicts. {told}",
+        f":alt: One bar a paper{last}, cut into its verdicts. {told}",
         ":width: 560px",
         "",
-        "What became of each paper's claims, one bar a paper. {doc}`scoreboard` lists every claim with its test, its "
-        "verdict and its numbers.",
+        f"What became of each paper's claims, one bar a paper{last}. {{doc}}`scoreboard` lists every claim with its "
+        "test, its verdict and its numbers.",
         "```",
     ]
     return "\n".join(lines)

@@ -48,13 +48,15 @@ class Paper:
     cite : str
         Its key in ``references.bib``.
     number : int
-        Its place in the ledger's order, 0 to 4.
+        Its place in the ledger's order.
     scope : str
         Which parts of the paper the claims cover.
     chapter : str, optional
         The chapter's notebook, without its ending.
     question : str, optional
         What the paper asks, in one sentence.
+    own : bool
+        Whether these are the book's own sentences about the papers, which are counted apart from the papers' claims.
     """
 
     key: str
@@ -66,6 +68,7 @@ class Paper:
     scope: str
     chapter: str | None = None
     question: str | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True)

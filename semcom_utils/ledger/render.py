@@ -180,16 +180,18 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
         dangles.
     """
     ledger = load_ledger(folder)
-    claims = [claim for entries in ledger.values() for claim in entries]
+    claims = [claim for entries in ledger.values() for claim in entries if not claim.paper.own]
+    own = [claim for entries in ledger.values() for claim in entries if claim.paper.own]
+    besides = f", and {len(own)} sentences of its own that compare them" if own else ""
     found = findings(results_dir=results_dir) if folder is None else {}  # of these papers, not of another ledger's
     lines = [
         "<!-- `make book` makes this page from data/claims/*.yml and data/results: edit those. -->",
         "# Scoreboard",
         "",
-        f"This book lists {len(claims)} claims of the five papers, {_number(claims, 'central')} of them central. Each "
-        "claim that a run can decide has a test that was written down before that run, with every later change beside "
-        "it, and a verdict that code computes from the stored results; a test fails where a stored verdict does not "
-        "follow from its numbers, or where a check could not have come out otherwise. "
+        f"This book lists {len(claims)} claims of the five papers, {_number(claims, 'central')} of them central"
+        f"{besides}. Each claim that a run can decide has a test that was written down before that run, with every "
+        "later change beside it, and a verdict that code computes from the stored results; a test fails where a stored "
+        "verdict does not follow from its numbers, or where a check could not have come out otherwise. "
         "Another page tells [how an entry is written](ledger_format.md), and the [errata](errata.md) list what the "
         "papers themselves contradict.",
         "",
@@ -205,6 +207,7 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
         "",
         *_totals(claims),
         "",
+        *([f"The book's own sentences are not among them: {_tally(own)}.", ""] if own else []),
         "What the verdicts mean:",
         "",
         *(f"- {_badge(name)} {MEANING[name]}" for name in VERDICTS),

@@ -8,9 +8,11 @@ entry in a list.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +25,7 @@ from semcom_utils.checks import (
     plain_array,
     positive_integer,
     real_number,
+    shown,
     torch_generator,
 )
 from semcom_utils.papers.aigc_scm.knowledge import KnowledgeBase, receiver_b
@@ -81,6 +84,9 @@ class Knowledge:
             one_of("subject", positive_integer("subject", self.subject, low=0), range(toyworld.SUBJECTS))
         if self.place is not None and finite_array("place", self.place).shape != (4,):
             raise ValueError(f"place must be [4], pixels, got shape {np.shape(self.place)}")
+        beside = finite_array("beside", self.beside)
+        if beside.size and (beside.ndim != 2 or beside.shape[1] != 4):
+            raise ValueError(f"beside must be [things, 4], pixels, got shape {beside.shape}")
 
 
 @checked(complexes=("symbols",))
@@ -110,10 +116,10 @@ class Message:
             raise ValueError(f"bits must be 0 and 1, [bits], got shape {bits.shape}")
         object.__setattr__(self, "bits", bits.astype(np.uint8))
         if self.symbols is not None:
-            symbols = np.asarray(self.symbols, np.complex64)
+            symbols = _complex(self.symbols)
             power = float(np.mean(np.abs(symbols) ** 2)) if symbols.size else 0.0
-            if symbols.ndim != 1 or not 0.99 < power < 1.01:
-                raise ValueError(f"symbols must be [symbols] of unit mean power, got {symbols.shape}, {power:.3g}")
+            if not 0.99 < power < 1.01:
+                raise ValueError(f"symbols must be of unit mean power, got {len(symbols)} of {power:.3g}")
             object.__setattr__(self, "symbols", symbols)
         elif not bits.size:
             raise ValueError("bits must not be empty where there are no symbols, got none")
@@ -179,12 +185,69 @@ class Received:
         object.__setattr__(self, "bits", bits.astype(np.uint8))
         if self.symbols is not None:
             real_number("snr_db", self.snr_db)
-            object.__setattr__(self, "symbols", np.asarray(self.symbols, np.complex64))
+            object.__setattr__(self, "symbols", _complex(self.symbols))
 
     @property
     def data(self) -> bytes:
         """The bits as bytes."""
         return np.packbits(self.bits).tobytes()
+
+
+def _complex(symbols: Any) -> np.ndarray:
+    """Complex64 ``[symbols]``, all of them finite."""
+    try:
+        with np.errstate(over="ignore"):
+            array = np.asarray(symbols)
+            array = array.astype(np.complex64) if array.dtype.kind in "iufc" else None
+    except (TypeError, ValueError, RuntimeError):
+        array = None
+    if array is None or array.ndim != 1 or not np.isfinite(array).all():
+        raise ValueError(f"symbols must be finite complex numbers, [symbols], got {shown(symbols)}")
+    return array
+
+
+def _picture(name: str, value: Any) -> np.ndarray:
+    """Float32 ``[3, 64, 64]`` in [0, 1]."""
+    image = finite_array(name, value).astype(np.float32)
+    if image.shape != (3, toyworld.SIZE, toyworld.SIZE) or image.min() < 0 or image.max() > 1:
+        raise ValueError(f"{name} must be [3, 64, 64] in [0, 1], got {shown(value)}")
+    return image
+
+
+def _is(kind: type) -> Callable[[str, Any], Any]:
+    def take(name: str, value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} must be of {kind.__name__}, got {shown(value)}")
+        return value
+
+    return take
+
+
+#: What each argument of a scheme's methods must be.
+_TAKES = {"picture": _picture, "pictures": _picture, "knowledge": _is(Knowledge), "received": _is(Received)}
+
+
+def _door(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A scheme's method that refuses by name what is no picture, no knowledge and nothing received."""
+    signature, many = inspect.signature(method), method.__name__.endswith("_all")
+
+    @wraps(method)
+    def door(*given: Any, **named: Any) -> Any:
+        call = signature.bind(*given, **named)
+        length = 0
+        for name in [one for one in call.arguments if one in _TAKES]:
+            value, take = call.arguments[name], _TAKES[name]
+            if not many:
+                call.arguments[name] = take(name, value)
+                continue
+            if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str | bytes):
+                raise ValueError(f"{name} must be a sequence, got {shown(value)}")
+            if getattr(value, "shape", None) == () or not len(value) or length not in (0, len(value)):
+                raise ValueError(f"{name} must be {length or 'one or more'}, one a picture, got {shown(value)}")
+            call.arguments[name], length = [take(name, one) for one in value], len(value)
+        return method(*call.args, **call.kwargs)
+
+    return door
 
 
 class Scheme(ABC):
@@ -200,6 +263,13 @@ class Scheme(ABC):
 
     name: str
     family: ClassVar[str]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Put the same door before the methods of every scheme, a reader's own among them."""
+        super().__init_subclass__(**options)
+        for name in ("encode", "decode", "encode_all", "decode_all"):
+            if name in vars(cls):
+                setattr(cls, name, _door(vars(cls)[name]))
 
     @abstractmethod
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
@@ -232,6 +302,7 @@ class Scheme(ABC):
             ``[3, 64, 64]`` in [0, 1].
         """
 
+    @_door
     def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Message]:
         """The messages of several pictures; to be overridden where together is faster.
 
@@ -247,6 +318,7 @@ class Scheme(ABC):
         """
         return [self.encode(picture, known) for picture, known in zip(pictures, knowledge, strict=True)]
 
+    @_door
     def decode_all(self, received: Sequence[Received], knowledge: Sequence[Knowledge]) -> np.ndarray:
         """Pictures from several messages; to be overridden where together is faster.
 
@@ -346,9 +418,7 @@ def transmit(
     """
     if not isinstance(scheme, Scheme):
         raise ValueError(f"scheme must be a Scheme, got {type(scheme).__name__}")
-    image = finite_array("picture", picture).astype(np.float32)
-    if image.shape != (3, toyworld.SIZE, toyworld.SIZE) or image.min() < 0 or image.max() > 1:
-        raise ValueError(f"picture must be [3, 64, 64] in [0, 1], got shape {image.shape}")
+    image = _picture("picture", picture)
     message = scheme.encode(image, knowledge)
     received, used = carried(message, knowledge, generator)
     if received is None:

@@ -207,7 +207,9 @@ def oracle(table: Table, question: str, budget: float) -> np.ndarray:
     if not isinstance(table, Table):
         raise ValueError(f"table must be a Table, got {type(table).__name__}")
     table = table.asked(one_of("question", question, QUESTIONS))
-    tenths = int(10 * real_number("budget", budget, low=0) * len(table.uses))
+    # More than the dearest scheme takes is as good as any.
+    most = min(real_number("budget", budget, low=0), float(table.uses.max()) + 1)
+    tenths = int(10 * most * len(table.uses))
     return priced_choice(table.answers[question], np.ceil(10 * table.uses).astype(int), tenths)
 
 
@@ -229,7 +231,7 @@ def chosen_by_learning(
     folds : int
         Groups of subjects; each is left out once.
     ridge : float
-        Weight of the ridge, above 0, on features of unit variance.
+        Weight of the ridge, at least 1e-6, on features of unit variance.
 
     Returns
     -------
@@ -247,7 +249,7 @@ def chosen_by_learning(
     x = finite_array("known", known)
     if x.ndim != 2 or len(x) != len(table.uses):
         raise ValueError(f"known must be [{len(table.uses)}, features], got shape {x.shape}")
-    real_number("ridge", ridge, low=0, low_open=True)
+    real_number("ridge", ridge, low=1e-6), real_number("budget", budget, low=0)
     there = np.unique(table.groups)
     if len(there) < 2:
         raise ValueError("table must hold pictures of at least two groups, to learn from the others, got one")
@@ -312,7 +314,10 @@ def gains(table: Table, question: str, budget: float, known: ArrayLike) -> dict:
     table, rows = table.asked(question), ~np.isnan(table.answers[question]).any(1)
     if fixed is None:
         raise ValueError(f"budget must be within reach of the cheapest scheme, got {budget}")
-    values, known = table.answers[question], np.asarray(known, float)[rows]
+    features = finite_array("known", known)
+    if features.ndim != 2 or len(features) != len(rows):
+        raise ValueError(f"known must be [{len(rows)}, features], got shape {features.shape}")
+    values, known = table.answers[question], features[rows]
     rows = np.arange(len(table.uses))
     base = values[:, table.column(fixed.name)]
     best = values[rows, oracle(table, question, budget)]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from semcom_utils import toyworld
-from semcom_utils.checks import checked, one_of
+from semcom_utils.checks import checked, one_of, plain_array, shown
 from semcom_utils.papers.aigc_scm.alignment import subject_place
 from semcom_utils.papers.aigc_scm.case_study import case_scene, partner
 from semcom_utils.papers.aigc_scm.knowledge import KnowledgeBase, receiver_b
@@ -101,8 +101,11 @@ def knowledge_of(scene: Any, number: int | None, seed: int, **channel: Any) -> K
     ValueError
         If the scene shows no subject though there is a number, or an argument is out of its range.
     """
+    if not isinstance(scene, toyworld.Scene):
+        raise ValueError(f"scene must be a Scene, got {type(scene).__name__}")
     if number is None:
         return Knowledge(seed=seed, base=_base(None), **channel)
+    one_of("number", number, range(toyworld.SUBJECTS))
     place = subject_place(scene)
     return Knowledge(
         seed=seed,
@@ -225,6 +228,7 @@ class Table:
     answers: dict[str, np.ndarray]
     groups: np.ndarray
 
+    @checked
     def asked(self, question: str) -> Table:
         """The pictures of which a question arises.
 
@@ -260,25 +264,102 @@ class Table:
         Returns
         -------
         Table
+
+        Raises
+        ------
+        ValueError
+            If ``rows`` are no truth values, or not as many as pictures.
         """
+        rows = plain_array("rows", rows, booleans=True)
+        if rows.dtype != bool or rows.shape != self.groups.shape:
+            raise ValueError(f"rows must be a truth value for each of {len(self.groups)} pictures, got {shown(rows)}")
         answers = {name: values[rows] for name, values in self.answers.items()}
         return Table(self.names, self.uses[rows], self.delivered[rows], answers, self.groups[rows])
 
+    @checked
     def mean(self, question: str) -> np.ndarray:
-        """Mean answer of each scheme, ``[schemes]``."""
+        """Mean answer of each scheme, ``[schemes]``.
+
+        Parameters
+        ----------
+        question : str
+            Key of :data:`.measures.UNITS`.
+
+        Returns
+        -------
+        numpy.ndarray
+
+        Raises
+        ------
+        ValueError
+            If there is no such question.
+        """
         return self.asked(question).answers[question].mean(0)
 
     def by_group(self, values: np.ndarray) -> np.ndarray:
-        """Means over the pictures of each group: ``[groups, ...]`` of ``[pictures, ...]``."""
+        """Means over the pictures of each group.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            ``[pictures, ...]``.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[groups, ...]``, in the order of their numbers.
+
+        Raises
+        ------
+        ValueError
+            If there is not a value for each picture.
+        """
+        values = plain_array("values", values, booleans=True)
+        if values.shape[:1] != self.groups.shape:
+            raise ValueError(f"values must be one for each of {len(self.groups)} pictures, got {shown(values)}")
         return np.stack([values[self.groups == one].mean(0) for one in np.unique(self.groups)])
 
+    @checked
     def interval(self, question: str, name: str) -> dict:
-        """Mean answer of a scheme with its interval over groups."""
+        """Mean answer of a scheme with its interval over groups.
+
+        Parameters
+        ----------
+        question : str
+            Key of :data:`.measures.UNITS`.
+        name : str
+            Of the scheme.
+
+        Returns
+        -------
+        dict
+            ``estimate``, ``low``, ``high``, ``n``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such question or scheme.
+        """
         one = self.asked(question)
         return student_interval(one.by_group(one.answers[question][:, one.column(name)]))
 
+    @checked
     def column(self, name: str) -> int:
-        """Place of a scheme."""
+        """Place of a scheme.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        ValueError
+            If there is no such scheme.
+        """
         return self.names.index(one_of("name", name, self.names))
 
 

@@ -65,7 +65,7 @@ class Asked:
     Raises
     ------
     ValueError
-        If there are not as many numbers as scenes, or a scene is none.
+        If there are not as many numbers as scenes, a scene is none, or there is no subject of such a number.
     """
 
     @checked
@@ -74,6 +74,9 @@ class Asked:
             raise ValueError(f"numbers must be one for each of {len(scenes)} scenes, got {len(numbers)}")
         if not all(isinstance(scene, toyworld.Scene) for scene in scenes):
             raise ValueError(f"scenes must be of Scene, got {scenes!r:.80}")
+        for number in numbers:
+            if number is not None and not 0 <= number < toyworld.SUBJECTS:
+                raise ValueError(f"numbers must be 0 to {toyworld.SUBJECTS - 1} or None, got {number}")
         self.scenes, self.numbers = list(scenes), list(numbers)
         self.pictures = np.stack([scene.image for scene in scenes]).astype(np.float32)
         self._vectors = np.asarray(_named()["clip"].images(self.pictures))
@@ -183,7 +186,7 @@ def features(pictures: Any) -> np.ndarray:
     from semcom_utils.toyworld.maps import canny
 
     images = picture_numbers("pictures", pictures).astype(np.float32)
-    if images.ndim != 4 or images.shape[1:] != (3, toyworld.SIZE, toyworld.SIZE):
+    if images.ndim != 4 or not len(images) or images.shape[1:] != (3, toyworld.SIZE, toyworld.SIZE):
         raise ValueError(f"pictures must be [pictures, 3, 64, 64], got {list(images.shape)}")
     named = _named()
     rows = []

@@ -62,7 +62,9 @@ MAPPED = {"canny": None, "soft-edges": "soft-edges", "depth": "depth", "segmenta
 STEPS, SPLITS = 20, (10, 20)
 #: Steps that the receiver takes from a latent that was finished before it was sent.
 FINISHING = 5
-#: Learned codes and how often each symbol may be sent.
+#: Complex symbols of a latent of the diffusion, two numbers in each.
+LATENT = 512
+#: Learned codes and the complex symbols that each makes of a picture.
 LEARNED = {"jscc": 512, "witt-high": 768, "witt-low": 64}
 #: Factors of each kind of map: large, the largest at which chapter 11 sees it serve, and beyond.
 FACTORS = {"canny": (1, 2, 4), "soft-edges": (2, 4), "depth": (2, 4, 8), "segmentation": (1, 4, 8), "pose": (1,)}
@@ -149,7 +151,7 @@ class MappedScheme(Scheme):
 
     @checked
     def __init__(self, kind: str, factor: int) -> None:
-        self.kind, self.factor = one_of("kind", kind, MAPPED), positive_integer("factor", factor)
+        self.kind, self.factor = one_of("kind", kind, MAPPED), one_of("factor", factor, range(1, 17))
         self.name = f"{kind} /{factor}"
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
@@ -320,6 +322,7 @@ class SplitScheme(Scheme):
         from semcom_utils.generation.split import receive
         from semcom_utils.papers.aigc_scm.denoising import denoise
 
+        received = _with_symbols(received, LATENT)
         scale = np.packbits(received.bits[:8])[0] / 64
         caption, _ = _words(received.bits[8:])
         denoiser = PromptedDenoiser(transceiver.models()["text-to-image"], [caption], 1.0)
@@ -333,6 +336,13 @@ class SplitScheme(Scheme):
             else:
                 z = denoise(denoiser, z, variance, denoiser.alpha_bar, FINISHING)
             return denoiser.decode(z)[0].numpy()
+
+
+def _with_symbols(received: Received, number: int) -> Received:
+    got = 0 if received.symbols is None else len(received.symbols)
+    if got != number:
+        raise ValueError(f"received must hold {number} symbols, got {got}")
+    return received
 
 
 class LearnedScheme(Scheme):
@@ -373,6 +383,7 @@ class LearnedScheme(Scheme):
         """The network's picture of the mean of all copies."""
         import torch
 
+        received = _with_symbols(received, LEARNED[self.role] * self.copies)
         z = torch.from_numpy(received.symbols).reshape(self.copies, -1).mean(0, keepdim=True)
         together = torch.tensor([[float(received.snr_db or 0.0) + 10 * math.log10(self.copies)]])
         with torch.no_grad():
