@@ -288,7 +288,7 @@ def pages_to_open(site: Path) -> list[Path]:
     return [page for page in every if page not in listings or listings.index(page) % 5 == 0]
 
 
-class _Gathered(HTMLParser):
+class Gathered(HTMLParser):
     """What links and figures need of a page, read in one go: a tree of all tags would take most of the time.
 
     Attributes
@@ -330,7 +330,7 @@ class _Gathered(HTMLParser):
 
 def link_problems(site: Path) -> list[str]:
     """Every link inside the site leads to a file, and to an anchor, that exists."""
-    gathered = {page: _Gathered(page) for page in pages(site)}
+    gathered = {page: Gathered(page) for page in pages(site)}
     problems = []
     for page, found in gathered.items():
         here = "/" + page.relative_to(site).as_posix()
@@ -349,4 +349,4 @@ def link_problems(site: Path) -> list[str]:
 
 def figure_count(page: Path) -> int:
     """Count the pictures that cells drew on a page."""
-    return len([source for source in _Gathered(page).pictures if re.search(r"_images/[0-9a-f]{20,}", source)])
+    return len([source for source in Gathered(page).pictures if re.search(r"_images/[0-9a-f]{20,}", source)])
