@@ -14,12 +14,15 @@ CHAPTER ?= *
 JOBS    ?= 2
 # Somebody who waits at a terminal sees what comes; a log would only grow.
 QUIET   := $(shell test -t 2 || echo --quiet)
-PIP     := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET) --constraint constraints.txt
+# Not compiled: that takes pip two minutes for all, and an import compiles what it needs, once.
+PIP     := $(BIN)/python -m pip --disable-pip-version-check install $(QUIET) --no-compile --constraint constraints.txt
 
 export PYTHONHASHSEED = 0
 export PYTHONUNBUFFERED = 1
 export OMP_NUM_THREADS = 1
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
+# Empty is unset: what one process compiles, others need not.
+export PYTHONDONTWRITEBYTECODE =
 
 # Made by tools/derived_pages.py and not tracked: a clean clone has none.
 DERIVED := book/api.md book/api/tools.md $(patsubst semcom_utils/%/__init__.py,book/api/%.md,$(wildcard semcom_utils/*/__init__.py)) \

@@ -59,7 +59,7 @@ def pytest_configure(config):
         IPyNbCell.sanitize = sanitize
 
 
-#: Files of tests, and tests that are jobs of their own, that take more than half a minute of an idle core; others: ten.
+#: Files of tests, and tests that are jobs of their own, that take more than a quarter of a minute; others: ten seconds.
 SECONDS = {
     "test_bad_inputs.py": 130,
     "test_stored_studies.py": 240,
@@ -69,6 +69,21 @@ SECONDS = {
     "test_site_pages.py": 60,
     "test_generation_loading.py": 60,
     "test_every_page_in_a_browser": 45,
+    "test_training.py": 40,
+    "test_places.py": 40,
+    "test_derived_pages.py": 30,
+    "test_gai_semcom_networks_smart_city.py": 30,
+    "test_checks_can_fail.py": 25,
+    "test_diffusion_policy.py": 25,
+    "test_public_names.py": 25,
+    "test_semaigc_root_studies.py": 25,
+    "test_semcom_for_aigc_adapters.py": 25,
+    "test_semcom_for_aigc_control.py": 25,
+    "test_toyworld.py": 25,
+    "test_aigc_scm.py": 20,
+    "test_allocation.py": 20,
+    "test_interactive.py": 20,
+    "test_whole_checkpoints.py": 20,
 }
 PAGE = re.compile(r"test_every_page_in_a_browser|test_second_runs\.py")
 

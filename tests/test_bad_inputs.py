@@ -88,7 +88,8 @@ def doors() -> dict[str, Door]:
     return {name: door for name, door in found.items() if parameters(door) and not is_engines(door)}
 
 
-def parameters(door: Door) -> dict[str, inspect.Parameter]:
+@cache  # a case asks three times
+def parameters(door: Door) -> Mapping[str, inspect.Parameter]:
     signature = inspect.signature(door.call).parameters
     return {name: value for name, value in signature.items() if name not in ("self", "cls") and value.kind != 4}
 
@@ -261,9 +262,14 @@ def cases(door: Door) -> Iterator[tuple[str, str, Any, bool]]:
             yield name, what, value, False
 
 
+@cache
+def docstring(door: Door) -> str:
+    return inspect.getdoc(door.call) or ""
+
+
 def takes(door: Door, name: str, fits: set[str], value: Any) -> bool:
     """Whether a door says itself, where its annotation cannot, that it takes such a value."""
-    text = inspect.getdoc(door.call) or ""
+    text = docstring(door)
     if isinstance(value, bool | np.bool_) or "ndarray" in fits:
         return "ndarray" in fits and "np.ndarray" in str(parameters(door)[name].annotation)
     return "complex" in fits and bool(re.search(r"\bcomplex\b", text, re.I))

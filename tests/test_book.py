@@ -105,6 +105,7 @@ FAULTY = """<!DOCTYPE html><html lang="en" data-theme="light"><head><title>A pag
 <body><main><h1>A page</h1><p class="pale">Pale in the dark.</p>{buttons}<div class="wide"><div>wide</div></div>
 </main></body></html>"""
 BUTTON = '<button class="b"><i></i>{}</button>'
+TERM = f"<dt>a</dt><dd>{BUTTON}</dd>"
 
 
 @pytest.mark.parametrize(
@@ -112,12 +113,13 @@ BUTTON = '<button class="b"><i></i>{}</button>'
     [
         ({}, []),
         ({"buttons": BUTTON.format("named") * 40 + BUTTON.format("") + BUTTON.format("named")}, ["button-name"]),
+        ({"buttons": f"<dl>{TERM.format('x') * 9}{TERM.format('')}{TERM.format('x')}</dl>"}, ["button-name"]),
         ({"buttons": '<p><button tabindex="3">x</button></p>' * 3}, ["tabindex"]),
         ({"width": 700}, ["scrolls, but not by keyboard"]),  # fits a desk, not a phone
         ({"buttons": '<p style="color: #bbb; background: #fff">pale</p>' * 9}, ["light: color-contrast"]),
         ({"buttons": "<p>" + "x" * 4000 + "</p>"}, ["a phone's width"]),
     ],
-    ids=["whole", "name", "tabindex", "scroll", "contrast", "wide"],
+    ids=["whole", "name", "term", "tabindex", "scroll", "contrast", "wide"],
 )
 def test_checks_of_a_page_can_fail(chrome, tmp_path, change, finds):
     """Pale text in the dark is in all of them: it has to be found at both widths."""

@@ -4,12 +4,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from perturbations import PERTURBATIONS, perturbed_summary
+from perturbations import PERTURBATIONS, perturbed_summary, remembered
 from semcom_utils.ledger import load_ledger
 from semcom_utils.ledger.verdicts import check_outcome
 from semcom_utils.paths import RESULTS
+from semcom_utils.statistics import iqm, iqm_interval, mean_interval
 
 DECIDED = {claim.id: claim for claims in load_ledger().values() for claim in claims if claim.checks}
 #: Studies whose summary alone takes seconds.
@@ -76,6 +78,16 @@ def test_a_check_that_nothing_turns_is_found(tmp_path):
 
 def test_only_decided_claims_have_perturbations():
     assert set(PERTURBATIONS) == set(DECIDED)
+
+
+def test_an_interval_that_is_remembered_is_the_one_of_these_numbers():
+    numbers = ([1.0, 2.0, 3.0, 5.0, 8.0], [1.0, 2.0, 3.0, 5.0, 9.0], [1, 2, 3, 5, 8], [True, False, True])
+    for _ in range(2):
+        for values in numbers:
+            assert remembered(values, iqm, None, 0.95) == iqm_interval(values)
+            assert remembered(values, np.mean, None, 0.9) == mean_interval(values, level=0.9)
+    many = np.random.default_rng(0).normal(size=40)
+    assert remembered(many, iqm, np.random.default_rng(1), 0.95) != remembered(many, iqm, None, 0.95)
 
 
 def test_a_perturbation_leaves_the_stored_records_alone():

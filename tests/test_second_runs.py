@@ -21,5 +21,5 @@ def printed(notebook):
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 def test_chapter_runs_with_other_parameters(text, tmp_path):
-    path, _ = run(text, tmp_path, second_run(text))
+    path, _ = run(text, tmp_path, second_run(text), pack=False)
     assert printed(nbformat.read(path, 4)) != printed(stored(text)), "the parameters change nothing that is printed"

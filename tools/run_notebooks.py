@@ -195,8 +195,12 @@ def packed_figure(png: bytes, mean: float = 0.5, most: int = 24) -> bytes:
     return file.getvalue() if off.mean() <= mean and off.max() <= most and file.tell() < len(png) else png
 
 
-def run(text: Path, out: Path | None = None, parameters: dict | None = None) -> tuple[Path, float]:
+def run(
+    text: Path, out: Path | None = None, parameters: dict | None = None, *, pack: bool = True
+) -> tuple[Path, float]:
     """Execute one chapter in a fresh kernel; return the notebook's path and the seconds it took.
+
+    Figures are packed (:func:`packed_figure`), unless nobody will keep them.
 
     Raises
     ------
@@ -224,7 +228,7 @@ def run(text: Path, out: Path | None = None, parameters: dict | None = None) -> 
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in KEEP_CELL if cell.metadata.get(k)})
         for output in cell.get("outputs", []):
-            if png := output.get("data", {}).get(PNG):
+            if pack and (png := output.get("data", {}).get(PNG)):
                 output["data"][PNG] = base64.b64encode(packed_figure(base64.b64decode(png))).decode()
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": LANGUAGE})
     nbformat.write(notebook, target)

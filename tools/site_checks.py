@@ -71,13 +71,23 @@ const deep = (e) => {
   return kinds.get(e);
 };
 const thin = (e, around) => {
-  for (const child of Array.from(e.children)) {
-    const stripe = child.tagName === "TR" ? child.rowIndex % 2 : "";
-    const kind = `${around}>${stripe}${deep(child)}`;
-    if (known.has(kind) && e.tagName !== "DL") child.remove(); // a term belongs to what explains it
-    else thin(child, `${around}>${own(child)}`);
+  for (const group of e.tagName === "DL" ? terms(e) : Array.from(e.children, (child) => [child])) {
+    const stripe = group[0].tagName === "TR" ? group[0].rowIndex % 2 : "";
+    const kind = `${around}>${stripe}${group.map(deep)}`;
+    if (known.has(kind)) group.forEach((child) => child.remove());
+    else group.forEach((child) => thin(child, `${around}>${own(child)}`));
     known.add(kind);
   }
+};
+// a term belongs to what explains it: they stay, or go, together
+const terms = (list) => {
+  const groups = [];
+  for (const child of list.children) {
+    const last = groups.at(-1);
+    if (last && (child.tagName !== "DT" || last.at(-1).tagName === "DT")) last.push(child);
+    else groups.push([child]);
+  }
+  return groups;
 };
 thin(document.body, "");
 """
@@ -196,7 +206,7 @@ def browser(*more_flags: str):
 
 
 def page_problems(chrome, url: str, site: Path | None = None) -> list[str]:
-    """Open one page at a desk's and at a phone's width, and list what is wrong with it.
+    """Open one page at a phone's width, then make it as wide as a desk's, and list what is wrong with it.
 
     With ``site``, the folder that is served, a page that is heavier than :data:`WEIGHT_LIMIT` has a problem too.
 
@@ -205,12 +215,11 @@ def page_problems(chrome, url: str, site: Path | None = None) -> list[str]:
     at a phone's width, in the light and in the dark.
     """
     chrome.get_log("performance"), chrome.get_log("browser")  # what earlier pages left
-    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)  # to lay a long page out anew takes seconds
     chrome.get(url)
     problems = list(chrome.execute_async_script(LOOK_AT_PAGE))
     if site is not None and (weight := page_weight(chrome, site)) > WEIGHT_LIMIT:
         problems.append(f"weighs {weight / 1e6:.2f} MB, more than {WEIGHT_LIMIT / 1e6:.1f}")
-    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     width = chrome.execute_script("return document.documentElement.scrollWidth")
     if width > PHONE["width"] + 1:
         problems.append(f"at a phone's width of {PHONE['width']} the page is {width} wide")
@@ -279,7 +288,7 @@ def pages_to_open(site: Path) -> list[Path]:
     return [page for page in every if page not in listings or listings.index(page) % 5 == 0]
 
 
-class _Gathered(HTMLParser):
+class Gathered(HTMLParser):
     """What links and figures need of a page, read in one go: a tree of all tags would take most of the time.
 
     Attributes
@@ -321,7 +330,7 @@ class _Gathered(HTMLParser):
 
 def link_problems(site: Path) -> list[str]:
     """Every link inside the site leads to a file, and to an anchor, that exists."""
-    gathered = {page: _Gathered(page) for page in pages(site)}
+    gathered = {page: Gathered(page) for page in pages(site)}
     problems = []
     for page, found in gathered.items():
         here = "/" + page.relative_to(site).as_posix()
@@ -340,4 +349,4 @@ def link_problems(site: Path) -> list[str]:
 
 def figure_count(page: Path) -> int:
     """Count the pictures that cells drew on a page."""
-    return len([source for source in _Gathered(page).pictures if re.search(r"_images/[0-9a-f]{20,}", source)])
+    return len([source for source in Gathered(page).pictures if re.search(r"_images/[0-9a-f]{20,}", source)])

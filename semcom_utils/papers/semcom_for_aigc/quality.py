@@ -7,6 +7,7 @@ chapter ``notebooks/11_semcom_for_aigc`` explains what is measured and why.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -117,10 +118,26 @@ def first_clear_drop(measure: Any, floor: Any, factors: Sequence[int] = FACTORS,
         raise ValueError(f"measure must be [scenes, {len(factors)}], got shape {x.shape}")
     if low.shape != x.shape[:1]:
         raise ValueError(f"floor must be one number for each of {len(x)} scenes, got shape {low.shape}")
-    beyond = x[:, :1] - x - CLEAR * (x[:, :1] - low[:, None])
-    error = beyond.std(0, ddof=1) / np.sqrt(len(x))
-    clear = beyond.mean(0) - stats.t.isf((1 - level) / 2, len(x) - 1) * error > 0
-    return int(factors[int(clear.argmax())]) if clear.any() else NEVER
+    return int(_clear_drops(x[None], low[None], factors, level)[0])
+
+
+def _clear_drops(curves: np.ndarray, floors: np.ndarray, factors: Sequence[int], level: float = 0.95) -> np.ndarray:
+    """:func:`first_clear_drop` of many measures at once, [measures, scenes, factors]; bootstraps ask for thousands.
+
+    One scene has no interval, so that nothing is clear.
+    """
+    n = curves.shape[1]
+    if n < 2:
+        return np.full(len(curves), NEVER)
+    beyond = curves[:, :, :1] - curves - CLEAR * (curves[:, :, :1] - floors[:, :, None])
+    error = beyond.std(1, ddof=1) / np.sqrt(n)
+    clear = beyond.mean(1) - _student(level, n - 1) * error > 0
+    return np.where(clear.any(1), np.asarray(factors)[clear.argmax(1)], NEVER)
+
+
+@lru_cache
+def _student(level: float, freedom: int) -> float:
+    return float(stats.t.isf((1 - level) / 2, freedom))
 
 
 @checked
@@ -225,9 +242,10 @@ def _falls(own: Sequence[Mapping], measure: str, factors: Sequence[int], shuffle
     if shuffled:
         values = _shuffled(values)
 
+    ranks = stats.rankdata(np.broadcast_to(factors, values.shape).ravel())  # of the factors: the same in each resample
+
     def correlation(chosen: np.ndarray) -> float:
-        part = values[chosen]
-        return float(stats.spearmanr(np.broadcast_to(factors, part.shape).ravel(), part.ravel())[0])
+        return float(np.corrcoef(ranks, stats.rankdata(values[chosen].ravel()))[0, 1])
 
     everyone, rng = np.arange(len(own)), np.random.default_rng(0)
     if np.ptp(values) == 0:
@@ -237,9 +255,9 @@ def _falls(own: Sequence[Mapping], measure: str, factors: Sequence[int], shuffle
     return {"estimate": correlation(everyone), "low": float(low), "high": float(high), "n": len(own)}
 
 
-def _last_good(first: int, factors: Sequence[int]) -> int:
-    """The largest factor before the first clear drop."""
-    return max([f for f in factors if f < first], default=0)
+def _last_good(first: np.ndarray, factors: Sequence[int]) -> np.ndarray:
+    """The largest factor before each first clear drop; 0 if there is none."""
+    return np.where(np.asarray(factors) < first[:, None], factors, 0).max(1)
 
 
 def _floor(own: Sequence[Mapping], measure: str) -> np.ndarray:
@@ -248,12 +266,7 @@ def _floor(own: Sequence[Mapping], measure: str) -> np.ndarray:
 
 
 def _first(own: Sequence[Mapping], measure: str, factors: Sequence[int]) -> int:
-    return _clear_drop(_by_scene(own, measure)[:, :-1], _floor(own, measure), factors)
-
-
-def _clear_drop(measure: np.ndarray, floor: np.ndarray, factors: Sequence[int]) -> int:
-    """One scene has no interval, so that nothing is clear."""
-    return first_clear_drop(measure, floor, factors) if len(measure) > 1 else NEVER
+    return int(_clear_drops(_by_scene(own, measure)[None, :, :-1], _floor(own, measure)[None], factors)[0])
 
 
 def _sensitivity(records: Sequence[Mapping], factors: Sequence[int], measure: str) -> dict:
@@ -264,7 +277,7 @@ def _sensitivity(records: Sequence[Mapping], factors: Sequence[int], measure: st
     names, n, rng = list(own), curves.shape[1], np.random.default_rng(0)
 
     def lasts(curves: np.ndarray, floors: np.ndarray) -> np.ndarray:
-        return np.array([_last_good(_clear_drop(c, f, factors), factors) for c, f in zip(curves, floors, strict=True)])
+        return _last_good(_clear_drops(curves, floors, factors), factors)
 
     seen = lasts(curves, floors)
     pose, depth = names.index("pose"), names.index("depth")
