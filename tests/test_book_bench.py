@@ -291,5 +291,5 @@ def test_a_readers_own_scheme_appears_in_everything(monkeypatch):
         assert best_within(one, question, float(one.uses[:, 0].max())).name == "mean colour"
         assert best_within(one, question, max(BUDGETS)).name in one.names
     assert lead(one, "picture", 100, ["thumbnail 12 B"], ["mean colour"])["n"] == 2
-    found = gains(one, "picture", float(one.uses[:, 0].max()), np.zeros((4, 1)))
+    found = gains(one, "picture", float(one.uses[:, 0].max()) + 1, np.zeros((4, 1)))
     assert found["fixed"] == "mean colour"

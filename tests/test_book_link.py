@@ -78,9 +78,10 @@ def test_repetition_is_counted_as_written():
 def test_losses_fall_with_the_snr_and_with_copies(channel):
     for order, rate in FORMATS:
         by_snr = [block_loss(200, Format(order, rate), snr, channel) for snr in np.arange(-10.0, 40.0, 1.0)]
-        assert all(a >= b - 1e-12 for a, b in zip(by_snr, by_snr[1:], strict=False)) and by_snr[0] > by_snr[-1]
+        # what was measured of rare losses, one block of hundreds, need not fall from point to point
+        assert all(a >= b - 0.02 for a, b in zip(by_snr, by_snr[1:], strict=False)) and by_snr[0] > by_snr[-1] + 0.5
         by_copies = [block_loss(200, Format(order, rate, copies), 3.0, channel) for copies in COPIES]
-        assert all(a >= b - 1e-12 for a, b in zip(by_copies, by_copies[1:], strict=False))
+        assert all(a >= b - 0.02 for a, b in zip(by_copies, by_copies[1:], strict=False))
     assert block_loss(64, CHOSEN, 3.0, "awgn") == block_loss(
         64, CHOSEN._replace(copies=2), 3.0 - 10 * math.log10(2), "awgn"
     )

@@ -85,7 +85,7 @@ def test_a_tables_place_is_found_by_its_marks():
     [
         ("second_run: {seed: 1}", "must have  chapter: .paper: KEY.* got None"),
         ("chapter: isgc", "got 'isgc'"),
-        ("chapter: {paper: nobody}", "aigc_scm, foundations, .* got 'nobody'"),
+        ("chapter: {paper: nobody}", "aigc_scm, book, foundations, .* got 'nobody'"),
         ("chapter: {paper: isgc, colour: red}", "fields paper, sections, part, summary, .*got colour"),
     ],
 )

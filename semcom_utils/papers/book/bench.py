@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from semcom_utils.checks import (
 from semcom_utils.papers.aigc_scm.knowledge import KnowledgeBase, receiver_b
 
 from .link import CHANNELS, TRIES, best_format
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["GREY", "Knowledge", "Message", "Received", "Scheme", "carried", "transmit"]
 
@@ -195,6 +198,7 @@ class Received:
 
 def _complex(symbols: Any) -> np.ndarray:
     """Complex64 ``[symbols]``, all of them finite."""
+    array: np.ndarray | None
     try:
         with np.errstate(over="ignore"):
             array = np.asarray(symbols)
@@ -337,7 +341,7 @@ class Scheme(ABC):
 
 
 @checked
-def carried(message: Message, knowledge: Knowledge, generator: Any) -> tuple[Received | None, int]:
+def carried(message: Message, knowledge: Knowledge, generator: torch.Generator) -> tuple[Received | None, int]:
     """Send a message over the real link: bits in the format that the SNR allows, again if they are lost; symbols as
     they are.
 
@@ -391,7 +395,7 @@ def carried(message: Message, knowledge: Knowledge, generator: Any) -> tuple[Rec
 
 @checked
 def transmit(
-    scheme: Scheme, picture: np.ndarray, knowledge: Knowledge, generator: Any
+    scheme: Scheme, picture: np.ndarray, knowledge: Knowledge, generator: torch.Generator
 ) -> tuple[np.ndarray, int, Message]:
     """A picture from end to end over the real link.
 

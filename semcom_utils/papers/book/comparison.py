@@ -31,7 +31,9 @@ from .schemes import all_schemes
 __all__ = [
     "ANALOG_USES",
     "FAMILIES",
+    "FIRST",
     "SNRS_DB",
+    "SPLIT",
     "VIEWS",
     "Table",
     "knowledge_of",

@@ -104,11 +104,44 @@ class PromptScheme(Scheme):
         self.name = {"NI": "caption", "NA": "boxes", "HI": "caption + who", "HA": "boxes + who"}[scheme]
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
-        """The prompt, written and with its checksum."""
+        """The prompt, written and with its checksum.
+
+        Parameters
+        ----------
+        picture : numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        knowledge : Knowledge
+
+        Returns
+        -------
+        Message
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these.
+        """
         return self.encode_all([picture], [knowledge])[0]
 
     def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Message]:
-        """The prompts of several pictures."""
+        """The prompts of several pictures.
+
+        Parameters
+        ----------
+        pictures : sequence of numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        knowledge : sequence of Knowledge
+            One a picture.
+
+        Returns
+        -------
+        list of Message
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these.
+        """
         seeds = [known.seed for known in knowledge]
         made = aigc_scm.extract_all(_stack(pictures), self.scheme, aigc_scm.models(), seeds=seeds, coding=self.coding)
         if aigc_scm.SCHEMES[self.scheme].history:
@@ -121,11 +154,44 @@ class PromptScheme(Scheme):
         return [Message.of_bytes(prompts.pack(prompt)) for prompt in made]
 
     def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
-        """The picture that the receiver's models draw of the prompt, with what they know of the subject."""
+        """The picture that the receiver's models draw of the prompt, with what they know of the subject.
+
+        Parameters
+        ----------
+        received : Received
+        knowledge : Knowledge
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
+        """
         return aigc_scm.reconstruct([prompts.unpack(received.data)], knowledge.base)[0]
 
     def decode_all(self, received: Sequence[Received], knowledge: Sequence[Knowledge]) -> np.ndarray:
-        """Pictures of several prompts, drawn together for receivers that know the same."""
+        """Pictures of several prompts, drawn together for receivers that know the same.
+
+        Parameters
+        ----------
+        received : sequence of Received
+        knowledge : sequence of Knowledge
+            One a message.
+
+        Returns
+        -------
+        numpy.ndarray
+            Float32 ``[messages, 3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
+        """
         if any(known.base is not knowledge[0].base for known in knowledge):
             return super().decode_all(received, knowledge)
         return aigc_scm.reconstruct([prompts.unpack(one.data) for one in received], knowledge[0].base)
@@ -155,11 +221,44 @@ class MappedScheme(Scheme):
         self.name = f"{kind} /{factor}"
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
-        """The message of the paper: header, caption and map, each with its checksum."""
+        """The message of the paper: header, caption and map, each with its checksum.
+
+        Parameters
+        ----------
+        picture : numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        knowledge : Knowledge
+
+        Returns
+        -------
+        Message
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these.
+        """
         return self.encode_all([picture], [knowledge])[0]
 
     def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Message]:
-        """The messages of several pictures, captioned together."""
+        """The messages of several pictures, captioned together.
+
+        Parameters
+        ----------
+        pictures : sequence of numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        knowledge : sequence of Knowledge
+            One a picture.
+
+        Returns
+        -------
+        list of Message
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these.
+        """
         captions = aigc_scm.models()["captioner"](_stack(pictures))
         made = []
         for picture, caption, known in zip(pictures, captions, knowledge, strict=True):
@@ -168,11 +267,44 @@ class MappedScheme(Scheme):
         return made
 
     def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
-        """The picture that the controlled model makes of caption and map."""
+        """The picture that the controlled model makes of caption and map.
+
+        Parameters
+        ----------
+        received : Received
+        knowledge : Knowledge
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
+        """
         return self.decode_all([received], [knowledge])[0]
 
     def decode_all(self, received: Sequence[Received], knowledge: Sequence[Knowledge]) -> np.ndarray:
-        """Pictures of several messages, drawn together."""
+        """Pictures of several messages, drawn together.
+
+        Parameters
+        ----------
+        received : sequence of Received
+        knowledge : sequence of Knowledge
+            One a message.
+
+        Returns
+        -------
+        numpy.ndarray
+            Float32 ``[messages, 3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
+        """
         return semcom_for_aigc.generate([maps.unpack(one.data) for one in received])
 
 
@@ -206,11 +338,44 @@ class InvertedScheme(Scheme):
         self.name = f"inverted {planes} bit"
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
-        """A byte that counts words, the words, the planes of bits."""
+        """A byte that counts words, the words, the planes of bits.
+
+        Parameters
+        ----------
+        picture : numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        knowledge : Knowledge
+
+        Returns
+        -------
+        Message
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these.
+        """
         return self.encode_all([picture], [knowledge])[0]
 
     def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Message]:
-        """The messages of several pictures, inverted together."""
+        """The messages of several pictures, inverted together.
+
+        Parameters
+        ----------
+        pictures : sequence of numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        knowledge : sequence of Knowledge
+            One a picture.
+
+        Returns
+        -------
+        list of Message
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these.
+        """
         import torch
 
         from semcom_utils.papers.gai_semcom_networks.transceiver_curves import prompts_of
@@ -224,11 +389,44 @@ class InvertedScheme(Scheme):
         return made
 
     def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
-        """The picture to which the noise leads under the caption."""
+        """The picture to which the noise leads under the caption.
+
+        Parameters
+        ----------
+        received : Received
+        knowledge : Knowledge
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
+        """
         return self.decode_all([received], [knowledge])[0]
 
     def decode_all(self, received: Sequence[Received], knowledge: Sequence[Knowledge]) -> np.ndarray:
-        """Pictures of several messages, drawn together."""
+        """Pictures of several messages, drawn together.
+
+        Parameters
+        ----------
+        received : sequence of Received
+        knowledge : sequence of Knowledge
+            One a message.
+
+        Returns
+        -------
+        numpy.ndarray
+            Float32 ``[messages, 3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
+        """
         import torch
 
         from semcom_utils.generation.prompted import PromptedDenoiser
@@ -281,11 +479,44 @@ class SplitScheme(Scheme):
         self.name = f"split after {split}"
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
-        """A byte of scale, the caption, and the state as symbols."""
+        """A byte of scale, the caption, and the state as symbols.
+
+        Parameters
+        ----------
+        picture : numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        knowledge : Knowledge
+
+        Returns
+        -------
+        Message
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these.
+        """
         return self.encode_all([picture], [knowledge])[0]
 
     def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Message]:
-        """The messages of several pictures, inverted together."""
+        """The messages of several pictures, inverted together.
+
+        Parameters
+        ----------
+        pictures : sequence of numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        knowledge : sequence of Knowledge
+            One a picture.
+
+        Returns
+        -------
+        list of Message
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these.
+        """
         import torch
 
         from semcom_utils.generation.prompted import PromptedDenoiser
@@ -314,7 +545,23 @@ class SplitScheme(Scheme):
         return made
 
     def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
-        """The picture that the rest of the denoising makes of the noisy state."""
+        """The picture that the rest of the denoising makes of the noisy state.
+
+        Parameters
+        ----------
+        received : Received
+        knowledge : Knowledge
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
+        """
         import torch
 
         from semcom_utils.generation.prompted import PromptedDenoiser
@@ -371,7 +618,23 @@ class LearnedScheme(Scheme):
         )
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
-        """The network's symbols for the SNR that all copies have together."""
+        """The network's symbols for the SNR that all copies have together.
+
+        Parameters
+        ----------
+        picture : numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        knowledge : Knowledge
+
+        Returns
+        -------
+        Message
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these.
+        """
         import torch
 
         together = torch.tensor([knowledge.snr_db + 10 * math.log10(self.copies)])
@@ -380,7 +643,23 @@ class LearnedScheme(Scheme):
         return Message(symbols=z[0].repeat(self.copies).numpy())
 
     def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
-        """The network's picture of the mean of all copies."""
+        """The network's picture of the mean of all copies.
+
+        Parameters
+        ----------
+        received : Received
+        knowledge : Knowledge
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
+        """
         import torch
 
         received = _with_symbols(received, LEARNED[self.role] * self.copies)
@@ -425,7 +704,23 @@ class FileScheme(Scheme):
         self.name = named if quality is None else f"{named} {quality}"
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
-        """The file."""
+        """The file.
+
+        Parameters
+        ----------
+        picture : numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        knowledge : Knowledge
+
+        Returns
+        -------
+        Message
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these.
+        """
         rows = np.asarray(picture, float).transpose(1, 2, 0)
         if self.quality is None:
             return Message.of_bytes(png(rows))
@@ -434,7 +729,23 @@ class FileScheme(Scheme):
         return Message.of_bytes(CODECS[self.codec](rows, self.quality))
 
     def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
-        """The picture in the file."""
+        """The picture in the file.
+
+        Parameters
+        ----------
+        received : Received
+        knowledge : Knowledge
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
+        """
         data = received.data
         if self.codec == "jpeg":
             data = _jpeg_header(data[0]) + data[1:] + _END
@@ -469,7 +780,23 @@ class ThumbnailScheme(Scheme):
         self.name = f"thumbnail {limit} B"
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
-        """A byte that says how it is written, and the thumbnail's bytes."""
+        """A byte that says how it is written, and the thumbnail's bytes.
+
+        Parameters
+        ----------
+        picture : numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+        knowledge : Knowledge
+
+        Returns
+        -------
+        Message
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these.
+        """
         from PIL import Image
 
         _, size, how = squeezed(picture, self.limit)
@@ -483,7 +810,23 @@ class ThumbnailScheme(Scheme):
         return Message.of_bytes(bytes([_HOWS.index((kind, side))]) + data)
 
     def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
-        """The thumbnail, interpolated."""
+        """The thumbnail, interpolated.
+
+        Parameters
+        ----------
+        received : Received
+        knowledge : Knowledge
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
+        """
         from PIL import Image
 
         data = received.data
