@@ -37,5 +37,6 @@ STUDIES = {
     "families": Entry(
         "model_families", "five families of generative models on a mixture of 25 modes: distance, modes, time"
     ),
+    "budgets": Entry("model_budgets", "the families at equal computation on heaps that an even square misses"),
     "lengths": Entry("model_families", "network evaluations and time of sampling over the length of a sample"),
 }
