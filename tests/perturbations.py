@@ -635,6 +635,12 @@ def _diffusion_exchanged(*rivals: str) -> Callable[[list[dict]], None]:
     return change
 
 
+def _finer_bins_fail(records: list[dict]) -> None:
+    """Bins narrower than a heap, which learn nothing, or all, where they did not."""
+    for record in records:
+        record["learnt"] = 0.0 if record["learnt"] > 0.5 else 1.0
+
+
 def _gan_covers(covered: int, off: float) -> Callable[[list[dict]], None]:
     def change(records):
         for record in _steep(records, "gan"):
@@ -657,6 +663,7 @@ BUDGETS = "gai_semcom_networks/budgets"
 TURNED = Perturbation(
     BUDGETS, "diffusion's lead over each family turned", _diffusion_exchanged("vae", "gan", "flow", "autoregressive")
 )
+FINER = Perturbation("gai_semcom_networks/finer_bins", "bins narrower than a heap learn nothing", _finer_bins_fail)
 GAN_ALL = Perturbation(BUDGETS, "the GAN covers all modes, nothing off", _gan_covers(25, 0.0))
 GAN_NONE = Perturbation(BUDGETS, "the GAN covers no mode, all off", _gan_covers(-1, 1.0))
 
@@ -1390,7 +1397,7 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-campus-views": (SHOWN_RIGHT, SHOWN_BLACK),
     "isgc-campus-focus": (UNFOCUSED, FOCUSED),
     "gsn-autoregressive-slow": (PASSES, SHORT),
-    "gsn-diffusion-slow": (ONE_STEP, WEAK_RIVALS, TURNED),
+    "gsn-diffusion-slow": (ONE_STEP, WEAK_RIVALS, TURNED, FINER),
     "gsn-gan-diversity": (GAN_VAE, GAN_DATA, GAN_ALL, GAN_NONE),
     "gsn-semantic-entropy": (PLAIN, SENTENCES),
     "gsn-shared-knowledge-saves": (KNOWLEDGE, HALF),
