@@ -635,6 +635,38 @@ def _night_slow(records: list[dict]) -> None:
         record["off_peak"]["wait"] *= 100 if late else 0
 
 
+def _steep(records: list[dict], family: str, size: str = "large") -> list[dict]:
+    return [r for r in records if r["task"]["family"] == family and r["task"]["size"] == size]
+
+
+def _diffusion_exchanged(*rivals: str) -> Callable[[list[dict]], None]:
+    """Diffusion learns what the weakest of families learns, or all, where it did not; the square learns all."""
+
+    def change(records):
+        ours = _steep(records, "diffusion")
+        for rival in rivals:
+            for a, b in zip(ours, _steep(records, rival), strict=True):
+                b["learnt"] = a["learnt"] + (0.1 if a["learnt"] >= b["learnt"] else -0.1)
+        for record in _of(records, family="square"):
+            record["learnt"] = 1.0
+
+    return change
+
+
+def _finer_bins_fail(records: list[dict]) -> None:
+    """Bins narrower than a heap, which learn nothing, or all, where they did not."""
+    for record in records:
+        record["learnt"] = 0.0 if record["learnt"] > 0.5 else 1.0
+
+
+def _gan_covers(covered: int, off: float) -> Callable[[list[dict]], None]:
+    def change(records):
+        for record in _steep(records, "gan"):
+            record["modes"], record["off"] = covered, off
+
+    return change
+
+
 PLENTY = Perturbation(
     "gai_semcom_networks/wordings", "below the capacity nothing told apart, above all", _meanings_plenty
 )
@@ -645,6 +677,13 @@ NOTHING_COMPLETED = Perturbation(
 BLIND = Perturbation("gai_semcom_networks/matching_caps", "a tenth of the messages, promises turned", _matching_blind)
 SLOW_SPLIT = Perturbation("gai_semcom_networks/offloading_rates", "the split twenty times as slow", _split_slow)
 SLOW_NIGHT = Perturbation("gai_semcom_networks/off_peak_paces", "the night's waits turned", _night_slow)
+BUDGETS = "gai_semcom_networks/budgets"
+TURNED = Perturbation(
+    BUDGETS, "diffusion's lead over each family turned", _diffusion_exchanged("vae", "gan", "flow", "autoregressive")
+)
+FINER = Perturbation("gai_semcom_networks/finer_bins", "bins narrower than a heap learn nothing", _finer_bins_fail)
+GAN_ALL = Perturbation(BUDGETS, "the GAN covers all modes, nothing off", _gan_covers(25, 0.0))
+GAN_NONE = Perturbation(BUDGETS, "the GAN covers no mode, all off", _gan_covers(-1, 1.0))
 
 
 # --- SemAIGC and ROOT ------------------------------------------------------------------------------------------------
@@ -1585,8 +1624,8 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-campus-views": (SHOWN_RIGHT, SHOWN_BLACK),
     "isgc-campus-focus": (UNFOCUSED, FOCUSED),
     "gsn-autoregressive-slow": (PASSES, SHORT),
-    "gsn-diffusion-slow": (ONE_STEP, WEAK_RIVALS),
-    "gsn-gan-diversity": (GAN_VAE, GAN_DATA),
+    "gsn-diffusion-slow": (ONE_STEP, WEAK_RIVALS, TURNED, FINER),
+    "gsn-gan-diversity": (GAN_VAE, GAN_DATA, GAN_ALL, GAN_NONE),
     "gsn-semantic-entropy": (PLAIN, SENTENCES),
     "gsn-shared-knowledge-saves": (KNOWLEDGE, HALF),
     "gsn-semantic-capacity": (RATES, SHANNON, NOISELESS, PLENTY),

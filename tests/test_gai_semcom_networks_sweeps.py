@@ -154,7 +154,7 @@ def test_waves_change_what_a_network_sees_and_nothing_else(family):
 
 
 def test_the_score_parts_law_and_square():
-    ends = {name: model_budgets.budget_run({"family": name, "waves": 0, "operations": 0, "seed": 3})
+    ends = {name: model_budgets.budget_run({"family": name, "waves": 0, "size": "small", "seed": 3})
             for name in ("data", "square")}  # fmt: skip
     assert ends["data"]["learnt"] == pytest.approx(0.97, abs=0.02) and ends["data"]["modes"] == 25
     assert ends["square"]["learnt"] == pytest.approx(0, abs=0.03) and ends["square"]["modes"] == 0
