@@ -50,6 +50,7 @@ def pytest_configure(config):
     if getattr(config.option, "nbval", False):
         from nbval.plugin import IPyNbCell
 
+        os.environ["TQDM_DISABLE"] = "1"  # a kernel that nobody waits at shows no progress bars; none is stored either
         exact = IPyNbCell.sanitize
 
         def sanitize(cell, output):

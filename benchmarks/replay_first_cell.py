@@ -1,14 +1,17 @@
 """Run the shared first cell as Colab would, beside other versions of PyTorch and NumPy: does what is there stay?
 
     python benchmarks/replay_first_cell.py                           # stand-ins, a minute or two each
+    python benchmarks/replay_first_cell.py 2.8.0                     # one of them
     python benchmarks/replay_first_cell.py --really torch==2.12.0    # the real thing: gigabytes on Linux
     python benchmarks/replay_first_cell.py --chapter 13a_semantic_information --really torch==2.14.1
 
 Each run has an environment of its own. Colab's PyTorch comes from an index that is not everywhere within reach, so by
 default a *stand-in* takes its place: a wheel with its name and version and nothing in it. pip then resolves the cell's
 own command for real, against the registry, but installs nothing (``--dry-run``), and what it would install is told: it
-must contain neither PyTorch nor NumPy. With ``--really`` that requirement is installed, the cell installs all it wants,
-and ``--chapter`` then runs a chapter beside it, as a reader would.
+must contain neither PyTorch nor NumPy. The versions are older ones that the book takes, the newest that the registry
+offers today, and one that is too old for the book: there the cell must stop, and say which version it needs and which
+there is. What comes out otherwise ends the script with status 1. With ``--really`` that requirement is installed, the
+cell installs all it wants, and ``--chapter`` then runs a chapter beside it, as a reader would.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,8 +28,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CELL = (ROOT / "tools" / "colab_cell.py").read_text(encoding="utf-8")
-#: An older PyTorch than that of constraints.txt, the oldest that pyproject.toml takes, two newer, and one too old.
-STAND_INS = ("2.9.1", "2.12.0", "2.14.1", "2.15.0", "2.8.0")
+#: The oldest PyTorch that the book takes, from pyproject.toml.
+LEAST = re.search(r'"torch>=([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))[1]
+#: That one, one between, one newer than that of constraints.txt, and one too old; the newest comes from the registry.
+STAND_INS = (LEAST, "2.12.0", "2.14.1", "2.8.0")
 AS_ON_COLAB = """
 import json, subprocess, sys, types
 sys.modules["google.colab"] = types.ModuleType("google.colab")
@@ -64,6 +70,20 @@ def environment(folder: Path, *requirements: str) -> Path:
     return python
 
 
+def newest() -> str | None:
+    """The newest PyTorch that the registry offers; None where it cannot be asked."""
+    ask = [sys.executable, "-m", "pip", "index", "versions", "torch"]
+    found = re.match(r"torch \(([\d.]+)", subprocess.run(ask, capture_output=True, text=True).stdout)
+    return found[1] if found else None
+
+
+def as_expected(version: str, told: str) -> bool:
+    """Whether what came of a stand-in is right: both stay, or the version is too old and the refusal names what is."""
+    if [int(part) for part in version.split(".")] >= [int(part) for part in LEAST.split(".")]:
+        return told.startswith("both stay")
+    return told.startswith("refused") and f"torch>={LEAST}" in told and f"torch=={version}" in told
+
+
 def versions(python: Path) -> dict[str, str]:
     """Of PyTorch and NumPy, as pip sees them."""
     done = subprocess.run([python, "-m", "pip", "list", "--format", "json"], capture_output=True, text=True, check=True)
@@ -81,8 +101,9 @@ def replay(folder: Path, requirements: list[str], chapter: str | None, dry: bool
         cwd=content, env=os.environ | {"SEMCOM_REPO": ROOT.as_uri()}, capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:
-        why = [line for line in done.stderr.splitlines() if line.strip()][-4:]
-        return "refused: " + " / ".join(why)
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        why = [line for line in lines if re.search("depends on torch|user requested.*torch", line)] or lines[-4:]
+        return "refused: " + " / ".join(dict.fromkeys(why))
     said = done.stdout.strip().splitlines()
     if dry:
         wanted = [one["metadata"] for one in json.loads(report.read_text())["install"]]
@@ -103,7 +124,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--really", nargs="+", metavar="REQUIREMENT", help="install these, and all that the cell wants")
     parser.add_argument("--chapter", metavar="NAME", help="run this chapter then; needs --really")
-    parser.add_argument("versions", nargs="*", default=STAND_INS, help="of the stand-in for PyTorch")
+    parser.add_argument("versions", nargs="*", help="of the stand-in for PyTorch")
     given = parser.parse_args()
     if given.chapter and not given.really:
         parser.error("--chapter needs --really: a stand-in computes nothing")
@@ -111,11 +132,16 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             print(f"{' '.join(given.really)}: {replay(Path(folder), given.really, given.chapter, False)}", flush=True)
         return 0
-    for version in given.versions:
+    wrong = []
+    for version in given.versions or dict.fromkeys((*STAND_INS, newest() or LEAST)):
         with tempfile.TemporaryDirectory() as folder:
             wheels = [str(stand_in(Path(folder), name, v)) for name, v in (("torch", version), ("numpy", "2.2.6"))]
-            print(f"torch {version}: {replay(Path(folder), wheels, None, True)}", flush=True)
-    return 0
+            told = replay(Path(folder), wheels, None, True)
+        print(f"torch {version}: {told}", flush=True)
+        wrong += [] if as_expected(version, told) else [version]
+    if wrong:
+        print(f"not as it should be beside PyTorch {', '.join(wrong)}", file=sys.stderr)
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def run(command, **options):
     commands.append(command)
     if command[0] == "git":
         return really_run(command, **options)
-    return subprocess.CompletedProcess(command, int(os.environ.get("PIP_FAILS", 0)), "", "no such version")
+    return subprocess.CompletedProcess(command, int(os.environ.get("PIP_FAILS", 0)), "it needs b ", "there is a")
 subprocess.run = run
 with contextlib.redirect_stdout(said):
     for _ in range(2):
@@ -101,7 +101,25 @@ def test_what_fails_says_why(repository, tmp_path):
     _, done = on_colab(repository, tmp_path, SEMCOM_REPO=(tmp_path / "none").as_uri())
     assert "RuntimeError: git clone -q --depth failed" in done.stderr and "repository exists" in done.stderr
     _, done = on_colab(repository, tmp_path, PIP_FAILS="1")
-    assert "RuntimeError" in done.stderr and "pip install failed:\nno such version" in done.stderr
+    assert "RuntimeError" in done.stderr and "pip install failed:\nit needs b there is a" in done.stderr
+
+
+def load_replay():
+    spec = importlib.util.spec_from_file_location("replay", ROOT / "benchmarks" / "replay_first_cell.py")
+    replay = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(replay)
+    return replay
+
+
+def test_a_replay_knows_what_should_come_of_a_version():
+    replay = load_replay()
+    assert replay.as_expected("99.0.1", "both stay; 60 packages to install")
+    assert not replay.as_expected("99.0.1", "replaces torch 2.13.0; 60 packages to install")
+    assert not replay.as_expected("99.0.1", "refused: no room")
+    named = f"refused: semcom-utils depends on torch>={replay.LEAST} / The user requested (constraint) torch==1.0.0"
+    assert replay.as_expected("1.0.0", named)
+    assert not replay.as_expected("1.0.0", "refused: ResolutionImpossible")
+    assert not replay.as_expected("1.0.0", "both stay; 60 packages to install")
 
 
 def test_elsewhere_it_changes_nothing_and_says_so(monkeypatch, capsys):
@@ -123,9 +141,7 @@ def test_its_edition_is_the_book_s():
 
 
 def test_a_stand_in_has_a_name_and_a_version_and_nothing_else(tmp_path):
-    spec = importlib.util.spec_from_file_location("replay", ROOT / "benchmarks" / "replay_first_cell.py")
-    replay = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(replay)
+    replay = load_replay()
     with zipfile.ZipFile(replay.stand_in(tmp_path, "torch", "9.9.9")) as wheel:
         wheel.extractall(tmp_path / "there")
     (found,) = distributions(path=[str(tmp_path / "there")])

@@ -1,4 +1,4 @@
-"""The lab's page in a real browser draws what Python draws: same captions, same noise, same steps, five ways to send.
+"""The lab's page in a real browser draws what Python draws: same captions, same noise, same steps, six ways to send.
 
 The page's own noise is made here a second time, and given to the book's functions in place of PyTorch's.
 """
@@ -26,14 +26,18 @@ from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.generation.samplers import timesteps
 from semcom_utils.generation.words import known_words, unknown_words
 from semcom_utils.papers.semaigc_root.pictures import QUANTISERS, quantise
+from semcom_utils.papers.semcom_for_aigc.message import Message
+from semcom_utils.papers.semcom_for_aigc.transceiver import generate
 from semcom_utils.physical import AnalogLink
 from semcom_utils.physical.limits import capacity_awgn
+from semcom_utils.semantic.extractors import extract
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 STEPS, LARGEST = 6, 20e6
+CONTROL = "/_static/lab/control.onnx.gz"
 SENDER, CHANNEL, REVERSE, RECEIVER = range(4)  # the streams of a seed, as in noise.js
 #: Captions, each with what is done with it besides: all ways to send and to receive, and of writing.
 CASES = [
@@ -45,6 +49,11 @@ CASES = [
      "scheme": "split-coded", "bits": 2, "seed": 4294967295},
 ]  # fmt: skip
 SNRS_DB = (-6, 6)
+#: Captions that are sent with the edges of their picture.
+EDGES = [
+    {"caption": "a red cube and a yellow bucket on sand", "seed": 2, "snr": -6},
+    {"caption": "a green robot waving on snow", "seed": 5, "snr": 6},
+]
 
 
 def page_noise(seed, stream, count):
@@ -142,6 +151,29 @@ def python_draws(case, snr_db, *, seed=None, receiver=None):
     }
 
 
+@cache
+def chapter_models():
+    """As chapter 11 has them; its other models have no part in drawing."""
+    named = {"controlled": load("controlnet-canny"), "text-to-image": models()[0], "clip": None, "judge": models()[1]}
+    for name in ("controlled", "text-to-image"):
+        named[name].set_progress_bar_config(disable=True)
+    return named
+
+
+def python_sketches(caption, seed, snr_db):
+    """The sender's picture, its edges as a map, and what chapter 11's system makes of caption and map: page's noise."""
+    denoiser = PromptedDenoiser(models()[0], [caption], 3.0)
+    z_T = page_noise(seed, SENDER, 1024).reshape(1, 16, 8, 8)
+    sent = denoiser.decode(send(denoiser, z_T, denoiser.alpha_bar, timesteps(1000, STEPS), STEPS))[0].numpy()
+    edges = extract("canny", sent)
+    start, named = page_noise(seed, RECEIVER, 1024), chapter_models()
+    with mock.patch("torch.randn", lambda shape, **_: start.reshape(shape)):
+        got, unmapped = (generate([Message.of(caption, one, steps=STEPS)], named)[0] for one in (edges, None))
+    bits = {"edges": edges.bits, "caption": 8 * len(caption)}
+    uses = {name: math.ceil(count / capacity_awgn(snr_db)) for name, count in bits.items()}
+    return {"sender": sent, "edges": edges, "receiver": got, "unmapped": unmapped, "uses": uses}
+
+
 def alike(one, other):
     return structural_similarity(one, other, channel_axis=0, data_range=1.0)
 
@@ -214,8 +246,8 @@ def test_requests(lab, drawn, address, net_log):
     """One click, one download of less than 20 MB: nothing before it, and nothing from anywhere but the page's site."""
     assert any(url.endswith("lab.js") for url in lab) and not heavy(lab)
     asked = asked_for(net_log, address)
-    assert len(heavy(asked)) == 7
-    sizes = {path: (SITE / path.lstrip("/")).stat().st_size for path in heavy(asked)}
+    assert len(heavy(asked) - {CONTROL}) == 7  # the network that reads maps comes only when one is sent
+    sizes = {path: (SITE / path.lstrip("/")).stat().st_size for path in heavy(asked) - {CONTROL}}
     assert 10e6 < sum(sizes.values()) < LARGEST, sizes
     assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
 
@@ -253,6 +285,58 @@ def test_words_alone_make_another_picture_and_a_seed_the_same(drawn, chrome):
     assert alone["ssim"] < 0.95 and alone["pictures"]["arrived"] is None
     assert seeded["ssim"] == pytest.approx(1, abs=1e-6)
     assert seeded["uses"] == {"caption": 8 * len(base["caption"]), "seed": 32}  # at 0 dB one bit a channel use
+
+
+@pytest.fixture(scope="module")
+def sketched(lab, chrome):
+    """What the page draws from words and edges."""
+    return [page_draws(chrome, case | {"scheme": "caption-edges"}, case["snr"]) for case in EDGES]
+
+
+@pytest.mark.parametrize("number", range(len(EDGES)))
+def test_the_page_sends_edges_as_python_does(sketched, number):
+    page, case = sketched[number], EDGES[number]
+    ours = python_sketches(case["caption"], case["seed"], case["snr"])
+    assert alike(ours["sender"], page["pictures"]["sender"]) >= 0.99
+    shown = extract("canny", page["pictures"]["sender"])  # to the pixel and to the bit
+    assert page["edges"] == {"pixels": shown.array.sum(), "bits": shown.bits}
+    assert 100 < shown.bits < 1000  # "some hundreds of bits", as the page says
+    assert (page["pictures"]["arrived"] == shown.array).all()
+    assert (shown.array != ours["edges"].array).mean() < 0.001  # of pictures that differ by roundings
+    assert alike(ours["receiver"], page["pictures"]["receiver"]) >= 0.99
+    assert alike(ours["unmapped"], page["pictures"]["receiver"]) < 0.95  # or the map would not matter
+    assert page["ssim"] == pytest.approx(alike(ours["sender"], ours["receiver"]), abs=2e-3)
+    if shown.bits == ours["edges"].bits:
+        assert page["uses"] == ours["uses"]
+    assert page["right"] == {"sender": True, "receiver": True}
+
+
+def test_a_network_that_reads_maps_is_fetched_once_and_late(sketched, lab, address, net_log):
+    time.sleep(1)
+    asked = [urlsplit(url).path for url in asked_for(net_log, address)]
+    assert asked.count(CONTROL) == 1 and CONTROL not in {urlsplit(url).path for url in lab}
+    first = max(asked.index(path) for path in heavy(asked_for(net_log, address)) - {CONTROL})
+    assert asked.index(CONTROL) > first and (SITE / CONTROL.lstrip("/")).stat().st_size < 5e6
+
+
+@pytest.mark.parametrize("kind", ["scene", "noise", "empty", "full"])
+def test_edges_cost_the_page_what_they_cost_python(lab, chrome, kind):
+    """The page's detector and coder alone, on pictures that no model made: to the pixel and to the byte."""
+    rng = np.random.default_rng(7)
+    picture = {
+        "scene": lambda: toyworld.scene(11).image,
+        "noise": lambda: rng.random((3, 64, 64)),
+        "empty": lambda: np.zeros((3, 64, 64)),
+        "full": lambda: np.tile(rng.integers(0, 2, (1, 32, 32)).repeat(2, 1).repeat(2, 2), (3, 1, 1)),
+    }[kind]().astype(np.float32)
+    edge, coded_bytes = chrome.execute_async_script(
+        "const [numbers, done] = arguments; import(new URL('../_static/lab/maps.js', location.href)).then((m) => {"
+        "const edge = m.edgesOf(Float32Array.from(numbers), 64); done([[...edge], [...m.encoded(edge, 64)]]); })",
+        picture.ravel().astype(float).tolist(),
+    )
+    ours = extract("canny", picture)
+    assert (np.reshape(edge, (64, 64)) == ours.array).all()
+    assert bytes(coded_bytes) == ours.encoded
 
 
 def test_weights_travel_short_only_where_that_loses_nothing():
@@ -328,7 +412,7 @@ def test_a_guess_is_counted_and_kept_on_the_device(drawn, chrome):
 
 def test_an_experiment_sets_the_form(lab, chrome):
     buttons = chrome.find_elements("css selector", "[data-lab-set]")
-    assert len(buttons) == 9
+    assert len(buttons) == 10
     buttons[0].click()
     form = chrome.execute_script("return semcomLab.settings()")
     assert (form["scheme"], form["split"], form["snr"], form["receiver"]) == ("split-analog", 10, -6, "resume")
@@ -336,7 +420,7 @@ def test_an_experiment_sets_the_form(lab, chrome):
 
 @pytest.fixture(scope="module")
 def experiments(lab, chrome):
-    """What each of the nine buttons leads to, at the form's own caption and seed: SSIM, and whether it is right."""
+    """What each of the ten buttons leads to, at the form's own caption and seed: SSIM, and whether it is right."""
     chrome.execute_script("semcomLab.set({caption: 'a blue dog on grass', seed: 1})")
     found = []
     for button in chrome.find_elements("css selector", "[data-lab-set]"):
@@ -348,11 +432,12 @@ def experiments(lab, chrome):
 
 
 def test_the_experiments_end_as_the_page_says(experiments):
-    (noise, split, same), (lucky, _) = (experiments[i : i + 3] for i in (0, 3, 6)), experiments[9]
+    noise, split, same, (lucky, _) = experiments[:3], experiments[3:6], experiments[6:10], experiments[10]
     assert noise[1][0] > max(noise[0][0], noise[2][0])  # the later timestep, before resuming and the printed equation
     assert split[1][0] > max(split[0][0], split[2][0])  # fourteen steps, before two and all twenty
     assert all(right for _, right in same)
-    assert same[0][0] < 0.85 <= min(same[1][0], same[2][0])
+    words, edges, seed, latent = (ssim for ssim, _ in same)
+    assert words < 0.85 <= min(edges, seed, latent)
     assert lucky > 0.95
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from sphinx.errors import SphinxError
 
 import site_pages
+import site_styles
 from book_pdf import WHOLE, pages_in_order, printed, whole
 from site_checks import Gathered, pages
 from site_pages import description, finished, sections, size_of, source_to_edit
@@ -109,10 +110,69 @@ def test_pages_carry_no_script_that_they_do_not_need():
         name, text = page.relative_to(SITE).as_posix(), page.read_text(encoding="utf-8")
         assert "fontawesome.js" not in text, name
         assert ("searchindex.js" in text) <= (name == "search.html"), name
+        assert "searchtools.js" not in text and "language_data.js" not in text, name
+        assert 'rel="preload"' not in text, f"{name}: what waits for the page came before its styles"
         has_formula = bool(re.search(r'class="math ', text))
         assert ("mathjax/tex-chtml.js" in text) == has_formula, name
+        assert not has_formula or text.index("/site.js") < text.index("/tex-chtml.js"), f"{name}: site.js sets formulas"
         waits = re.findall(r"<script(?![^>]*defer)[^>]* src=\"([^\"]+)\"", text)
         assert all("documentation_options.js" in script for script in waits), f"{name} waits for {waits}"
+
+
+def test_a_page_waits_for_one_style_sheet(heads):
+    for file, head in heads.items():
+        sheets = [link["href"].partition("?")[0] for link in head.select('link[rel="stylesheet"]')]
+        assert [Path(sheet).name for sheet in sheets] == [site_styles.SHEET], file
+        assert (SITE / file).parent.joinpath(sheets[0]).resolve() == (SITE / "_static" / site_styles.SHEET).resolve()
+
+
+def test_the_style_sheet_has_all_rules_and_the_icons_that_pages_show():
+    from fontTools.ttLib import TTFont
+
+    static = SITE / "_static"
+    text = (static / site_styles.SHEET).read_text("utf-8")
+    for mark in (".bd-article", ".highlight .k", "button.copybtn", ".sd-card", ".ledger-card", ".toggle-button"):
+        assert mark in text, mark
+    for address in re.findall(r"url\((?!\"?data:)([^)]+)\)", text):
+        assert (static / address.strip("\"'")).is_file(), address
+    shown = {name for page in pages(SITE) for name in re.findall(r'class="[^"]*\b(fa-[\w-]+)', page.read_text("utf-8"))}
+    drawn = {name.strip(".").split(":")[0] for rule in site_styles.ICON.findall(text) for name in rule[0].split(",")}
+    styles = {"fa-solid", "fa-regular", "fa-lg", "fa-fw", "fa-brands"}
+    assert len(shown) > 8 and not shown - drawn - styles and len(drawn) < 100
+    signs = TTFont(static / site_styles.FONT).getBestCmap()
+    lacks = {code for name, code in site_styles.ICON.findall(text) if int(code.strip("\\ "), 16) not in signs}
+    assert len(signs) > 10 and not lacks
+    assert (static / site_styles.FONT).stat().st_size < 10_000
+
+
+def test_style_sheets_are_put_together_in_the_theme_s_order(tmp_path):
+    for name in site_styles.SHEETS:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f'@charset "UTF-8";.{Path(name).stem.split(".")[0]}{{}}', "utf-8")
+    (tmp_path / "styles" / "theme.css").write_text('@import "../basic.css";', "utf-8")
+    (tmp_path / "basic.css").write_text("a{background:url(file.png)}", "utf-8")
+    (tmp_path / "mystnb.css").rename(tmp_path / f"mystnb.{'0a' * 32}.css")
+    icons = '.fa-sun:before,.fa-star:before{content:"\\f185"}.fa-moon:before{content:"\\f186"}b{src:url("../a/b.woff")}'
+    (tmp_path / "pygments.css").write_text(icons, "utf-8")
+    (tmp_path / "styles" / "sphinx-book-theme.css").write_text("b{src:url('../a/b.woff')}", "utf-8")
+    text = site_styles.together(tmp_path, ["fa-sun"])
+    places = [text.index(mark) for mark in ("url(file.png)", "fa-sun", "b{src:url(a/b.woff)}", ".mystnb", ".ledger")]
+    assert places == sorted(places) and text.count("@charset") == 1 and "@import" not in text
+    assert '.fa-sun:before{content:"\\f185"}' in text and "fa-moon" not in text and "fa-star" not in text
+    assert site_styles.signs(text) == {0xF185}
+    (tmp_path / "book.css").unlink()
+    with pytest.raises(FileNotFoundError, match="book.css is not in"):
+        site_styles.together(tmp_path, [])
+
+
+def test_links_to_style_sheets_become_one_and_others_stay():
+    link = '<link rel="stylesheet" type="text/css" href="../_static/{}?v=1" />\n'
+    others = link.format("other.css") + '<link rel="icon" href="../_static/favicon.svg"/>'
+    head = f"<head>{link.format('pygments.css')}{link.format('mystnb.' + '0a' * 32 + '.css')}{others}</head>"
+    body = '<body><link rel="stylesheet" href="../_static/book.css"></body>'
+    page = site_styles.linked(head + body, "abc")
+    assert page.count('href="../_static/site.css?v=abc"') == 1 and "pygments" not in page and "mystnb" not in page
+    assert others in page and body in page
 
 
 def test_pictures_wait_and_say_their_size():

@@ -14,15 +14,16 @@ if "google.colab" in sys.modules:
     here, began = Path("/content/semcom-book"), time.time()
 
     def tell(*words):
-        done = subprocess.run(words, capture_output=True, text=True)
+        done = subprocess.run([*map(str, words)], capture_output=True, text=True)
         lacking = f"Remote branch {edition} not found" in done.stderr
         if done.returncode and not lacking:
-            raise RuntimeError(f"{' '.join(words[:4])} failed:\n{done.stderr[-2000:]}")
+            why = (done.stdout + done.stderr)[-2000:]
+            raise RuntimeError(f"{' '.join(words[:4])} failed:\n{why}")
         return not lacking
 
     if not here.exists():
         print(f"1 of 2: fetching the book, edition {edition}", flush=True)
-        clone = "git", "clone", "-q", "--depth", "1", url, str(here)
+        clone = "git", "clone", "-q", "--depth", "1", url, here
         if not tell(*clone, "--branch", edition):
             print(f"there is no edition {edition} yet: this is the book of today")
             tell(*clone)
@@ -31,8 +32,7 @@ if "google.colab" in sys.modules:
         print("2 of 2: installing what Colab lacks", flush=True)
         keep, own = here / "colab-keep.txt", ("numpy", "torch")
         keep.write_text("".join(f"{x}=={importlib.metadata.version(x)}\n" for x in own))
-        pip = sys.executable, "-m", "pip", "install", "-q", "-c", str(keep)
-        tell(*pip, "-e", f"{here}[sweeps]")
+        tell(sys.executable, "-m", "pip", "install", "-c", keep, f"-e{here}[sweeps]")
         sys.path.insert(0, str(here))  # only the next kernel sees an editable install
         print(f"ready after {time.time() - began:.0f} s")
     os.chdir(here / "notebooks")

@@ -43,18 +43,21 @@ STUDY = "semaigc_root/pictures"
 KNOWN_FROM = ("generation/judging", "generation/words", "toyworld/grammar", "toyworld/scene")
 #: Numbers of a network that are not worth a cast.
 FEW = 256
+#: Networks that the page fetches only when a reader asks for what they do.
+LATER = ("control",)
 
 
 def networks() -> dict[str, tuple[Any, tuple, list[str], list[str]]]:
     """What is exported: name -> module, example arguments, names of inputs, names of outputs.
 
     The batch is part of an exported graph: two captions (none, and the reader's) for guidance, one picture elsewhere.
+    What a control network adds to the denoiser's layers is an input of the denoiser, and zero where there is no map.
     """
     import torch
 
     from semcom_utils.generation import load
 
-    pipe, detector = load("text-to-image"), load("detector")
+    pipe, detector, controlled = load("text-to-image"), load("detector"), load("controlnet-canny").controlnet
 
     class Words(torch.nn.Module):
         def __init__(self):
@@ -69,8 +72,22 @@ def networks() -> dict[str, tuple[Any, tuple, list[str], list[str]]]:
             super().__init__()
             self.unet = pipe.unet
 
-        def forward(self, z, t, words):
-            return self.unet(z, t, words).sample
+        def forward(self, z, t, words, *added):
+            *down, middle = added
+            return self.unet(
+                z, t, words, down_block_additional_residuals=down, mid_block_additional_residual=middle
+            ).sample
+
+    class Control(torch.nn.Module):
+        """What the denoiser's layers are to add for a map [captions, 3, side, side] in [0, 1]."""
+
+        def __init__(self):
+            super().__init__()
+            self.controlnet = controlled
+
+        def forward(self, z, t, words, shown):
+            down, middle = self.controlnet(z, t, words, controlnet_cond=shown, return_dict=False)
+            return *down, middle
 
     class Decoder(torch.nn.Module):
         """From a clean latent in the model's own scale to a picture in [0, 1], as ``PromptedDenoiser.decode``."""
@@ -100,14 +117,15 @@ def networks() -> dict[str, tuple[Any, tuple, list[str], list[str]]]:
         return torch.randn(shape, generator=generator)
 
     seen = detector.processor.size
+    asked = noise(2, channels, side, side), torch.tensor([500.5]), noise(2, length, width)
+    shown = torch.rand((2, 3, seen["height"], seen["width"]), generator=generator)
+    with torch.no_grad():
+        added = Control()(*asked, shown)
+    names = [f"added_{number}" for number in range(len(added))]
     return {
         "words": (Words(), (torch.zeros(2, length, dtype=torch.int64),), ["tokens"], ["words"]),
-        "denoiser": (
-            Denoiser(),
-            (noise(2, channels, side, side), torch.tensor([500.5]), noise(2, length, width)),
-            ["z", "t", "words"],
-            ["v"],
-        ),
+        "denoiser": (Denoiser(), (*asked, *added), ["z", "t", "words", *names], ["v"]),
+        "control": (Control(), (*asked, shown), ["z", "t", "words", "shown"], names),
         "decoder": (Decoder(), (noise(1, channels, side, side),), ["z"], ["picture"]),
         "detector": (Things(), (noise(1, 3, seen["height"], seen["width"]),), ["pixels"], ["scores", "boxes"]),
     }
@@ -241,7 +259,8 @@ def known() -> dict[str, Any]:
 
 def fingerprint() -> str:
     """Changes when a checkpoint, the runtime, what the page must know or this file does."""
-    sums = [(MODELS / f"mini-{name}" / "SHA256SUMS").read_bytes() for name in ("text-to-image", "detector")]
+    checkpoints = ("text-to-image", "detector", "controlnet")
+    sums = [(MODELS / f"mini-{name}" / "SHA256SUMS").read_bytes() for name in checkpoints]
     ours = [Path(__file__).read_bytes(), (RESULTS / f"{STUDY}.json").read_bytes()]
     ours += [path.read_bytes() for path in sorted(RUNTIME.iterdir()) if path.is_file()]
     ours += [(ROOT / "semcom_utils" / f"{module}.py").read_bytes() for module in KNOWN_FROM]
@@ -278,22 +297,27 @@ def export(folder: Path) -> None:
     torch.set_num_threads(1)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    files = {}
+    files: dict[str, dict] = {}
+    later: dict[str, dict] = {}
 
-    def keep(name: str, data: bytes) -> None:
+    def keep(name: str, data: bytes, among: dict[str, dict] = files) -> None:
         squeezed = packed(data)
         (folder / f"{name}.gz").write_bytes(squeezed)
-        files[name] = {"file": f"{name}.gz", "bytes": len(squeezed), "unpacked": len(data)}
+        among[name] = {"file": f"{name}.gz", "bytes": len(squeezed), "unpacked": len(data)}
 
+    shapes: dict[str, list[int]] = {}
     for name, (module, arguments, inputs, outputs) in networks().items():
-        keep(f"{name}.onnx", as_onnx(module, arguments, inputs, outputs))
+        keep(f"{name}.onnx", as_onnx(module, arguments, inputs, outputs), later if name in LATER else files)
+        if name == "denoiser":
+            shapes = {key: list(value.shape) for key, value in zip(inputs[3:], arguments[3:], strict=True)}
     for name, data in runtime().items():
         if name.endswith(".wasm"):
             keep(name, data)
         else:
             (folder / name.replace(".mjs", ".js")).write_bytes(data)  # not every server knows the other name
     (folder / "LICENSE-onnxruntime.txt").write_bytes((RUNTIME / "LICENSE").read_bytes())
-    (folder / "lab.json").write_text(json.dumps(known() | {"files": files}, separators=(",", ":")), "utf-8")
+    about = known() | {"added": shapes, "files": files, "later": later}
+    (folder / "lab.json").write_text(json.dumps(about, separators=(",", ":")), "utf-8")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -136,6 +136,19 @@ def _like(name: str, value: object, default: object, written: str) -> object:
 
 
 @contextlib.contextmanager
+def no_bars() -> Iterator[None]:
+    """Progress bars are for whoever waits at a kernel: tqdm shows none, and nothing of them is stored."""
+    before = os.environ.get("TQDM_DISABLE")
+    os.environ["TQDM_DISABLE"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop("TQDM_DISABLE")
+        if before is not None:
+            os.environ["TQDM_DISABLE"] = before
+
+
+@contextlib.contextmanager
 def surroundings() -> Iterator[None]:
     """What a kernel must not take from its user: a backend that shows nothing, a settings file, a home of no use."""
     kept = dict(os.environ)
@@ -213,7 +226,7 @@ def run(
     target = (out or text.parent) / f"{text.stem}.ipynb"
     notebook = read_text(text)
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, no_bars():
         scratch = str(Path(folder) / target.name)
         nbformat.write(notebook, scratch)
         papermill.execute_notebook(

@@ -26,6 +26,8 @@ from docutils import nodes
 from sphinx.errors import SphinxError
 from sphinx.jinja2glue import BuiltinTemplateLoader
 
+import site_styles
+
 ROOT = Path(__file__).resolve().parents[1]
 #: Longest description, in characters: what a page of search results shows.
 DESCRIPTION = 200
@@ -245,11 +247,13 @@ MENDED = [
     # the theme's scripts: icons come from the web font, the search loads on the page of the search
     (r'\s*<!-- So that users can add custom icons -->\s*<script defer src="[^"]*/fontawesome\.js[^"]*"></script>', ""),
     (
-        r'<script src="([^"]*/(?:doctools|sphinx_highlight|clipboard\.min|copybutton|sphinx-book-theme|togglebutton|'
-        r"searchtools|language_data)\.js)",
+        r'<script src="([^"]*/(?:doctools|sphinx_highlight|clipboard\.min|copybutton|sphinx-book-theme|'
+        r"togglebutton)\.js)",
         r'<script defer src="\1',
     ),
     (r'<script (data-sd-tabs-storage-prefix="[^"]*") src=', r"<script defer \1 src="),
+    # scripts that wait for the page need not come before its styles
+    (r'\s*<!-- Pre-loaded scripts[^>]*-->|\s*<link rel="preload" as="script" [^>]*>', ""),
     (r'(<meta name="viewport" [^>]*>)\s*<meta name="viewport" [^>]*>', r"\1"),
     (r'\s*<meta name="viewport" [^>]*>(?=\s*<meta name="docsearch)', ""),
     # landmarks and names
@@ -314,6 +318,7 @@ class Templates(BuiltinTemplateLoader):
             return page
         images = getattr(self.builder, "images", {})
         files = {new: str(Path(self.builder.srcdir) / old) for old, new in images.items()}
+        page = site_styles.linked(page, commit()[1].replace("+", "-changed") if commit() else edition())
         return finished(page, context.get("pagename", ""), files, Path(self.builder.outdir) / "_images")
 
 
@@ -482,9 +487,20 @@ def beside_the_pages(app, exception):
     (out / ".nojekyll").touch()  # GitHub's pages would leave out what begins with an underscore
 
 
+def styles(app, exception):
+    """Put the style sheets together, once the theme's are there."""
+    if exception or app.builder.name != "html":
+        return
+    try:
+        site_styles.write(Path(app.outdir))
+    except FileNotFoundError as error:
+        raise SphinxError(str(error)) from None
+
+
 def setup(app):
     app.add_js_file("site.js", loading_method="defer")
     app.connect("html-page-context", describe, priority=900)
     app.connect("build-finished", beside_the_pages)
     app.connect("build-finished", words_for_the_search)
+    app.connect("build-finished", styles, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,13 +7,17 @@
   const BOXES = "pre, .pst-scrollable-table-container, .cell_output > .output, div.math, p, dd, mjx-container[display]";
   const more = (box) => box.toggleAttribute("data-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 4);
   const reachable = () => {
-    for (const box of all("main article").flatMap((page) => Array.from(page.querySelectorAll(BOXES)))) {
-      const scrolls =
-        box.scrollWidth > box.clientWidth && ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
-      if (scrolls) {
+    const boxes = all("main article").flatMap((page) => Array.from(page.querySelectorAll(BOXES)));
+    // First all measures, then all changes: by turns, each measure would lay out the page anew.
+    const scroll = boxes.map(
+      (box) => box.scrollWidth > box.clientWidth && ["auto", "scroll"].includes(getComputedStyle(box).overflowX),
+    );
+    const further = boxes.map((box, i) => scroll[i] && box.scrollLeft + box.clientWidth < box.scrollWidth - 4);
+    for (const [i, box] of boxes.entries()) {
+      if (scroll[i]) {
         box.tabIndex = 0;
         if (!box.matches("p, dd")) {
-          more(box);
+          box.toggleAttribute("data-more", further[i]);
           box.onscroll = () => more(box);
         }
         if (box.matches(".pst-scrollable-table-container")) {
@@ -38,12 +42,33 @@
     }
   };
 
+  // Formulas are set a few at a time, those in sight first, and the page answers in between. Whoever waits for
+  // MathJax.startup.promise waits for all of them.
+  const FORMULAS = ".math, .output_area, .tex2jax_process, .mathjax_process", BUDGET = 10; // ms at a time
+  let unset = [];
+  const setFormulas = async () => {
+    const found = all(FORMULAS).filter((e) => !e.parentElement.closest(FORMULAS) && /[$\\]/.test(e.textContent));
+    const inSight = found.map((e) => {
+      const { top, bottom } = e.getBoundingClientRect();
+      return bottom > 0 && top < 1.5 * innerHeight;
+    });
+    unset = [...found.filter((_, i) => inSight[i]), ...found.filter((_, i) => !inSight[i])];
+    for (let many = 1; unset.length; ) {
+      const began = performance.now();
+      await MathJax.typesetPromise(unset.splice(0, many));
+      many = Math.max(1, Math.round((many * BUDGET) / Math.max(performance.now() - began, 1)));
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+  };
+  if (window.MathJax) MathJax.startup = { ...MathJax.startup, pageReady: setFormulas };
+
   // Paper is white, shows what is folded, and waits for no picture.
   const root = document.documentElement.dataset;
   addEventListener("beforeprint", () => {
     root.screenTheme = root.theme;
     root.theme = "light";
     for (const picture of document.images) picture.loading = "eager";
+    if (unset.length) MathJax.typeset(unset.splice(0));
     for (const details of all("main details:not([open])")) {
       details.dataset.folded = "";
       details.open = true;

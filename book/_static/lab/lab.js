@@ -100,6 +100,7 @@ function suit() {
   const scheme = by("scheme").value, steps = Number(by("steps").value), split = by("split");
   split.max = steps;
   const latent = scheme.startsWith("split");
+  by("more").hidden = scheme !== "caption-edges";
   by("split-said").value = `${split.value} of ${steps} steps at the sender`;
   by("snr-said").value = `${by("snr").value} dB`;
   by("split-field").hidden = !latent;
@@ -166,13 +167,17 @@ function show(asked, result) {
   const { pictures, seen, right, uses, ssim } = result, came = outcome(result);
   const judged = (who) => `The judge finds ${listed(seen[who])}${right ? (right[who] ? ": right." : ": wrong.") : "."}`;
   paint("sender", pictures.sender, judged("sender"));
-  const noLatent = asked.scheme === "caption" ? "The words alone." : "The words and the seed.";
   const atSplit = result.sentAt === null ? "a finished latent" : `the latent of timestep ${result.sentAt}`;
-  const noise = `noise of variance ${result.variance.toFixed(2)}`;
-  paint("arrived", pictures.arrived, pictures.arrived ? `Decoded as it is: ${atSplit}, with ${noise}.` : noLatent);
+  const come = {
+    caption: "The words alone.",
+    "caption-seed": "The words and the seed.",
+    "caption-edges": result.edges && `The words and the picture's edges: ${result.edges.pixels} pixels, in ${result.edges.bits} bits.`,
+  };
+  const decoded = `Decoded as it is: ${atSplit}, with noise of variance ${result.variance.toFixed(2)}.`;
+  paint("arrived", pictures.arrived, come[asked.scheme] ?? decoded);
   paint("receiver", pictures.receiver, judged("receiver"));
   const total = Object.values(uses).reduce((a, b) => a + b, 0);
-  const costs = ["latent", "caption", "seed"].filter((name) => name in uses).map((name) => `${name} ${uses[name]}`).join(" + ");
+  const costs = ["latent", "caption", "seed", "edges"].filter((name) => name in uses).map((name) => `${name} ${uses[name]}`).join(" + ");
   const rows = [
     row("Complex channel uses", costs.includes("+") ? `${costs} = ${total}` : costs),
     row("SSIM to the sender's picture", ssim.toFixed(3)),
@@ -184,7 +189,7 @@ function show(asked, result) {
   rows.push(row("Time from click to picture", `${result.seconds.toFixed(1)} s, ${result.evaluations} denoising steps`));
   by("table").replaceChildren(...rows);
   by("result").hidden = false;
-  const how = !pictures.arrived || result.sentAt === null ? "" : ` The receiver: ${receiverWords(asked.receiver)}.`;
+  const how = result.sentAt === null ? "" : ` The receiver: ${receiverWords(asked.receiver)}.`;
   let words =
     `Drawn in ${result.seconds.toFixed(1)} seconds.${how} ${judged("receiver").replace("The judge finds", "On the receiver's picture the judge finds")} ` +
     `SSIM to the sender's picture ${ssim.toFixed(2)}, for ${total} channel uses` + (came ? `: ${OUTCOMES[came]}.` : ".");
@@ -244,6 +249,7 @@ async function load() {
     }
     fill(by("ground"), grammar.grounds);
     fill(by("bits"), Object.keys(about.quantisers));
+    by("more").textContent = `One more network reads the edges. It is fetched once, when you draw: ${(about.later["control.onnx"].bytes / 1e6).toFixed(1)} MB.`;
     by("bits").value = "4";
     by("door").hidden = true;
     by("form").hidden = false;

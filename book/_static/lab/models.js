@@ -3,7 +3,7 @@
 import * as ort from "./ort.wasm.bundle.min.js";
 import { tokenise } from "./words.js";
 
-const NETWORKS = ["words", "denoiser", "decoder", "detector"];
+const NETWORKS = ["words", "denoiser", "decoder", "detector"]; // "control" comes when a map is sent
 
 async function gunzip(bytes) {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes; // the server said that it is gzipped: already unpacked
@@ -22,7 +22,7 @@ async function fetched(address, onBytes) {
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-/** Fetch everything; `onProgress(bytes, ofBytes, areAllHere)`. What comes back asks the networks. */
+/** Fetch what every drawing needs; `onProgress(bytes, ofBytes, areAllHere)`. What comes back asks the networks. */
 export async function load(onProgress) {
   const at = (name) => new URL(name, import.meta.url);
   const about = JSON.parse(new TextDecoder().decode(await fetched(at("lab.json"), () => {})));
@@ -38,11 +38,16 @@ export async function load(onProgress) {
   ort.env.wasm.numThreads = 1; // more would need headers that not every server of pages sends
   ort.env.logLevel = "error";
   const sessions = {};
-  for (const [i, name] of NETWORKS.entries())
-    sessions[name] = await ort.InferenceSession.create(graphs[i], { executionProviders: ["wasm"] });
+  const start = async (name, graph) =>
+    (sessions[name] ??= await ort.InferenceSession.create(graph, { executionProviders: ["wasm"] }));
+  for (const [i, name] of NETWORKS.entries()) await start(name, graphs[i]);
   const floats = (numbers, ...shape) => new ort.Tensor("float32", numbers, shape);
   const ask = (name, inputs) => sessions[name].run(inputs);
   const { tokens, shape } = about, side = 64;
+  const product = (numbers) => numbers.reduce((a, b) => a * b);
+  const nothing = Object.fromEntries(
+    Object.entries(about.added).map(([name, of]) => [name, floats(new Float32Array(product(of)), ...of)]),
+  );
 
   return {
     about,
@@ -55,12 +60,22 @@ export async function load(onProgress) {
       return words;
     },
 
-    /** The denoiser's v without and with the caption. */
-    async velocity(z, t, words) {
-      const both = new Float32Array(2 * z.length);
-      both.set(z);
-      both.set(z, z.length);
-      const { v } = await ask("denoiser", { z: floats(both, 2, ...shape), t: floats(Float32Array.of(t), 1), words });
+    /** Fetch the network that reads maps, once; `onProgress(bytes, ofBytes, isHere)`. */
+    async readMaps(onProgress) {
+      if (sessions.control) return;
+      const { file, bytes } = about.later["control.onnx"];
+      let here = 0;
+      const graph = await fetched(at(file), (more) => onProgress(Math.min((here += more), bytes), bytes));
+      onProgress(bytes, bytes, true);
+      await start("control", await gunzip(graph));
+    },
+
+    /** The denoiser's v without and with the caption; with a map, [3, side, side], the control network has its say. */
+    async velocity(z, t, words, map = null) {
+      const twice = (x, ...of) => floats(Float32Array.from([...x, ...x]), 2, ...of);
+      const asked = { z: twice(z, ...shape), t: floats(Float32Array.of(t), 1), words };
+      const added = map ? await ask("control", { ...asked, shown: twice(map, 3, side, side) }) : nothing;
+      const { v } = await ask("denoiser", { ...asked, ...added });
       return [v.data.slice(0, z.length), v.data.slice(z.length)];
     },
 

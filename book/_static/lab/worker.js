@@ -2,6 +2,7 @@
 // Out: {tell: "loading" | "loaded" | "step" | "drawn" | "stopped" | "failed", ...}.
 
 import { isRight, pixels, ssim, thingsOf } from "./compare.js";
+import { edgesOf, encoded, pictureOf } from "./maps.js";
 import { normals, STREAMS } from "./noise.js";
 import { analog, coded, epsilonOfV, guide, levelAt, matchedTimestep, receive, sendStates, timesteps, usesAtCapacity } from "./split.js";
 import { labelsOf, plain } from "./words.js";
@@ -21,12 +22,12 @@ async function draw(settings) {
   const began = performance.now(), key = JSON.stringify([caption, seed, steps]), known = kept.key === key;
   const last = split === steps && scheme.startsWith("split") ? 0 : steps - split;
   const all = (known ? 0 : steps) + last;
-  let done = 0;
+  let done = 0, map = null; // what the receiver is shown beside the caption
   const words = known ? kept.words : await models.embed(caption);
   const epsilon = async (z, t) => {
     await breathe();
     if (stopped) throw new Stopped();
-    const [untold, told] = await models.velocity(z, t, words);
+    const [untold, told] = await models.velocity(z, t, words, map);
     postMessage({ tell: "step", done: ++done, of: all, who: done > all - last ? "receiver" : "sender" });
     return epsilonOfV(guide(untold, told, guidance), z, levelAt(levels, t));
   };
@@ -40,11 +41,18 @@ async function draw(settings) {
 
   // The channel, and what it costs. The caption has to be at the receiver in any case.
   const uses = { caption: Math.ceil(usesAtCapacity(8 * new TextEncoder().encode(caption).length, snr)) };
-  let received = null, variance = 0, left = visited;
+  let received = null, variance = 0, left = visited, edges = null;
   if (scheme === "caption") received = normals(seed, STREAMS.receiver)(size);
   else if (scheme === "caption-seed") {
     received = normals(seed, STREAMS.sender)(size);
     uses.seed = Math.ceil(usesAtCapacity(32, snr));
+  } else if (scheme === "caption-edges") {
+    await models.readMaps(loading);
+    received = normals(seed, STREAMS.receiver)(size);
+    const edge = edgesOf(sent, side);
+    map = pictureOf(edge);
+    edges = { pixels: edge.reduce((a, b) => a + b), bits: 8 * encoded(edge, side).length };
+    uses.edges = Math.ceil(usesAtCapacity(edges.bits, snr));
   } else {
     const come =
       scheme === "split-analog"
@@ -54,7 +62,7 @@ async function draw(settings) {
     uses.latent = come.uses ?? Math.ceil(usesAtCapacity(come.bits, snr));
     left = visited.slice(split);
   }
-  const latent = scheme.startsWith("split"), arrived = latent ? await models.decode(received) : null;
+  const latent = scheme.startsWith("split"), arrived = latent ? await models.decode(received) : map;
   const how = latent ? settings.receiver : "resume";
   const clean = await receive(epsilon, received, levels, left, variance, how, normals(seed, STREAMS.steps));
   const got = await models.decode(clean);
@@ -69,7 +77,7 @@ async function draw(settings) {
   }
   const seen = { sender: await things(sent), receiver: await things(got) };
   return {
-    caption, asked, seen, uses, variance,
+    caption, asked, seen, uses, variance, edges,
     right: asked && { sender: isRight(seen.sender, asked), receiver: isRight(seen.receiver, asked) },
     sentAt: latent && left.length ? left[0] : null,
     matched: latent && left.length && how === "matched" ? matchedTimestep(left[0], variance, levels) : null,
@@ -80,12 +88,14 @@ async function draw(settings) {
   };
 }
 
+const loading = (bytes, of, here) => postMessage({ tell: "loading", bytes, of, here });
+
 const answers = {
   async load() {
     const began = performance.now();
     // Only now: the runtime awaits while it starts, and a message that comes meanwhile would find no listener.
     const { load } = await import("./models.js");
-    models ??= await load((bytes, of, here) => postMessage({ tell: "loading", bytes, of, here }));
+    models ??= await load(loading);
     postMessage({ tell: "loaded", about: models.about, seconds: (performance.now() - began) / 1000 });
   },
   async draw({ settings }) {

@@ -378,6 +378,7 @@ def reconstruct(
     *,
     steps: int = STEPS,
     words: Callable[[Prompt], str] | None = None,
+    progress: bool = False,
 ) -> np.ndarray:
     """Draw prompts, those of one model together.
 
@@ -392,6 +393,8 @@ def reconstruct(
         Of the sampler.
     words : callable, optional
         In place of what the scheme makes of a prompt's caption.
+    progress : bool
+        Whether to show a bar of the models that draw.
 
     Returns
     -------
@@ -403,6 +406,8 @@ def reconstruct(
     ValueError
         If there is no prompt, or ``steps`` is no positive integer.
     """
+    from tqdm.auto import tqdm
+
     prompts = list(prompts)
     if not prompts or not all(isinstance(prompt, Prompt) for prompt in prompts):
         raise ValueError(f"prompts must be at least one Prompt, got {prompts!r:.80}")
@@ -414,7 +419,7 @@ def reconstruct(
         whose = prompt.identifier if scheme == "HI" else None
         groups.setdefault((SCHEMES[scheme].reconstructor, scheme == "HA", whose), []).append(place)
     pictures = np.empty((len(prompts), 3, toyworld.SIZE, toyworld.SIZE), np.float32)
-    for (role, shown, whose), places in groups.items():
+    for (role, shown, whose), places in tqdm(groups.items(), desc="models", disable=not progress):
         for start in range(0, len(places), BATCH):
             chosen = places[start : start + BATCH]
             part = [prompts[place] for place in chosen]

@@ -340,7 +340,7 @@ def recall(encoders: torch.nn.ModuleDict, city: City, candidates: int = 100) -> 
     return out
 
 
-def city_run(task: dict) -> dict:
+def city_run(task: dict, *, progress: bool = False) -> dict:
     """One space for three tasks against three separate systems, on the same places.
 
     A separate system has the encoders of the shared space and one head, trained together from the task's answers. The
@@ -351,6 +351,8 @@ def city_run(task: dict) -> dict:
     task : dict
         ``seed``; ``kind``: ``"shared"`` (everything), ``"shuffled"`` (the sensors' readings are paired at random while
         the space is learnt) or ``"random"`` (the space is not learnt). ``sizes`` instead of ``SIZES``, optionally.
+    progress : bool
+        Whether to show a bar of what is trained.
 
     Returns
     -------
@@ -358,9 +360,13 @@ def city_run(task: dict) -> dict:
         Accuracies of the ``heads`` on the fused vectors and their ``operations``; for ``"shared"`` also those of each
         sensor ``alone``, of the ``separate`` systems, and the ``majority`` answer's.
     """
+    from tqdm.auto import tqdm
+
     torch.set_num_threads(1)
     rng, generator = np.random.default_rng(task["seed"]), torch.Generator().manual_seed(task["seed"])
     sizes = task.get("sizes") or SIZES
+    stages = 2 + (len(SENSORS) + len(TASKS) if task["kind"] == "shared" else 0)
+    bar = tqdm(total=stages, desc=f"city, {task['kind']}", disable=not progress)
     sets = [readings(n, rng) for n in sizes.values()]
     encoders, paid = make_encoders(sets[0], generator), 0
     if task["kind"] != "random":
@@ -371,10 +377,12 @@ def city_run(task: dict) -> dict:
                 for part in paired
             ]
         paid = train([encoders], lambda c: contrast(encoders, c), paired[0], paired[1], generator)
+    bar.update()
     # the table of likenesses costs a product of vectors for each pair of a batch, three pairs of sensors
     table = 6.0 * 3 * BATCH * EMBEDDING
     learning = paid * len(sets[0].y["count"]) * (6.0 * _parameters(encoders) + table)
     heads, operations = _heads(encoders, sets, generator)
+    bar.update()
     record = {
         "epochs": paid,
         "heads": heads,
@@ -382,9 +390,12 @@ def city_run(task: dict) -> dict:
         "operations": {"space": learning, **operations, "all": learning + sum(operations.values())},
     }
     if task["kind"] != "shared":
+        bar.close()
         return record
-    alone = {name: _heads(encoders, sets, generator, (name,))[0] for name in SENSORS}
-    separate, cost = {}, {}
+    alone, separate, cost = {}, {}, {}
+    for name in SENSORS:
+        alone[name] = _heads(encoders, sets, generator, (name,))[0]
+        bar.update()
     for name, answers in TASKS.items():
         own, head = make_encoders(sets[0], generator), mlp(EMBEDDING, answers, HEAD, generator)
         epochs = train(
@@ -397,6 +408,8 @@ def city_run(task: dict) -> dict:
         with torch.no_grad():
             separate[name] = _accuracy(head, _fused(own, sets[2].x), sets[2].y[name])
         cost[name] = 6.0 * _parameters(own, head) * len(sets[0].y[name]) * epochs
+        bar.update()
+    bar.close()
     majority = {name: float((sets[2].y[name] == sets[0].y[name].mode()[0]).float().mean()) for name in TASKS}
     return record | {"alone": alone, "separate": separate, "separate_operations": cost, "majority": majority}
 
