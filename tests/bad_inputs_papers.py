@@ -429,9 +429,9 @@ BENCH = comparison.Table(
     np.array([0, 0, 1, 1]),
 )
 FILE = schemes.FileScheme("jpeg", 5)
-FILED = bench.Received(FILE.encode(SCENE.image, bench.Knowledge()).bits)
+FILED = bench.Arrival(FILE.encode(SCENE.image, bench.Knowledge()).bits)
 SMALL = schemes.ThumbnailScheme(12)
-THUMBED = bench.Received(SMALL.encode(SCENE.image, bench.Knowledge()).bits)
+THUMBED = bench.Arrival(SMALL.encode(SCENE.image, bench.Knowledge()).bits)
 CHOICE_OF_SCHEME = {"table": BENCH, "question": "things", "budget": 60.0}
 #: Schemes that run no network of diffusion.
 CHEAP = ("FileScheme", "LearnedScheme", "ThumbnailScheme")
@@ -444,10 +444,10 @@ def questioned():
 
 
 BOOK = {
-    "bench.Message": of(bits=[1, 0, 1], symbols=np.array([1.0, 1j])),
-    "bench.Message.of_bytes": of(data=b"ab"),
-    "bench.Received": of(bits=[1, 0, 1], symbols=np.array([1.0, 1j]), snr_db=10.0),
-    "bench.carried": lambda: {"message": bench.Message([1, 0] * 20), "knowledge": bench.Knowledge()},
+    "bench.Packet": of(bits=[1, 0, 1], symbols=np.array([1.0, 1j])),
+    "bench.Packet.of_bytes": of(data=b"ab"),
+    "bench.Arrival": of(bits=[1, 0, 1], symbols=np.array([1.0, 1j]), snr_db=10.0),
+    "bench.carried": lambda: {"message": bench.Packet([1, 0] * 20), "knowledge": bench.Knowledge()},
     "bench.transmit": of(scheme=FILE, picture=SCENE.image, knowledge=bench.Knowledge()),
     "choosing.best_within": of(**CHOICE_OF_SCHEME),
     "choosing.chosen_by_learning": of(**CHOICE_OF_SCHEME, known=SIGNALS),
@@ -477,7 +477,7 @@ BOOK = {
     **{f"schemes.{name}.encode": of(picture=SCENE.image, knowledge=bench.Knowledge()) for name in CHEAP},
     "schemes.FileScheme.decode": of(received=FILED, knowledge=bench.Knowledge()),
     "schemes.ThumbnailScheme.decode": of(received=THUMBED, knowledge=bench.Knowledge()),
-    "schemes.LearnedScheme.decode": of(received=bench.Received((), np.ones(64), 10.0), knowledge=bench.Knowledge()),
+    "schemes.LearnedScheme.decode": of(received=bench.Arrival((), np.ones(64), 10.0), knowledge=bench.Knowledge()),
 }
 CALLS = {
     **{f"book.{name}": call for name, call in BOOK.items()},
@@ -564,7 +564,7 @@ CALLS = {
 }
 CALLS = {f"papers.{name}": call for name, call in CALLS.items()}
 INSTANCES = {
-    "papers.book.bench.Message": lambda: bench.Message([1]),
+    "papers.book.bench.Packet": lambda: bench.Packet([1]),
     "papers.book.comparison.Table": lambda: BENCH,
     "papers.book.measures.Asked": questioned,
     "papers.book.schemes.FileScheme": lambda: FILE,

@@ -11,7 +11,7 @@ from semcom_utils import toyworld
 from semcom_utils.generation import load
 from semcom_utils.papers.aigc_scm.channel import squeezed
 from semcom_utils.papers.book import comparison
-from semcom_utils.papers.book.bench import GREY, Knowledge, Message, Received, Scheme, transmit
+from semcom_utils.papers.book.bench import GREY, Arrival, Knowledge, Packet, Scheme, transmit
 from semcom_utils.papers.book.choosing import BUDGETS, best_within, front, gains, lead
 from semcom_utils.papers.book.comparison import ANALOG_USES, FAMILIES, SNRS_DB, knowledge_of, table, tasks
 from semcom_utils.papers.book.link import CHANNELS, COPIES, TRIES, best_format, fate, limit
@@ -42,7 +42,7 @@ def back(scheme: Scheme, picture=PICTURE) -> np.ndarray:
     """Without a channel."""
     message = scheme.encode(picture, KNOWN)
     snr_db = None if message.symbols is None else KNOWN.snr_db
-    return scheme.decode(Received(message.bits, message.symbols, snr_db), KNOWN)
+    return scheme.decode(Arrival(message.bits, message.symbols, snr_db), KNOWN)
 
 
 class MeanColour(Scheme):
@@ -51,7 +51,7 @@ class MeanColour(Scheme):
     name, family = "mean colour", "one colour"
 
     def encode(self, picture, knowledge):
-        return Message.of_bytes(bytes(np.round(255 * picture.mean((1, 2))).astype(np.uint8)))
+        return Packet.of_bytes(bytes(np.round(255 * picture.mean((1, 2))).astype(np.uint8)))
 
     def decode(self, received, knowledge):
         colour = np.frombuffer(received.data, np.uint8) / 255
@@ -91,7 +91,7 @@ KINDS = (
 @pytest.mark.parametrize("scheme", KINDS, ids=lambda scheme: scheme.name)
 def test_every_scheme_refuses_by_name_what_it_cannot_take(scheme):
     """Before any network is opened, and a reader's own class too, without a line of its own."""
-    got = Received([1, 0], np.ones(3), 10.0)
+    got = Arrival([1, 0], np.ones(3), 10.0)
     for picture in (None, "x", PICTURE[:2], 2 * PICTURE + 1, np.full_like(PICTURE, np.nan)):
         with pytest.raises(ValueError, match="^picture must be"):
             scheme.encode(picture, KNOWN)
@@ -103,7 +103,7 @@ def test_every_scheme_refuses_by_name_what_it_cannot_take(scheme):
         with pytest.raises(ValueError, match="^knowledge must be of Knowledge"):
             scheme.decode(received=got, knowledge=knowledge)
     for received in (None, b"ab", [1, 0]):
-        with pytest.raises(ValueError, match="^received must be of Received"):
+        with pytest.raises(ValueError, match="^received must be of Arrival"):
             scheme.decode(received, KNOWN)
     for name, call in (("pictures", scheme.encode_all), ("received", scheme.decode_all)):
         for none in (None, "x", [], 3):
@@ -115,7 +115,7 @@ def test_every_scheme_refuses_by_name_what_it_cannot_take(scheme):
 
 @pytest.mark.parametrize("scheme", [LearnedScheme("witt-low"), SplitScheme(20)], ids=lambda scheme: scheme.name)
 def test_what_needs_symbols_says_so(scheme):
-    for received in (Received([1, 0]), Received([1, 0], np.ones(3), 10.0)):
+    for received in (Arrival([1, 0]), Arrival([1, 0], np.ones(3), 10.0)):
         with pytest.raises(ValueError, match="^received must hold .* symbols, got"):
             scheme.decode(received, KNOWN)
 
@@ -160,11 +160,11 @@ def test_a_learned_code_is_its_network_on_all_copies(copies):
 
 
 def test_messages_are_of_bits_or_of_symbols_of_unit_power():
-    assert Message.of_bytes(b"\x80\x01").bits.tolist() == [1] + 14 * [0] + [1]
-    assert Received(Message.of_bytes(b"ab").bits).data == b"ab"
+    assert Packet.of_bytes(b"\x80\x01").bits.tolist() == [1] + 14 * [0] + [1]
+    assert Arrival(Packet.of_bytes(b"ab").bits).data == b"ab"
     for wrong in ({"bits": [0, 2]}, {"bits": [[0, 1]]}, {"symbols": [2.0, 2.0]}, {"symbols": [[1.0]]}, {"bits": []}):
         with pytest.raises(ValueError, match="^(bits|symbols) must"):
-            Message(**wrong)
+            Packet(**wrong)
 
 
 # --- over the link ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from semcom_utils.papers.book.bench import Knowledge, Message, carried
+from semcom_utils.papers.book.bench import Knowledge, Packet, carried
 from semcom_utils.papers.book.link import (
     CHANNELS,
     COPIES,
@@ -53,7 +53,7 @@ def test_a_message_costs_on_average_what_its_fate_says(channel):
     knowledge, generator = Knowledge(snr_db=4.0, channel=channel), torch.Generator().manual_seed(5)
     bits = np.random.default_rng(0).integers(0, 2, 64)
     told = fate(64, best_format(64, 4.0, channel), 4.0, channel)
-    sent = [carried(Message(bits), knowledge, generator) for _ in range(60)]
+    sent = [carried(Packet(bits), knowledge, generator) for _ in range(60)]
     used = student_interval([uses for _, uses in sent], level=0.999)
     assert used["low"] <= told.channel_uses <= used["high"]
     arrived = [received for received, _ in sent if received is not None]

@@ -35,7 +35,7 @@ from .link import CHANNELS, TRIES, best_format
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["GREY", "Knowledge", "Message", "Received", "Scheme", "carried", "transmit"]
+__all__ = ["GREY", "Knowledge", "Packet", "Arrival", "Scheme", "carried", "transmit"]
 
 #: What a receiver shows of a message that did not arrive.
 GREY = 0.5
@@ -94,7 +94,7 @@ class Knowledge:
 
 @checked(complexes=("symbols",))
 @dataclass(frozen=True, eq=False)
-class Message:
+class Packet:
     """What a sender puts on the link.
 
     Parameters
@@ -129,7 +129,7 @@ class Message:
 
     @classmethod
     @checked
-    def of_bytes(cls, data: bytes, symbols: Any = None) -> Message:
+    def of_bytes(cls, data: bytes, symbols: Any = None) -> Packet:
         """A message whose bits are those of bytes.
 
         Parameters
@@ -140,7 +140,7 @@ class Message:
 
         Returns
         -------
-        Message
+        Packet
 
         Raises
         ------
@@ -159,7 +159,7 @@ class Message:
 
 @checked(complexes=("symbols",))
 @dataclass(frozen=True, eq=False)
-class Received:
+class Arrival:
     """What a receiver gets of a message whose bits, if it has any, arrived whole.
 
     Parameters
@@ -228,7 +228,7 @@ def _is(kind: type) -> Callable[[str, Any], Any]:
 
 
 #: What each argument of a scheme's methods must be.
-_TAKES = {"picture": _picture, "pictures": _picture, "knowledge": _is(Knowledge), "received": _is(Received)}
+_TAKES = {"picture": _picture, "pictures": _picture, "knowledge": _is(Knowledge), "received": _is(Arrival)}
 
 
 def _door(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -276,7 +276,7 @@ class Scheme(ABC):
                 setattr(cls, name, _door(vars(cls)[name]))
 
     @abstractmethod
-    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
+    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
         """The message of a picture.
 
         Parameters
@@ -287,16 +287,16 @@ class Scheme(ABC):
 
         Returns
         -------
-        Message
+        Packet
         """
 
     @abstractmethod
-    def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
+    def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
         """A picture from what was received.
 
         Parameters
         ----------
-        received : Received
+        received : Arrival
         knowledge : Knowledge
             ``subject``, ``place`` and ``beside`` are not for the receiver.
 
@@ -307,7 +307,7 @@ class Scheme(ABC):
         """
 
     @_door
-    def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Message]:
+    def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Packet]:
         """The messages of several pictures; to be overridden where together is faster.
 
         Parameters
@@ -318,17 +318,17 @@ class Scheme(ABC):
 
         Returns
         -------
-        list of Message
+        list of Packet
         """
         return [self.encode(picture, known) for picture, known in zip(pictures, knowledge, strict=True)]
 
     @_door
-    def decode_all(self, received: Sequence[Received], knowledge: Sequence[Knowledge]) -> np.ndarray:
+    def decode_all(self, received: Sequence[Arrival], knowledge: Sequence[Knowledge]) -> np.ndarray:
         """Pictures from several messages; to be overridden where together is faster.
 
         Parameters
         ----------
-        received : sequence of Received
+        received : sequence of Arrival
         knowledge : sequence of Knowledge
             One a message.
 
@@ -341,13 +341,13 @@ class Scheme(ABC):
 
 
 @checked
-def carried(message: Message, knowledge: Knowledge, generator: torch.Generator) -> tuple[Received | None, int]:
+def carried(message: Packet, knowledge: Knowledge, generator: torch.Generator) -> tuple[Arrival | None, int]:
     """Send a message over the real link: bits in the format that the SNR allows, again if they are lost; symbols as
     they are.
 
     Parameters
     ----------
-    message : Message
+    message : Packet
     knowledge : Knowledge
         Channel and SNR.
     generator : torch.Generator
@@ -355,7 +355,7 @@ def carried(message: Message, knowledge: Knowledge, generator: torch.Generator) 
 
     Returns
     -------
-    received : Received or None
+    received : Arrival or None
         None if the bits are lost :data:`.link.TRIES` times.
     channel_uses : int
         Complex channel uses of everything, repetitions included.
@@ -370,8 +370,8 @@ def carried(message: Message, knowledge: Knowledge, generator: torch.Generator) 
     from semcom_utils.generation.jscc import carry
     from semcom_utils.physical import DigitalLink
 
-    if not isinstance(message, Message) or not isinstance(knowledge, Knowledge):
-        raise ValueError(f"message and knowledge must be a Message and a Knowledge, got {message!r:.40}")
+    if not isinstance(message, Packet) or not isinstance(knowledge, Knowledge):
+        raise ValueError(f"message and knowledge must be a Packet and a Knowledge, got {message!r:.40}")
     torch_generator("generator", generator)
     used = 0
     bits: np.ndarray | None = message.bits[:0]
@@ -386,22 +386,22 @@ def carried(message: Message, knowledge: Knowledge, generator: torch.Generator) 
                 bits = np.asarray(result.bits, np.uint8)
                 break
     if message.symbols is None:
-        return (None if bits is None else Received(bits)), used
+        return (None if bits is None else Arrival(bits)), used
     z = torch.from_numpy(message.symbols)[None]
     z_hat, known = carry(z, torch.tensor([float(knowledge.snr_db)]), knowledge.channel, generator)
-    got = None if bits is None else Received(bits, z_hat[0].numpy(), float(known[0, 0]))
+    got = None if bits is None else Arrival(bits, z_hat[0].numpy(), float(known[0, 0]))
     return got, used + message.analog
 
 
 @checked
 def transmit(
     scheme: Scheme, picture: np.ndarray, knowledge: Knowledge, generator: torch.Generator
-) -> tuple[np.ndarray, int, Message]:
+) -> tuple[np.ndarray, int, Packet]:
     """A picture from end to end over the real link.
 
     Parameters
     ----------
-    scheme : Scheme
+    scheme : bench.Scheme
     picture : numpy.ndarray
         Float32 ``[3, 64, 64]`` in [0, 1].
     knowledge : Knowledge
@@ -413,7 +413,7 @@ def transmit(
     picture : numpy.ndarray
         ``[3, 64, 64]``; grey if nothing arrived.
     channel_uses : int
-    message : Message
+    message : Packet
 
     Raises
     ------

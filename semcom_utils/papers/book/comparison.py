@@ -23,7 +23,7 @@ from semcom_utils.papers.aigc_scm.case_study import case_scene, partner
 from semcom_utils.papers.aigc_scm.knowledge import KnowledgeBase, receiver_b
 from semcom_utils.statistics import student_interval
 
-from .bench import GREY, Knowledge, Received
+from .bench import GREY, Arrival, Knowledge
 from .link import CHANNELS, best_format, fate, limit
 from .measures import UNITS, Asked, features
 from .schemes import all_schemes
@@ -173,7 +173,7 @@ def run(task: dict) -> dict:
             continue
         messages = scheme.encode_all(images, known)
         record["bits"][scheme.name] = [len(message.bits) for message in messages]
-        made = scheme.decode_all([Received(message.bits) for message in messages], known)
+        made = scheme.decode_all([Arrival(message.bits) for message in messages], known)
         record["digital"][scheme.name] = _rows(asked.answer(np.clip(made, 0, 1)))
     untold = {
         s.name: s.encode_all(images, known) for s in wanted if s.name in ANALOG_USES and s.family != "learned code"
@@ -196,7 +196,7 @@ def run(task: dict) -> dict:
                     generator = torch.Generator().manual_seed(1000 * seed + 100 * c + snr_db)
                     z = torch.from_numpy(message.symbols)[None]
                     z_hat, after = carry(z, torch.tensor([float(snr_db)]), channel, generator)
-                    received.append(Received(message.bits, z_hat[0].numpy(), float(after[0, 0])))
+                    received.append(Arrival(message.bits, z_hat[0].numpy(), float(after[0, 0])))
                 made = scheme.decode_all(received, there)
                 at[scheme.name] = _rows(asked.answer(np.clip(made, 0, 1)))
     return record

@@ -31,7 +31,7 @@ from semcom_utils.papers.aigc_scm.case_study import case_scene
 from semcom_utils.papers.aigc_scm.latency import break_even_hz
 from semcom_utils.studies import Study
 
-from .bench import Received
+from .bench import Arrival
 from .comparison import VIEWS, knowledge_of
 from .link import best_format, fate
 from .schemes import all_schemes
@@ -186,11 +186,11 @@ def run(task: dict) -> dict:
     ]
     messages = [scheme.encode(scene.image, one) for scene, one in zip(scenes, known, strict=True)]
     message = messages[0]
-    received = Received(message.bits)
+    received = Arrival(message.bits)
     if message.symbols is not None:
         z = torch.from_numpy(message.symbols)[None]
         z_hat, after = carry(z, torch.tensor([SNR_DB]), CHANNEL, torch.Generator().manual_seed(0))
-        received = Received(message.bits, z_hat[0].numpy(), float(after[0, 0]))
+        received = Arrival(message.bits, z_hat[0].numpy(), float(after[0, 0]))
     ends: dict[str, Callable[[], Any]] = {
         "encode": lambda: scheme.encode(scenes[0].image, known[0]),
         "decode": lambda: scheme.decode(received, known[0]),

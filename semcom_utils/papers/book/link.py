@@ -40,6 +40,7 @@ __all__ = [
     "tasks",
 ]
 
+#: Kinds of channel that messages are sent over.
 CHANNELS = ("awgn", "rayleigh-block")
 #: Transmissions of a block at most.
 TRIES = 4

@@ -7,7 +7,7 @@ things      are the right things there?                     the judge finds what
 place       do they stand in the right place?               overlap of boxes (IoU) with those found there
 same        is it the same one?                             the judge of identity finds the subject, of thirty
 picture     is it the same picture?                         SSIM (and PSNR beside it)
-alike       is it alike?                                    cosine of the mini CLIP's vectors; its floor is high
+alike       is it alike?                                    cosine of the mini CLIP's vectors of both pictures
 ==========  ==============================================  =====================================================
 
 Judge, identity and CLIP are networks of this book, and err. The judge often takes the colour of a pattern for that of

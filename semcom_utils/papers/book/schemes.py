@@ -37,11 +37,13 @@ from semcom_utils.semantic.codecs import avif, decoded, jpeg, jpeg_parts, png, w
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.toyworld import SIZE
 
-from .bench import Knowledge, Message, Received, Scheme
+from . import bench
+from .bench import Arrival, Knowledge, Packet, Scheme
 
 __all__ = [
     "CODECS",
     "FACTORS",
+    "FINISHING",
     "LEARNED",
     "MAPPED",
     "SPLITS",
@@ -103,7 +105,7 @@ class PromptScheme(Scheme):
         self.scheme, self.coding = one_of("scheme", scheme, aigc_scm.SCHEMES), one_of("coding", coding, prompts.CODINGS)
         self.name = {"NI": "caption", "NA": "boxes", "HI": "caption + who", "HA": "boxes + who"}[scheme]
 
-    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
+    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
         """The prompt, written and with its checksum.
 
         Parameters
@@ -114,7 +116,7 @@ class PromptScheme(Scheme):
 
         Returns
         -------
-        Message
+        Packet
 
         Raises
         ------
@@ -123,7 +125,7 @@ class PromptScheme(Scheme):
         """
         return self.encode_all([picture], [knowledge])[0]
 
-    def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Message]:
+    def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Packet]:
         """The prompts of several pictures.
 
         Parameters
@@ -135,7 +137,7 @@ class PromptScheme(Scheme):
 
         Returns
         -------
-        list of Message
+        list of Packet
 
         Raises
         ------
@@ -151,14 +153,14 @@ class PromptScheme(Scheme):
                 else aigc_scm.with_identifier(prompt, known.subject, known.place, known.beside)
                 for prompt, known in zip(made, knowledge, strict=True)
             ]
-        return [Message.of_bytes(prompts.pack(prompt)) for prompt in made]
+        return [Packet.of_bytes(prompts.pack(prompt)) for prompt in made]
 
-    def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
+    def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
         """The picture that the receiver's models draw of the prompt, with what they know of the subject.
 
         Parameters
         ----------
-        received : Received
+        received : Arrival
         knowledge : Knowledge
 
         Returns
@@ -173,12 +175,12 @@ class PromptScheme(Scheme):
         """
         return aigc_scm.reconstruct([prompts.unpack(received.data)], knowledge.base)[0]
 
-    def decode_all(self, received: Sequence[Received], knowledge: Sequence[Knowledge]) -> np.ndarray:
+    def decode_all(self, received: Sequence[Arrival], knowledge: Sequence[Knowledge]) -> np.ndarray:
         """Pictures of several prompts, drawn together for receivers that know the same.
 
         Parameters
         ----------
-        received : sequence of Received
+        received : sequence of Arrival
         knowledge : sequence of Knowledge
             One a message.
 
@@ -220,7 +222,7 @@ class MappedScheme(Scheme):
         self.kind, self.factor = one_of("kind", kind, MAPPED), one_of("factor", factor, range(1, 17))
         self.name = f"{kind} /{factor}"
 
-    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
+    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
         """The message of the paper: header, caption and map, each with its checksum.
 
         Parameters
@@ -231,7 +233,7 @@ class MappedScheme(Scheme):
 
         Returns
         -------
-        Message
+        Packet
 
         Raises
         ------
@@ -240,7 +242,7 @@ class MappedScheme(Scheme):
         """
         return self.encode_all([picture], [knowledge])[0]
 
-    def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Message]:
+    def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Packet]:
         """The messages of several pictures, captioned together.
 
         Parameters
@@ -252,7 +254,7 @@ class MappedScheme(Scheme):
 
         Returns
         -------
-        list of Message
+        list of Packet
 
         Raises
         ------
@@ -263,15 +265,15 @@ class MappedScheme(Scheme):
         made = []
         for picture, caption, known in zip(pictures, captions, knowledge, strict=True):
             found = extract(self.kind, np.asarray(picture, np.float32), _network(self.kind)).downscaled(self.factor)
-            made.append(Message.of_bytes(maps.pack(maps.Message.of(caption, found, seed=known.seed))))
+            made.append(Packet.of_bytes(maps.pack(maps.Message.of(caption, found, seed=known.seed))))
         return made
 
-    def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
+    def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
         """The picture that the controlled model makes of caption and map.
 
         Parameters
         ----------
-        received : Received
+        received : Arrival
         knowledge : Knowledge
 
         Returns
@@ -286,12 +288,12 @@ class MappedScheme(Scheme):
         """
         return self.decode_all([received], [knowledge])[0]
 
-    def decode_all(self, received: Sequence[Received], knowledge: Sequence[Knowledge]) -> np.ndarray:
+    def decode_all(self, received: Sequence[Arrival], knowledge: Sequence[Knowledge]) -> np.ndarray:
         """Pictures of several messages, drawn together.
 
         Parameters
         ----------
-        received : sequence of Received
+        received : sequence of Arrival
         knowledge : sequence of Knowledge
             One a message.
 
@@ -337,7 +339,7 @@ class InvertedScheme(Scheme):
         self.planes = one_of("planes", positive_integer("planes", planes), range(1, transceiver.MOST_BITS + 1))
         self.name = f"inverted {planes} bit"
 
-    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
+    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
         """A byte that counts words, the words, the planes of bits.
 
         Parameters
@@ -348,7 +350,7 @@ class InvertedScheme(Scheme):
 
         Returns
         -------
-        Message
+        Packet
 
         Raises
         ------
@@ -357,7 +359,7 @@ class InvertedScheme(Scheme):
         """
         return self.encode_all([picture], [knowledge])[0]
 
-    def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Message]:
+    def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Packet]:
         """The messages of several pictures, inverted together.
 
         Parameters
@@ -369,7 +371,7 @@ class InvertedScheme(Scheme):
 
         Returns
         -------
-        list of Message
+        list of Packet
 
         Raises
         ------
@@ -385,15 +387,15 @@ class InvertedScheme(Scheme):
         made = []
         for caption, rows in zip(captions, planes, strict=True):
             words = transceiver.text_to_bits(caption)
-            made.append(Message(np.concatenate([_number(len(words) // transceiver.WORD_BITS), words, rows.ravel()])))
+            made.append(Packet(np.concatenate([_number(len(words) // transceiver.WORD_BITS), words, rows.ravel()])))
         return made
 
-    def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
+    def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
         """The picture to which the noise leads under the caption.
 
         Parameters
         ----------
-        received : Received
+        received : Arrival
         knowledge : Knowledge
 
         Returns
@@ -408,12 +410,12 @@ class InvertedScheme(Scheme):
         """
         return self.decode_all([received], [knowledge])[0]
 
-    def decode_all(self, received: Sequence[Received], knowledge: Sequence[Knowledge]) -> np.ndarray:
+    def decode_all(self, received: Sequence[Arrival], knowledge: Sequence[Knowledge]) -> np.ndarray:
         """Pictures of several messages, drawn together.
 
         Parameters
         ----------
-        received : sequence of Received
+        received : sequence of Arrival
         knowledge : sequence of Knowledge
             One a message.
 
@@ -478,7 +480,7 @@ class SplitScheme(Scheme):
         self.split = one_of("split", split, SPLITS)
         self.name = f"split after {split}"
 
-    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
+    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
         """A byte of scale, the caption, and the state as symbols.
 
         Parameters
@@ -489,7 +491,7 @@ class SplitScheme(Scheme):
 
         Returns
         -------
-        Message
+        Packet
 
         Raises
         ------
@@ -498,7 +500,7 @@ class SplitScheme(Scheme):
         """
         return self.encode_all([picture], [knowledge])[0]
 
-    def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Message]:
+    def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Packet]:
         """The messages of several pictures, inverted together.
 
         Parameters
@@ -510,7 +512,7 @@ class SplitScheme(Scheme):
 
         Returns
         -------
-        list of Message
+        list of Packet
 
         Raises
         ------
@@ -541,15 +543,15 @@ class SplitScheme(Scheme):
             half = len(state) // 2
             symbols = (state[:half] + 1j * state[half:]) / (scale * math.sqrt(2))
             head = np.concatenate([_number(round(64 * scale)), _number(len(words) // transceiver.WORD_BITS), words])
-            made.append(Message(head, symbols))
+            made.append(Packet(head, symbols))
         return made
 
-    def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
+    def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
         """The picture that the rest of the denoising makes of the noisy state.
 
         Parameters
         ----------
-        received : Received
+        received : Arrival
         knowledge : Knowledge
 
         Returns
@@ -585,7 +587,7 @@ class SplitScheme(Scheme):
             return denoiser.decode(z)[0].numpy()
 
 
-def _with_symbols(received: Received, number: int) -> Received:
+def _with_symbols(received: Arrival, number: int) -> Arrival:
     got = 0 if received.symbols is None else len(received.symbols)
     if got != number:
         raise ValueError(f"received must hold {number} symbols, got {got}")
@@ -617,7 +619,7 @@ class LearnedScheme(Scheme):
             f" x{copies}" if copies > 1 else ""
         )
 
-    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
+    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
         """The network's symbols for the SNR that all copies have together.
 
         Parameters
@@ -628,7 +630,7 @@ class LearnedScheme(Scheme):
 
         Returns
         -------
-        Message
+        Packet
 
         Raises
         ------
@@ -640,14 +642,14 @@ class LearnedScheme(Scheme):
         together = torch.tensor([knowledge.snr_db + 10 * math.log10(self.copies)])
         with torch.no_grad():
             z = _code(self.role).encode(torch.from_numpy(_stack([picture])), together, knowledge.channel)
-        return Message(symbols=z[0].repeat(self.copies).numpy())
+        return Packet(symbols=z[0].repeat(self.copies).numpy())
 
-    def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
+    def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
         """The network's picture of the mean of all copies.
 
         Parameters
         ----------
-        received : Received
+        received : Arrival
         knowledge : Knowledge
 
         Returns
@@ -703,7 +705,7 @@ class FileScheme(Scheme):
         named = {"jpeg": "JPEG", "webp": "WebP", "avif": "AVIF", "png": "PNG"}[codec]
         self.name = named if quality is None else f"{named} {quality}"
 
-    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
+    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
         """The file.
 
         Parameters
@@ -714,7 +716,7 @@ class FileScheme(Scheme):
 
         Returns
         -------
-        Message
+        Packet
 
         Raises
         ------
@@ -723,17 +725,17 @@ class FileScheme(Scheme):
         """
         rows = np.asarray(picture, float).transpose(1, 2, 0)
         if self.quality is None:
-            return Message.of_bytes(png(rows))
+            return Packet.of_bytes(png(rows))
         if self.codec == "jpeg":
-            return Message.of_bytes(bytes([self.quality]) + jpeg_parts(jpeg(rows, self.quality, optimise=False))[1])
-        return Message.of_bytes(CODECS[self.codec](rows, self.quality))
+            return Packet.of_bytes(bytes([self.quality]) + jpeg_parts(jpeg(rows, self.quality, optimise=False))[1])
+        return Packet.of_bytes(CODECS[self.codec](rows, self.quality))
 
-    def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
+    def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
         """The picture in the file.
 
         Parameters
         ----------
-        received : Received
+        received : Arrival
         knowledge : Knowledge
 
         Returns
@@ -779,7 +781,7 @@ class ThumbnailScheme(Scheme):
         self.limit = positive_integer("limit", limit, low=3)
         self.name = f"thumbnail {limit} B"
 
-    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Message:
+    def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
         """A byte that says how it is written, and the thumbnail's bytes.
 
         Parameters
@@ -790,7 +792,7 @@ class ThumbnailScheme(Scheme):
 
         Returns
         -------
-        Message
+        Packet
 
         Raises
         ------
@@ -807,14 +809,14 @@ class ThumbnailScheme(Scheme):
         else:
             small = np.asarray(whole.resize((side, side), Image.Resampling.LANCZOS), float) / 255
             data = next(one for one in _written(small, kind) if len(one) == size)
-        return Message.of_bytes(bytes([_HOWS.index((kind, side))]) + data)
+        return Packet.of_bytes(bytes([_HOWS.index((kind, side))]) + data)
 
-    def decode(self, received: Received, knowledge: Knowledge) -> np.ndarray:
+    def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
         """The thumbnail, interpolated.
 
         Parameters
         ----------
-        received : Received
+        received : Arrival
         knowledge : Knowledge
 
         Returns
@@ -849,12 +851,12 @@ def _written(small: np.ndarray, kind: str) -> Iterator[bytes]:
             yield bytes([quality]) + jpeg_parts(jpeg(small, quality, optimise=False))[1]
 
 
-def all_schemes() -> list[Scheme]:
+def all_schemes() -> list[bench.Scheme]:
     """Every scheme in every setting that is compared.
 
     Returns
     -------
-    list of Scheme
+    list of bench.Scheme
         Of names that differ.
     """
     return [
