@@ -38,7 +38,9 @@ STUDIES = {
         "model_families", "five families of generative models on a mixture of 25 modes: distance, modes, time"
     ),
     "budgets": Entry("model_budgets", "the families at equal computation on heaps that an even square misses"),
-    "finer_bins": Entry("model_budgets", "an autoregressive model with bins narrower than a heap, with a sixth of the operations"),
+    "finer_bins": Entry(
+        "model_budgets", "an autoregressive model with bins narrower than a heap, with a sixth of the operations"
+    ),
     "transceiver_curves": Entry(
         "transceiver_curves", "the survey's three systems over the SNR, on three channels, under two accountings"
     ),
