@@ -12,6 +12,7 @@ STUDIES = {
     "equal_penalty": Entry("equal_effort", "Fig. 4: four learners as chosen, ten seeds, penalty only"),
     "equal_layer": Entry("equal_effort", "Figs. 4 and 5: the same with the feasibility layer"),
     "by_hand": Entry("equal_effort", "four learners with settings that a person arrived at, ten seeds, penalty only"),
+    "ablation": Entry("equal_effort", "which choice did it: the diffusion policy's, one at a time, penalty only"),
     "tuning": Entry("learning", "the earlier edition's tuning: six random settings for each learner"),
     "training": Entry("learning", "the earlier edition's training: four learners, ten seeds, feasibility layer"),
     "penalty": Entry("learning", "the same with a penalty only"),
