@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -172,8 +173,23 @@ def _laid_out(result: dict) -> str:
             rows = ",\n".join(_json(record, separators=(",", ":")) for record in value)
             parts.append(f' "records": [\n{rows}\n ]')
         else:
-            parts.append(f" {_json(key)}: " + _json(value, indent=1).replace("\n", "\n "))
+            plain = _json(value, indent=1)
+            text = _INNERMOST.sub(lambda found: _in_a_line(found[0]), plain)
+            text = text if json.loads(text) == value else plain  # brackets within a text
+            parts.append(f" {_json(key)}: " + text.replace("\n", "\n "))
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+#: A list or a mapping that holds no other.
+_INNERMOST = re.compile(r"[\[{][^\[\]{}]*[\]}]")
+
+
+def _in_a_line(text: str) -> str:
+    """An innermost list or mapping without its line breaks; what is none stays as it is."""
+    try:
+        return _json(json.loads(text), separators=(",", ":"))
+    except ValueError:
+        return text
 
 
 def _write(path: Path, value: object) -> None:
