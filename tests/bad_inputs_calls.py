@@ -493,6 +493,12 @@ CALLS = {
     "ledger.claims.load_claims": of(paper="isgc"),
     "ledger.claims.parse_yaml": of(text="a: 1"),
     "ledger.errata.errata_numbers": of(paper="isgc"),
+    "ledger.findings.filled": of(
+        sentence="It is {x:.2f}.",
+        numbers={"x": "isgc/by_hand.json#/summary/diffusion/share/estimate"},
+        where="a page",
+        results_dir=None,
+    ),
     "ledger.errata.errata_prose": of(paper="isgc"),
     "ledger.errata.fill": of(template=folder() / "config.json", numbers={"a": 1.0}),
     "ledger.precedence.precedence_faults": lambda: {"claim": claim(), "results": {}, "renamed": {}, "root": ROOT},

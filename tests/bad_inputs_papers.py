@@ -564,7 +564,6 @@ CALLS = {
 }
 CALLS = {f"papers.{name}": call for name, call in CALLS.items()}
 INSTANCES = {
-    "papers.book.bench.Packet": lambda: bench.Packet([1]),
     "papers.book.comparison.Table": lambda: BENCH,
     "papers.book.measures.Asked": questioned,
     "papers.book.schemes.FileScheme": lambda: FILE,

@@ -419,7 +419,7 @@ def reconstruct(
         whose = prompt.identifier if scheme == "HI" else None
         groups.setdefault((SCHEMES[scheme].reconstructor, scheme == "HA", whose), []).append(place)
     pictures = np.empty((len(prompts), 3, toyworld.SIZE, toyworld.SIZE), np.float32)
-    for (role, shown, whose), places in tqdm(groups.items(), desc="models", disable=not progress):
+    for (role, shown, whose), places in tqdm(groups.items(), desc="models", **({} if progress else {"disable": True})):
         for start in range(0, len(places), BATCH):
             chosen = places[start : start + BATCH]
             part = [prompts[place] for place in chosen]

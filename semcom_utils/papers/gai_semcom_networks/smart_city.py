@@ -366,7 +366,7 @@ def city_run(task: dict, *, progress: bool = False) -> dict:
     rng, generator = np.random.default_rng(task["seed"]), torch.Generator().manual_seed(task["seed"])
     sizes = task.get("sizes") or SIZES
     stages = 2 + (len(SENSORS) + len(TASKS) if task["kind"] == "shared" else 0)
-    bar = tqdm(total=stages, desc=f"city, {task['kind']}", disable=not progress)
+    bar = tqdm(total=stages, desc=f"city, {task['kind']}", **({} if progress else {"disable": True}))
     sets = [readings(n, rng) for n in sizes.values()]
     encoders, paid = make_encoders(sets[0], generator), 0
     if task["kind"] != "random":
