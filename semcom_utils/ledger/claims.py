@@ -45,12 +45,12 @@ class Paper:
         What the ids of the claims start with, before a hyphen.
     name, title : str
         What the book calls the paper, and the paper's own title.
-    cite : str
-        Its key in ``references.bib``.
     number : int
         Its place in the ledger's order.
     scope : str
         Which parts of the paper the claims cover.
+    cite : str
+        Its key in ``references.bib``; empty for the book's own sentences.
     chapter : str, optional
         The chapter's notebook, without its ending.
     question : str, optional
@@ -63,9 +63,9 @@ class Paper:
     prefix: str
     name: str
     title: str
-    cite: str
     number: int
     scope: str
+    cite: str = ""
     chapter: str | None = None
     question: str | None = None
     own: bool = False

@@ -221,7 +221,8 @@ def scoreboard(folder: str | Path | None = None, results_dir: str | Path | None 
             f"(ledger-{about.prefix})=",
             f"## {about.name}",
             "",
-            f"{{cite:t}}`{about.cite}`: *{about.title}*. {_chapter_sentence(about, entries)}",
+            (f"{{cite:t}}`{about.cite}`: " if about.cite else "")
+            + f"*{about.title}*. {_chapter_sentence(about, entries)}",
             "",
             f"{about.scope} {_tally(entries)[0].upper()}{_tally(entries)[1:]}.",
             "",

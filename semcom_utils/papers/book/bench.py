@@ -288,6 +288,11 @@ class Scheme(ABC):
         Returns
         -------
         Packet
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
         """
 
     @abstractmethod
@@ -304,6 +309,11 @@ class Scheme(ABC):
         -------
         numpy.ndarray
             ``[3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
         """
 
     @_door
@@ -319,6 +329,11 @@ class Scheme(ABC):
         Returns
         -------
         list of Packet
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
         """
         return [self.encode(picture, known) for picture, known in zip(pictures, knowledge, strict=True)]
 
@@ -336,6 +351,11 @@ class Scheme(ABC):
         -------
         numpy.ndarray
             Float32 ``[messages, 3, 64, 64]`` in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If an argument is none of these, or what was received is no message of this scheme.
         """
         return np.stack([self.decode(one, known) for one, known in zip(received, knowledge, strict=True)])
 

@@ -106,44 +106,10 @@ class PromptScheme(Scheme):
         self.name = {"NI": "caption", "NA": "boxes", "HI": "caption + who", "HA": "boxes + who"}[scheme]
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
-        """The prompt, written and with its checksum.
-
-        Parameters
-        ----------
-        picture : numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-        knowledge : Knowledge
-
-        Returns
-        -------
-        Packet
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these.
-        """
+        # The prompt, written and with its checksum
         return self.encode_all([picture], [knowledge])[0]
 
     def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Packet]:
-        """The prompts of several pictures.
-
-        Parameters
-        ----------
-        pictures : sequence of numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-        knowledge : sequence of Knowledge
-            One a picture.
-
-        Returns
-        -------
-        list of Packet
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these.
-        """
         seeds = [known.seed for known in knowledge]
         made = aigc_scm.extract_all(_stack(pictures), self.scheme, aigc_scm.models(), seeds=seeds, coding=self.coding)
         if aigc_scm.SCHEMES[self.scheme].history:
@@ -156,44 +122,10 @@ class PromptScheme(Scheme):
         return [Packet.of_bytes(prompts.pack(prompt)) for prompt in made]
 
     def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
-        """The picture that the receiver's models draw of the prompt, with what they know of the subject.
-
-        Parameters
-        ----------
-        received : Arrival
-        knowledge : Knowledge
-
-        Returns
-        -------
-        numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these, or what was received is no message of this scheme.
-        """
+        # The picture that the receiver's models draw of the prompt, with what they know of the subject
         return aigc_scm.reconstruct([prompts.unpack(received.data)], knowledge.base)[0]
 
     def decode_all(self, received: Sequence[Arrival], knowledge: Sequence[Knowledge]) -> np.ndarray:
-        """Pictures of several prompts, drawn together for receivers that know the same.
-
-        Parameters
-        ----------
-        received : sequence of Arrival
-        knowledge : sequence of Knowledge
-            One a message.
-
-        Returns
-        -------
-        numpy.ndarray
-            Float32 ``[messages, 3, 64, 64]`` in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these, or what was received is no message of this scheme.
-        """
         if any(known.base is not knowledge[0].base for known in knowledge):
             return super().decode_all(received, knowledge)
         return aigc_scm.reconstruct([prompts.unpack(one.data) for one in received], knowledge[0].base)
@@ -223,44 +155,10 @@ class MappedScheme(Scheme):
         self.name = f"{kind} /{factor}"
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
-        """The message of the paper: header, caption and map, each with its checksum.
-
-        Parameters
-        ----------
-        picture : numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-        knowledge : Knowledge
-
-        Returns
-        -------
-        Packet
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these.
-        """
+        # The message of the paper: header, caption and map, each with its checksum
         return self.encode_all([picture], [knowledge])[0]
 
     def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Packet]:
-        """The messages of several pictures, captioned together.
-
-        Parameters
-        ----------
-        pictures : sequence of numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-        knowledge : sequence of Knowledge
-            One a picture.
-
-        Returns
-        -------
-        list of Packet
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these.
-        """
         captions = aigc_scm.models()["captioner"](_stack(pictures))
         made = []
         for picture, caption, known in zip(pictures, captions, knowledge, strict=True):
@@ -269,44 +167,10 @@ class MappedScheme(Scheme):
         return made
 
     def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
-        """The picture that the controlled model makes of caption and map.
-
-        Parameters
-        ----------
-        received : Arrival
-        knowledge : Knowledge
-
-        Returns
-        -------
-        numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these, or what was received is no message of this scheme.
-        """
+        # The picture that the controlled model makes of caption and map
         return self.decode_all([received], [knowledge])[0]
 
     def decode_all(self, received: Sequence[Arrival], knowledge: Sequence[Knowledge]) -> np.ndarray:
-        """Pictures of several messages, drawn together.
-
-        Parameters
-        ----------
-        received : sequence of Arrival
-        knowledge : sequence of Knowledge
-            One a message.
-
-        Returns
-        -------
-        numpy.ndarray
-            Float32 ``[messages, 3, 64, 64]`` in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these, or what was received is no message of this scheme.
-        """
         return semcom_for_aigc.generate([maps.unpack(one.data) for one in received])
 
 
@@ -340,44 +204,10 @@ class InvertedScheme(Scheme):
         self.name = f"inverted {planes} bit"
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
-        """A byte that counts words, the words, the planes of bits.
-
-        Parameters
-        ----------
-        picture : numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-        knowledge : Knowledge
-
-        Returns
-        -------
-        Packet
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these.
-        """
+        # A byte that counts words, the words, the planes of bits
         return self.encode_all([picture], [knowledge])[0]
 
     def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Packet]:
-        """The messages of several pictures, inverted together.
-
-        Parameters
-        ----------
-        pictures : sequence of numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-        knowledge : sequence of Knowledge
-            One a picture.
-
-        Returns
-        -------
-        list of Packet
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these.
-        """
         import torch
 
         from semcom_utils.papers.gai_semcom_networks.transceiver_curves import prompts_of
@@ -391,44 +221,10 @@ class InvertedScheme(Scheme):
         return made
 
     def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
-        """The picture to which the noise leads under the caption.
-
-        Parameters
-        ----------
-        received : Arrival
-        knowledge : Knowledge
-
-        Returns
-        -------
-        numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these, or what was received is no message of this scheme.
-        """
+        # The picture to which the noise leads under the caption
         return self.decode_all([received], [knowledge])[0]
 
     def decode_all(self, received: Sequence[Arrival], knowledge: Sequence[Knowledge]) -> np.ndarray:
-        """Pictures of several messages, drawn together.
-
-        Parameters
-        ----------
-        received : sequence of Arrival
-        knowledge : sequence of Knowledge
-            One a message.
-
-        Returns
-        -------
-        numpy.ndarray
-            Float32 ``[messages, 3, 64, 64]`` in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these, or what was received is no message of this scheme.
-        """
         import torch
 
         from semcom_utils.generation.prompted import PromptedDenoiser
@@ -481,44 +277,10 @@ class SplitScheme(Scheme):
         self.name = f"split after {split}"
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
-        """A byte of scale, the caption, and the state as symbols.
-
-        Parameters
-        ----------
-        picture : numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-        knowledge : Knowledge
-
-        Returns
-        -------
-        Packet
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these.
-        """
+        # A byte of scale, the caption, and the state as symbols
         return self.encode_all([picture], [knowledge])[0]
 
     def encode_all(self, pictures: Sequence[np.ndarray], knowledge: Sequence[Knowledge]) -> list[Packet]:
-        """The messages of several pictures, inverted together.
-
-        Parameters
-        ----------
-        pictures : sequence of numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-        knowledge : sequence of Knowledge
-            One a picture.
-
-        Returns
-        -------
-        list of Packet
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these.
-        """
         import torch
 
         from semcom_utils.generation.prompted import PromptedDenoiser
@@ -547,23 +309,7 @@ class SplitScheme(Scheme):
         return made
 
     def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
-        """The picture that the rest of the denoising makes of the noisy state.
-
-        Parameters
-        ----------
-        received : Arrival
-        knowledge : Knowledge
-
-        Returns
-        -------
-        numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these, or what was received is no message of this scheme.
-        """
+        # The picture that the rest of the denoising makes of the noisy state
         import torch
 
         from semcom_utils.generation.prompted import PromptedDenoiser
@@ -620,23 +366,7 @@ class LearnedScheme(Scheme):
         )
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
-        """The network's symbols for the SNR that all copies have together.
-
-        Parameters
-        ----------
-        picture : numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-        knowledge : Knowledge
-
-        Returns
-        -------
-        Packet
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these.
-        """
+        # The network's symbols for the SNR that all copies have together
         import torch
 
         together = torch.tensor([knowledge.snr_db + 10 * math.log10(self.copies)])
@@ -645,23 +375,7 @@ class LearnedScheme(Scheme):
         return Packet(symbols=z[0].repeat(self.copies).numpy())
 
     def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
-        """The network's picture of the mean of all copies.
-
-        Parameters
-        ----------
-        received : Arrival
-        knowledge : Knowledge
-
-        Returns
-        -------
-        numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these, or what was received is no message of this scheme.
-        """
+        # The network's picture of the mean of all copies
         import torch
 
         received = _with_symbols(received, LEARNED[self.role] * self.copies)
@@ -706,23 +420,7 @@ class FileScheme(Scheme):
         self.name = named if quality is None else f"{named} {quality}"
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
-        """The file.
-
-        Parameters
-        ----------
-        picture : numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-        knowledge : Knowledge
-
-        Returns
-        -------
-        Packet
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these.
-        """
+        # The file
         rows = np.asarray(picture, float).transpose(1, 2, 0)
         if self.quality is None:
             return Packet.of_bytes(png(rows))
@@ -731,23 +429,7 @@ class FileScheme(Scheme):
         return Packet.of_bytes(CODECS[self.codec](rows, self.quality))
 
     def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
-        """The picture in the file.
-
-        Parameters
-        ----------
-        received : Arrival
-        knowledge : Knowledge
-
-        Returns
-        -------
-        numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these, or what was received is no message of this scheme.
-        """
+        # The picture in the file
         data = received.data
         if self.codec == "jpeg":
             data = _jpeg_header(data[0]) + data[1:] + _END
@@ -782,23 +464,7 @@ class ThumbnailScheme(Scheme):
         self.name = f"thumbnail {limit} B"
 
     def encode(self, picture: np.ndarray, knowledge: Knowledge) -> Packet:
-        """A byte that says how it is written, and the thumbnail's bytes.
-
-        Parameters
-        ----------
-        picture : numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-        knowledge : Knowledge
-
-        Returns
-        -------
-        Packet
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these.
-        """
+        # A byte that says how it is written, and the thumbnail's bytes
         from PIL import Image
 
         _, size, how = squeezed(picture, self.limit)
@@ -812,23 +478,7 @@ class ThumbnailScheme(Scheme):
         return Packet.of_bytes(bytes([_HOWS.index((kind, side))]) + data)
 
     def decode(self, received: Arrival, knowledge: Knowledge) -> np.ndarray:
-        """The thumbnail, interpolated.
-
-        Parameters
-        ----------
-        received : Arrival
-        knowledge : Knowledge
-
-        Returns
-        -------
-        numpy.ndarray
-            ``[3, 64, 64]`` in [0, 1].
-
-        Raises
-        ------
-        ValueError
-            If an argument is none of these, or what was received is no message of this scheme.
-        """
+        # The thumbnail, interpolated
         from PIL import Image
 
         data = received.data
