@@ -189,7 +189,7 @@ def _of(records: list[dict], family: str, waves: int, size: str) -> list[dict]:
 def _summarise(records: list[dict]) -> dict:
     summary: dict = {}
     for size in BUDGETS:
-        table = {}
+        table: dict[str, dict[str, Any]] = {}
         for name, (family, waves) in MODELS.items():
             if chosen := _of(records, family, waves, size):
                 table[name] = {k: iqm_interval([r[k] for r in chosen]) for k in ("learnt", "energy", "modes", "off")}
