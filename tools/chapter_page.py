@@ -383,7 +383,7 @@ def dress_source(app, docname: str, source: list[str]) -> None:
         cite = citation(Path(app.srcdir), one, address)
         claims = Path(app.srcdir) / "data" / "claims" / f"{one.paper}.yml"
         if claims.is_file():
-            key = yaml.safe_load(claims.read_text(encoding="utf-8"))["paper"]["cite"]
+            key = yaml.safe_load(claims.read_text(encoding="utf-8"))["paper"].get("cite")
     source[0] = json.dumps(dress(json.loads(source[0]), Path(docname).name, one, cite, key))
 
 
