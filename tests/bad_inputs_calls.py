@@ -414,6 +414,7 @@ CALLS = {
         for name in ("normalised", "raw_metric")
     },
     "effectiveness.picture_metrics.picture_quality": of(one=SCENE.image, other=SCENE.image),
+    "generation.arithmetic.operations": of(work=int),
     "generation.checksums.seal": of(folder=folder()),
     **{
         f"generation.families.{name}.{method}": values

@@ -490,7 +490,6 @@ CALLS = {
     },
     "isgc.learning.held_out_states": of(n=2),
     **{f"aigc_scm.{name}": call for name, call in (CASE | WORKFLOW).items()},
-    "book.costs.operations": of(work=int),
     "book.costs.total_seconds": of(encode_s=0.5, air_uses=100.0, decode_s=1.0, symbol_rate=1e3),
     "isgc.scenario.BatchIsgcEnv": of(n=2, rng=np.random.default_rng(0)),
     "isgc.scenario.BatchIsgcEnv.execute": of(states=STATES, action=np.zeros((2, 3))),

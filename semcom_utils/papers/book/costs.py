@@ -27,6 +27,7 @@ import numpy as np
 
 from semcom_utils import toyworld
 from semcom_utils.checks import checked, real_number
+from semcom_utils.generation.arithmetic import operations
 from semcom_utils.papers.aigc_scm.case_study import case_scene
 from semcom_utils.papers.aigc_scm.latency import break_even_hz
 from semcom_utils.studies import Study
@@ -45,7 +46,6 @@ __all__ = [
     "SNR_DB",
     "STUDIES",
     "SYMBOL_RATES",
-    "operations",
     "run",
     "summary",
     "tasks",
@@ -76,42 +76,6 @@ def tasks() -> list[dict]:
         As :func:`run` takes them.
     """
     return [{"scheme": name, "repeats": 5, "pictures": 3} for name in COMPARED]
-
-
-@checked
-def operations(work: Callable[[], Any]) -> tuple[Any, float]:
-    """Floating-point operations of whatever is done with PyTorch, two for a product and a sum.
-
-    Attention is taken apart into its products of matrices: in one piece PyTorch does not count it on a processor.
-
-    Parameters
-    ----------
-    work : callable
-        Without arguments.
-
-    Returns
-    -------
-    result : object
-        What ``work`` returns.
-    operations : float
-
-    Raises
-    ------
-    ValueError
-        If ``work`` cannot be called.
-
-    Examples
-    --------
-    >>> import torch
-    >>> operations(lambda: torch.zeros(2, 3) @ torch.zeros(3, 5))[1]
-    60.0
-    """
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        result = work()
-    return result, float(counter.get_total_flops())
 
 
 @checked

@@ -16,6 +16,7 @@ import torch
 
 from semcom_utils.checks import checked, finite_array
 from semcom_utils.effectiveness.picture_metrics import raw_metric
+from semcom_utils.generation.arithmetic import operations as counted
 from semcom_utils.generation.prompted import PromptedDenoiser
 from semcom_utils.papers.gai_semcom_networks import transceiver
 from semcom_utils.papers.gai_semcom_networks.transceiver_curves import (
@@ -161,8 +162,6 @@ def operations() -> dict[str, float]:
         ``denoiser``, one evaluation; ``autoencoder``, there and back; ``text encoder``; ``captioner``, all its words;
         ``jscc``, there and back.
     """
-    from torch.utils.flop_counter import FlopCounterMode
-
     pictures, _, _ = pictures_of(0, 1)
     named = transceiver.models()
     pipeline, model = named["text-to-image"], named["jscc"]
@@ -170,20 +169,15 @@ def operations() -> dict[str, float]:
     denoiser = PromptedDenoiser(pipeline, said, 1.0)
     z, mean = torch.zeros(1, *denoiser.shape), torch.zeros(1)
 
-    def counted(work: Callable[[], Any]) -> float:
-        with FlopCounterMode(display=False) as counter:
-            work()
-        return float(counter.get_total_flops())
-
     def there_and_back() -> None:
         denoiser.decode(pipeline.vae.encode(2 * pictures - 1).latent_dist.mode())
 
     return {
-        "denoiser": counted(lambda: denoiser.predict(z, 500)),
-        "autoencoder": counted(there_and_back),
-        "text encoder": counted(lambda: PromptedDenoiser(pipeline, said, 1.0)) / 2,
-        "captioner": counted(lambda: named["captioner"](pictures)),
-        "jscc": counted(lambda: model.decode(model.encode(pictures, mean), mean[:, None])),
+        "denoiser": counted(lambda: denoiser.predict(z, 500))[1],
+        "autoencoder": counted(there_and_back)[1],
+        "text encoder": counted(lambda: PromptedDenoiser(pipeline, said, 1.0))[1] / 2,
+        "captioner": counted(lambda: named["captioner"](pictures))[1],
+        "jscc": counted(lambda: model.decode(model.encode(pictures, mean), mean[:, None]))[1],
     }
 
 
