@@ -192,7 +192,7 @@ def index_found() -> str:
     besides = f" It adds {len(own)} sentences of its own that compare them." if own else ""
     lines = [
         f"This book takes {len(claims)} claims from {len({claim.paper.key for claim in claims})} papers and gives "
-        f"{tried} of them a verdict so far, by runs that anybody can repeat and by derivations.{besides} "
+        f"{tried} of them a verdict, by runs that anybody can repeat and by derivations.{besides} "
         "{numref}`fig-verdicts` counts the verdicts; what was found, in a sentence each:",
         "",
     ]

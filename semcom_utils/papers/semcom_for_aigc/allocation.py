@@ -264,6 +264,7 @@ def train_agent(
     *,
     decisions: int | None = None,
     rate: float = 3e-3,
+    progress: bool = False,
 ) -> dict[str, Any]:
     """Train one agent on a table of draws and look at what it would choose.
 
@@ -283,6 +284,8 @@ def train_agent(
         How many; ``DECISIONS`` of its form otherwise.
     rate : float
         Learning rate.
+    progress : bool
+        Show a bar, unless the environment wants none (``TQDM_DISABLE``).
 
     Returns
     -------
@@ -298,6 +301,7 @@ def train_agent(
         If ``name`` is unknown, or another argument is not as described.
     """
     import torch
+    from tqdm.auto import tqdm
 
     from semcom_utils.control.joint_choice import JointChoiceEnv
 
@@ -329,7 +333,9 @@ def train_agent(
     trainer = {True: _train_library, False: _train_flat}[bool(form.get("library"))]
     if form["form"] == "heads":
         trainer = _train_heads
-    choice, rewards, extra = trainer(form, env, _recorded(env, losses, form, seed), total, seed, settings, look)
+    with tqdm(total=total, desc=name, **({} if progress else {"disable": True})) as bar:
+        recorded = _recorded(env, losses, form, seed, bar)
+        choice, rewards, extra = trainer(form, env, recorded, total, seed, settings, look)
     return {
         "choice": choice,
         "share": share(choice),
@@ -343,7 +349,7 @@ def train_agent(
     }
 
 
-def _recorded(env: JointChoiceEnv, losses: list[float], form: Mapping, seed: int) -> Any:
+def _recorded(env: JointChoiceEnv, losses: list[float], form: Mapping, seed: int, bar: Any) -> Any:
     """The environment with its losses noted; "shuffled" has every decision rewarded as a random one would be."""
     import gymnasium
 
@@ -356,6 +362,7 @@ def _recorded(env: JointChoiceEnv, losses: list[float], form: Mapping, seed: int
                 action = int(rng.integers(every)) if env.flat else rng.integers(env.options, size=env.services)
             result = self.env.step(action)
             losses.append(result[4]["loss"])
+            bar.update()
             return result
 
     return Recorded(env)
