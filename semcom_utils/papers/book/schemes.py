@@ -37,7 +37,6 @@ from semcom_utils.semantic.codecs import avif, decoded, jpeg, jpeg_parts, png, w
 from semcom_utils.semantic.extractors import extract
 from semcom_utils.toyworld import SIZE
 
-from . import bench
 from .bench import Arrival, Knowledge, Packet, Scheme
 
 __all__ = [
@@ -501,12 +500,12 @@ def _written(small: np.ndarray, kind: str) -> Iterator[bytes]:
             yield bytes([quality]) + jpeg_parts(jpeg(small, quality, optimise=False))[1]
 
 
-def all_schemes() -> list[bench.Scheme]:
+def all_schemes() -> list[Scheme]:
     """Every scheme in every setting that is compared.
 
     Returns
     -------
-    list of bench.Scheme
+    list of Scheme
         Of names that differ.
     """
     return [

@@ -40,13 +40,13 @@ __all__ = ["MODELS", "STUDIES", "blur_run", "blur_summary", "detail", "pictures"
 
 SIZE, LATENT, BATCH = 32, 32, 64
 #: What is trained.
-MODELS = ("vae", "gan", "vae + critic")
+MODELS = ("vae", "gan", "vae-critic")
 #: Scenes to learn from, and pictures that each model is judged by.
 TRAINING, SAMPLES = 6000, 1000
 #: Of the training, counted: about three minutes of a core.
 OPERATIONS = 1.5e13
 #: Adam's rate, of the critic and of what it judges.
-RATES = {"vae": 1e-3, "gan": 2e-4, "vae + critic": 5e-4}
+RATES = {"vae": 1e-3, "gan": 2e-4, "vae-critic": 5e-4}
 CRITIC_RATE = 4e-4
 #: Weight of the critic's word beside the VAE's loss, in nats a picture.
 WORD = 300.0
@@ -57,7 +57,7 @@ HELD_OUT = 5_000_000
 
 @lru_cache(2)
 def pictures(first: int, count: int) -> Tensor:
-    """Toy scenes, half as large: each pixel is the mean of four.
+    """Toy scenes of one plain thing, half as large: each pixel is the mean of four.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def pictures(first: int, count: int) -> Tensor:
     torch.Tensor
         ``[count, 3, 32, 32]`` in [0, 1].
     """
-    scenes = np.stack([toyworld.scene(first + k).image for k in range(count)])
+    scenes = np.stack([toyworld.scene(first + k, things=1, textured=0, inside=0).image for k in range(count)])
     return torch.from_numpy(scenes).reshape(count, 3, SIZE, 2, SIZE, 2).mean((3, 5))
 
 
@@ -121,16 +121,16 @@ def _down(channels_in: int, channels: int, wrap: Callable = lambda layer: layer)
 
 def _encoder(outputs: int, wrap: Callable = lambda layer: layer) -> nn.Module:
     """Pictures ``[batch, 3, 32, 32]`` to ``[batch, outputs]``; the critic, too."""
-    layers = [*_down(3, 24, wrap), *_down(24, 48, wrap), *_down(48, 96, wrap), nn.Flatten()]
-    return nn.Sequential(*layers, wrap(nn.Linear(96 * 16, outputs)))
+    layers = [*_down(3, 16, wrap), *_down(16, 32, wrap), *_down(32, 64, wrap), nn.Flatten()]
+    return nn.Sequential(*layers, wrap(nn.Linear(64 * 16, outputs)))
 
 
 def _generator() -> nn.Module:
     """``[batch, LATENT]`` to pictures in [0, 1] (after Radford et al., 2016); of all three models."""
-    layers: list[nn.Module] = [nn.Linear(LATENT, 96 * 16), nn.Unflatten(1, (96, 4, 4)), nn.BatchNorm2d(96), nn.ReLU()]
-    for wide, narrow in ((96, 48), (48, 24), (24, 16)):
+    layers: list[nn.Module] = [nn.Linear(LATENT, 64 * 16), nn.Unflatten(1, (64, 4, 4)), nn.BatchNorm2d(64), nn.ReLU()]
+    for wide, narrow in ((64, 48), (48, 24)):
         layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.BatchNorm2d(narrow), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Conv2d(16, 3, 3, padding=1), nn.Sigmoid())
+    return nn.Sequential(*layers, nn.ConvTranspose2d(24, 3, 4, 2, 1), nn.Sigmoid())
 
 
 class _Trained:
@@ -280,8 +280,8 @@ def blur_summary(records: list[dict]) -> dict:
     """
     by = {name: [r for r in records if r["task"]["model"] == name] for name in ("data", *MODELS)}
     rows: dict[str, list[dict]] = dict(by) | {
-        "blurred data": [r["blurred"] for r in by["data"]],
-        "noisy vae": [r["noisy"] for r in by["vae"]],
+        "blurred-data": [r["blurred"] for r in by["data"]],
+        "noisy-vae": [r["noisy"] for r in by["vae"]],
     }
     whole = np.array([r["detail"] for r in by["data"]])
     summary: dict[str, Any] = {
@@ -289,9 +289,9 @@ def blur_summary(records: list[dict]) -> dict:
         | {"of_data": student_interval(np.array([r["detail"] for r in chosen]) / whole)}
         for name, chosen in rows.items()
     }
-    for name in ("vae", "vae + critic"):
+    for name in ("vae", "vae-critic"):
         summary[name]["again"] = student_interval(np.array([r["again"] for r in by[name]]) / whole)
-    pairs = zip(by["vae + critic"], by["vae"], strict=True)
+    pairs = zip(by["vae-critic"], by["vae"], strict=True)
     return summary | {
         "critic_adds": student_interval([told["detail"] - plain["detail"] for told, plain in pairs]),
         "steps": {name: by[name][0]["steps"] for name in MODELS},
