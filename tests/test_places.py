@@ -76,7 +76,7 @@ def test_a_parameter_is_of_the_kind_that_the_chapter_has(item, value, chapter):
     ("item", "says"),
     [
         ("updatse=3", "no parameter 'updatse', did you mean 'updates'; it has updates=100,"),
-        ("updates=2.5", "updates must be of the kind of 100"),
+        ("updates=2.5", "updates must be a whole number, like its value 100, got '2.5'"),
         ("updates=many", "updates must"),
         ("updates=true", "updates must"),
         ("updates", "updates must be set as updates=VALUE"),

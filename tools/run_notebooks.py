@@ -42,6 +42,8 @@ KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"name": "python", "pygments_lexer": "ipython3"}
 PNG = "image/png"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+#: What a parameter may be, in words.
+KINDS = {bool: "truth value (true or false)", int: "whole number", float: "number", str: "text", tuple: "list"}
 FIRST_CELL = (Path(__file__).parent / "colab_cell.py").read_text(encoding="utf-8").strip()
 
 
@@ -131,7 +133,8 @@ def _like(name: str, value: object, default: object, written: str) -> object:
         fits = isinstance(value, type(default)) or isinstance(default, tuple) and isinstance(value, list)
         value = tuple(value) if fits and isinstance(default, tuple) else value
     if not fits:
-        raise ValueError(f"{name} must be of the kind of {default!r}, got {written!r}")
+        kind = "a " + KINDS.get(type(default), type(default).__name__)
+        raise ValueError(f"{name} must be {kind}, like its value {default!r}, got {written!r}")
     return value
 
 
@@ -398,6 +401,7 @@ def main() -> int:
             note_cost(text, seconds, gigabytes, args.measure)
             print(f"{seconds:6.1f} s, {gigabytes:.1f} GB  {path}", flush=True)
         return 0
+    print("running", *args.text, "(a minute or a few each, with nothing to see)", flush=True)
     with surroundings(), concurrent.futures.ProcessPoolExecutor(args.j) as pool:
         jobs = [
             pool.submit(run, text, args.out, (second_run(text) if args.second_run else {}) | given[text])

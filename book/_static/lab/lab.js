@@ -91,6 +91,8 @@ function check() {
   return true;
 }
 
+let fits = true;
+
 /** Show what belongs to the chosen scheme, and let nobody draw what cannot be drawn. */
 function suit() {
   for (const number of [1, 2]) {
@@ -98,7 +100,11 @@ function suit() {
     by(`colour-${number}-field`).hidden = !by(`kind-${number}`).value;
   }
   const scheme = by("scheme").value, steps = Number(by("steps").value), split = by("split");
-  split.max = steps;
+  if (Number(split.max) !== steps) {
+    const share = Number(split.value) / Number(split.max); // fewer steps are cut at the same share of them
+    split.max = steps;
+    split.value = Math.max(1, Math.round(share * steps));
+  }
   const latent = scheme.startsWith("split");
   by("more").hidden = scheme !== "caption-edges";
   by("split-said").value = `${split.value} of ${steps} steps at the sender`;
@@ -106,7 +112,11 @@ function suit() {
   by("split-field").hidden = !latent;
   by("receiver-field").hidden = !latent || Number(split.value) === steps;
   by("bits-field").hidden = scheme !== "split-coded";
-  by("draw").disabled = !check() || busy || !about;
+  const before = fits;
+  fits = check() || !about;
+  by("draw").disabled = !fits || busy || !about;
+  if (before && !fits) say("This caption cannot be drawn: see below it. Nothing new is drawn until it can.");
+  if (!before && fits) say("This caption can be drawn.");
 }
 
 export const settings = () => ({
