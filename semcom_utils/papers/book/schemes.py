@@ -25,6 +25,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+import semcom_utils.papers.book.bench as bench  # Sphinx cannot tell two classes named Scheme apart
 from semcom_utils.checks import checked, one_of, positive_integer
 from semcom_utils.papers.aigc_scm import message as prompts
 from semcom_utils.papers.aigc_scm import schemes as aigc_scm
@@ -500,12 +501,12 @@ def _written(small: np.ndarray, kind: str) -> Iterator[bytes]:
             yield bytes([quality]) + jpeg_parts(jpeg(small, quality, optimise=False))[1]
 
 
-def all_schemes() -> list[Scheme]:
+def all_schemes() -> list[bench.Scheme]:
     """Every scheme in every setting that is compared.
 
     Returns
     -------
-    list of Scheme
+    list of bench.Scheme
         Of names that differ.
     """
     return [
