@@ -27,7 +27,7 @@ from semcom_utils.papers.gai_semcom_networks.transceiver_curves import (
 )
 from semcom_utils.physical import DigitalLink
 from semcom_utils.semantic.codecs import QUALITIES, decoded, jpeg, png
-from semcom_utils.statistics import mean_interval
+from semcom_utils.statistics import mean_interval, student_interval
 from semcom_utils.studies import Study
 
 __all__ = ["BANDWIDTH", "STUDIES", "SYSTEMS", "TRAINED", "costs_run", "costs_summary", "operations", "tie"]
@@ -246,7 +246,8 @@ def costs_summary(records: list[dict]) -> dict:
     dict
         ``seconds``, ``air``, ``uses``, ``bits``; ``saved``: seconds that the prompts save over JPEG and PNG, and
         over them with channel decoding for nothing; ``replaced``: what the source coding that diffusion replaces
-        takes, less what diffusion takes; ``bits_ratio``; ``arithmetic``.
+        takes, less what diffusion takes; these are intervals over a few repetitions (Student's), the following over
+        pictures; ``bits_ratio``; ``arithmetic``.
     """
 
     def total(record: dict, system: str, free_link: bool = False) -> float:
@@ -255,12 +256,12 @@ def costs_summary(records: list[dict]) -> dict:
         return computed + record["uses"][system] / BANDWIDTH
 
     def saved(other: str, free_link: bool = False) -> dict:
-        return mean_interval([total(r, other, free_link) - total(r, "prompts", free_link) for r in records])
+        return student_interval([total(r, other, free_link) - total(r, "prompts", free_link) for r in records])
 
     diffusion = ("autoencoder", "text encoder", "inversion", "drawing")
 
     def replaced(other: str) -> dict:
-        return mean_interval([
+        return student_interval([
             r["seconds"][other]["encoder"] + r["seconds"][other]["decoder"]
             - sum(r["seconds"]["prompts"][stage] for stage in diffusion)
             for r in records
@@ -271,8 +272,8 @@ def costs_summary(records: list[dict]) -> dict:
         return mean_interval(own / np.concatenate([np.array(r[name], float) for r in records]))
 
     raw = [sum(r["sent_bits"]) / r["raw_bits"] for r in records]
-    sums = {system: mean_interval([sum(r["seconds"][system].values()) for r in records]) for system in SYSTEMS}
-    uses = {system: mean_interval([float(r["uses"][system]) for r in records]) for system in SYSTEMS}
+    sums = {system: student_interval([sum(r["seconds"][system].values()) for r in records]) for system in SYSTEMS}
+    uses = {system: student_interval([float(r["uses"][system]) for r in records]) for system in SYSTEMS}
 
     def tied(other: str) -> float | None:
         """None where the prompts compute less, too: no rate makes them the slower ones."""
@@ -294,13 +295,13 @@ def costs_summary(records: list[dict]) -> dict:
 
     return {
         "stages": {
-            system: {stage: mean_interval([r["seconds"][system][stage] for r in records]) for stage in stages}
+            system: {stage: student_interval([r["seconds"][system][stage] for r in records]) for stage in stages}
             for system, stages in records[0]["seconds"].items()
         },
         "seconds": sums,
         "air": {system: uses[system]["estimate"] / BANDWIDTH for system in SYSTEMS},
         "uses": uses,
-        "bits": {system: mean_interval([float(r["bits"][system]) for r in records]) for system in SYSTEMS},
+        "bits": {system: student_interval([float(r["bits"][system]) for r in records]) for system in SYSTEMS},
         "raw_bits": records[0]["raw_bits"],
         "saved": {
             "jpeg": saved("jpeg"),
