@@ -37,6 +37,7 @@ STUDIES = {
     "families": Entry(
         "model_families", "five families of generative models on a mixture of 25 modes: distance, modes, time"
     ),
+    "blur": Entry("picture_families", "pictures of a VAE, of a GAN and of a VAE with a critic: how much fine detail"),
     "budgets": Entry("model_budgets", "the families at equal computation on heaps that an even square misses"),
     "finer_bins": Entry(
         "model_budgets", "an autoregressive model with bins narrower than a heap, with a sixth of the operations"
