@@ -1,11 +1,6 @@
 """SemAIGC's pictures (Cheng et al., 2023, Figs. 4 and 5): split denoising over a noisy channel, on the mini models.
 
 The chapter ``notebooks/14_semaigc_root`` explains what is measured and why.
-
-The stored results of ``pictures`` and ``receiver`` were judged by an older rule: every detection with a score above one
-half counted, so that a thing which the detector claimed twice made a right picture wrong. :class:`.Judge` drops the
-second claim. The stored shares of right pictures are a little too low for it: on 200 fresh pictures without a channel
-the older rule found 98.0% right, this one 100%. Either rule judges all receivers alike.
 """
 
 from __future__ import annotations
@@ -199,8 +194,6 @@ def _shown(name: str, pictures: torch.Tensor) -> None:
 @checked(shapes={"pictures": "batch+ 3 rows+ columns+", "clean": "batch 3 rows columns"})
 def tell(pictures: torch.Tensor, clean: torch.Tensor, captions: list[str], labels: list[list[str]]) -> dict:
     """How good pictures are: each metric of ``METRICS``.
-
-    What is ``right`` says :class:`.Judge`; in the stored studies an older rule did (see the top of the module).
 
     Parameters
     ----------
