@@ -15,6 +15,9 @@ from semcom_utils.studies import load_result
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+#: Any of those tried: what is tested here hangs on none.
+SETTINGS = {name: space[-1] for name, space in study.SPACES.items()}
+
 
 @pytest.fixture(scope="module")
 def scenes():
@@ -54,7 +57,7 @@ def test_no_square_picture_is_refused():
 @pytest.mark.parametrize("name", study.MODELS)
 def test_training_changes_what_is_drawn_and_obeys_its_seed(name, scenes):
     def drawn(seed, steps=3):
-        model = study._Trained(name, seed)
+        model = study._Trained(name, seed, SETTINGS[name])
         for _ in range(steps):
             model.step(scenes)
         return model.sample(4, torch.Generator().manual_seed(1))
@@ -66,7 +69,7 @@ def test_training_changes_what_is_drawn_and_obeys_its_seed(name, scenes):
 
 
 def test_a_vae_learns_its_scenes(scenes):
-    model = study._Trained("vae", 0)
+    model = study._Trained("vae", 0, SETTINGS["vae"])
     before = model._likelihood(scenes)[0].item()
     for _ in range(40):
         model.step(scenes)
@@ -74,7 +77,7 @@ def test_a_vae_learns_its_scenes(scenes):
 
 
 def test_a_critic_tells_scenes_from_what_is_drawn(scenes):
-    model = study._Trained("gan", 0)
+    model = study._Trained("gan", 0, SETTINGS["gan"])
     for _ in range(40):
         model.step(scenes)
     with torch.no_grad():
@@ -84,8 +87,28 @@ def test_a_critic_tells_scenes_from_what_is_drawn(scenes):
 def test_models_had_the_same_operations(scenes):
     steps = load_result("gai_semcom_networks/blur")["summary"]["steps"]
     for name in study.MODELS:
-        counted = operations(lambda name=name: study._Trained(name, 0).step(scenes))[1]
+        counted = operations(lambda name=name: study._Trained(name, 0, SETTINGS[name]).step(scenes))[1]
         assert steps[name] * counted == pytest.approx(study.OPERATIONS, abs=counted)
+
+
+def test_each_model_has_the_setting_of_least_distance():
+    """Of the stored runs, and of records made up so that the best is known; equally many settings were tried."""
+    assert len({len(space) for space in study.SPACES.values()}) == 1
+    stored = load_result("gai_semcom_networks/blur_tuning")["records"]
+    for name, space in study.SPACES.items():
+        distance = {
+            k: np.mean([r["distance"] for r in stored if r["task"]["model"] == name and r["task"]["settings"] == tried])
+            for k, tried in enumerate(space)
+        }
+        assert study.tuned(name) == space[min(distance, key=distance.get)]
+    made_up = [
+        {"task": {"model": name, "settings": tried}, "distance": abs(k - 2), "detail": k}
+        for name, space in study.SPACES.items()
+        for k, tried in enumerate(space)
+    ]
+    assert {name: told["best"] for name, told in study.tuning_summary(made_up).items()} == {
+        name: space[2] for name, space in study.SPACES.items()
+    }
 
 
 def test_stored_sheets_are_pictures():

@@ -37,6 +37,7 @@ STUDIES = {
     "families": Entry(
         "model_families", "five families of generative models on a mixture of 25 modes: distance, modes, time"
     ),
+    "blur_tuning": Entry("picture_families", "six settings of each of these models, on seeds of their own"),
     "blur": Entry("picture_families", "pictures of a VAE, of a GAN and of a VAE with a critic: how much fine detail"),
     "budgets": Entry("model_budgets", "the families at equal computation on heaps that an even square misses"),
     "finer_bins": Entry(
