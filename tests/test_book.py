@@ -218,7 +218,7 @@ def test_words_of_the_search_are_few_enough_to_load():
 def test_keyboard_stops_at_no_formula_and_finds_named_buttons(chrome, address):
     chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     chrome.get(f"{address}notebooks/10_isgc.html")
-    chrome.execute_async_script("const done = arguments[0]; MathJax.startup.promise.then(() => setTimeout(done, 400))")
+    chrome.execute_async_script("const done = arguments[0]; wholePage().then(() => setTimeout(done, 400))")
     stops = """return Array.from(document.querySelectorAll("mjx-container"), (formula) =>
       [formula.tabIndex >= 0 && formula.scrollWidth <= formula.clientWidth,
        !!formula.querySelector("mjx-assistive-mml math")])"""

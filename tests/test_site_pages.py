@@ -115,7 +115,7 @@ def test_pages_carry_no_script_that_they_do_not_need():
         has_formula = bool(re.search(r'class="math ', text))
         assert ("mathjax/tex-chtml.js" in text) == has_formula, name
         assert not has_formula or text.index("/site.js") < text.index("/tex-chtml.js"), f"{name}: site.js sets formulas"
-        waits = re.findall(r"<script(?![^>]*defer)[^>]* src=\"([^\"]+)\"", text)
+        waits = re.findall(r"<script(?![^>]*(?:defer|type=\"text/plain\" data-late))[^>]* src=\"([^\"]+)\"", text)
         assert all("documentation_options.js" in script for script in waits), f"{name} waits for {waits}"
 
 

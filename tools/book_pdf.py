@@ -43,8 +43,7 @@ READY = """
 const done = arguments[0];
 for (const picture of document.images) picture.loading = "eager";
 const pictures = () => Promise.allSettled(Array.from(document.images, (picture) => picture.decode()));
-const formulas = window.MathJax && MathJax.startup ? MathJax.startup.promise : Promise.resolve();
-formulas.then(pictures).then((all) => done(all.filter((one) => one.status === "rejected").length));
+wholePage().then(pictures).then((all) => done(all.filter((one) => one.status === "rejected").length));
 """
 
 
@@ -74,7 +73,7 @@ def whole(site: Path, files: list[str]) -> str:
     title = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["title"]
     parts = [_part(file, text[file], set(files)) for file in files]
     return (
-        f'<!DOCTYPE html>\n<html lang="en" data-content_root="./" data-theme="light">\n'
+        f'<!DOCTYPE html>\n<html lang="en" data-content_root="./" data-theme="light" data-whole>\n'
         f"{head.replace('</head>', f'<title>{title}</title>{TITLES}</head>')}\n"
         f'<body><main class="bd-main"><div class="bd-content"><div class="bd-article-container">\n'
         + "\n".join(parts)

@@ -134,7 +134,7 @@ const look = () => {
       seen.push(`image without alt text: ${image.getAttribute("src").slice(0, 80)}`);
   done(seen);
 };
-(window.MathJax && MathJax.startup ? MathJax.startup.promise : Promise.resolve()).then(() => setTimeout(look, 50));
+(window.wholePage ? wholePage() : Promise.resolve()).then(() => setTimeout(look, 50));
 """
 
 

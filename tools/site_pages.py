@@ -246,12 +246,24 @@ def _named(match: re.Match) -> str:
 MENDED = [
     # the theme's scripts: icons come from the web font, the search loads on the page of the search
     (r'\s*<!-- So that users can add custom icons -->\s*<script defer src="[^"]*/fontawesome\.js[^"]*"></script>', ""),
+    # the theme's scripts, which nobody needs before there is something to see: site.js fetches them, in their order
     (
-        r'<script src="([^"]*/(?:doctools|sphinx_highlight|clipboard\.min|copybutton|sphinx-book-theme|'
-        r"togglebutton)\.js)",
-        r'<script defer src="\1',
+        r'<script (?:defer )?src="([^"]*/(?:doctools|sphinx_highlight|clipboard\.min|copybutton|sphinx-book-theme|'
+        r'togglebutton|bootstrap|pydata-sphinx-theme)\.js[^"]*)"',
+        r'<script type="text/plain" data-late="theme" src="\1"',
     ),
     (r'<script (data-sd-tabs-storage-prefix="[^"]*") src=', r"<script defer \1 src="),
+    (
+        r'<script (?:defer="defer" )?src="([^"]*/mathjax/[^"]*)"',
+        r'<script type="text/plain" data-late="formulas" src="\1"',
+    ),
+    # what the system prefers, one of those scripts finds out: too late for who reads in the dark
+    (
+        r'(document\.documentElement\.dataset\.theme = )localStorage\.getItem\("theme"\) \|\| "auto";',
+        r'\1{ light: "light", dark: "dark" }[document.documentElement.dataset.mode]'
+        r' || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");'
+        r' document.documentElement.dataset.formulas = "coming";',  # book.css keeps their place
+    ),
     # scripts that wait for the page need not come before its styles
     (r'\s*<!-- Pre-loaded scripts[^>]*-->|\s*<link rel="preload" as="script" [^>]*>', ""),
     (r'(<meta name="viewport" [^>]*>)\s*<meta name="viewport" [^>]*>', r"\1"),
