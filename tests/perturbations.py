@@ -686,6 +686,19 @@ GAN_ALL = Perturbation(BUDGETS, "the GAN covers all modes, nothing off", _gan_co
 GAN_NONE = Perturbation(BUDGETS, "the GAN covers no mode, all off", _gan_covers(-1, 1.0))
 
 
+def _sharp_vae(records: list[dict]) -> None:
+    """The VAE's pictures are sharp, the GAN's are noise; the critic takes detail away, and noise adds none."""
+    for record in _of(records, model="vae"):
+        record["detail"], record["noisy"]["detail"] = 100 * record["detail"], 0.0
+    for record in _of(records, model="gan"):
+        record["distance"] += 10.0
+    for record in _of(records, model="vae-critic"):
+        record["detail"] = 0.0
+
+
+SHARP_VAE = Perturbation("gai_semcom_networks/blur", "a sharp VAE, and a GAN that makes noise", _sharp_vae)
+
+
 # --- SemAIGC and ROOT ------------------------------------------------------------------------------------------------
 
 BAD = ("-6", "printed-plain-10")
@@ -1625,6 +1638,7 @@ PERTURBATIONS: dict[str, tuple[Perturbation, ...]] = {
     "isgc-campus-focus": (UNFOCUSED, FOCUSED),
     "gsn-autoregressive-slow": (PASSES, SHORT),
     "gsn-diffusion-slow": (ONE_STEP, WEAK_RIVALS, TURNED, FINER),
+    "gsn-vae-blurry": (SHARP_VAE,),
     "gsn-gan-diversity": (GAN_VAE, GAN_DATA, GAN_ALL, GAN_NONE),
     "gsn-semantic-entropy": (PLAIN, SENTENCES),
     "gsn-shared-knowledge-saves": (KNOWLEDGE, HALF),

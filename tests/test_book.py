@@ -16,6 +16,7 @@ import semcom_utils
 from notebook_checks import code_cells, has_figure, stored
 from semcom_utils.ledger import load_ledger
 from site_checks import (
+    PHONE,
     figure_count,
     link_problems,
     page_problems,
@@ -234,6 +235,67 @@ def test_keyboard_stops_at_no_formula_and_finds_named_buttons(chrome, address):
       button.focus({ focusVisible: true });
       button.style.transition = "none"; return getComputedStyle(button).opacity"""
     assert chrome.execute_script(seen) == "1"
+
+
+LATE = """const there = "MathJax" in window && "typesetPromise" in MathJax;
+return [document.querySelectorAll("script[data-late]").length, there,
+  document.querySelectorAll("mjx-container").length, document.querySelectorAll(".math").length]"""
+
+
+def _until(chrome, script: str, patience_s: float = 60) -> None:
+    WebDriverWait(chrome, patience_s).until(lambda _: chrome.execute_script(f"return {script}"))
+
+
+def test_formulas_come_when_they_are_near_and_all_of_them_once_somebody_reads(chrome, address):
+    """Nothing of MathJax before; the theme's scripts after the first paint."""
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    chrome.get(f"{address}notebooks/10_isgc.html")
+    _until(chrome, "!document.querySelector('script[data-late=theme]') && !!document.querySelector('button.copybtn')")
+    painted, asked = chrome.execute_script(
+        """const asked = performance.getEntriesByType("resource").filter((one) => one.name.includes("bootstrap.js"));
+        return [performance.getEntriesByName("first-contentful-paint")[0].startTime, asked[0].startTime]"""
+    )
+    assert painted < asked
+    late, mathjax, formulas, places = chrome.execute_script(LATE)
+    assert late == 1 and not mathjax and formulas == 0 and places > 50, "the first formula is far below"
+    chrome.execute_script("document.querySelector('.math').scrollIntoView({ behavior: 'instant' })")
+    _until(chrome, "!!document.querySelector('.math mjx-container')")
+    _until(chrome, "!document.querySelector('.math:not(:has(mjx-container))')")
+
+
+def test_without_mathjax_a_formula_is_the_tex_that_it_was(chrome, address):
+    chrome.execute_cdp_cmd("Network.enable", {})
+    chrome.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*tex-chtml.js*"]})
+    try:
+        chrome.get(f"{address}notebooks/10_isgc.html")
+        chrome.execute_async_script("wholePage().then(arguments[0])")
+        assert chrome.execute_script("return document.documentElement.dataset.formulas") is None
+        assert "\\frac" in chrome.execute_script("return document.querySelector('main').textContent")
+    finally:
+        chrome.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+        chrome.get_log("browser")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_has_its_colours_before_the_themes_scripts(chrome, address, scheme):
+    """As the system has it, or as the reader chose: the scripts that would say so come after the first paint."""
+    chrome.execute_cdp_cmd("Network.enable", {})
+    chrome.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*pydata-sphinx-theme.js*"]})
+    chrome.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    other = {"light": "dark", "dark": "light"}[scheme]
+    try:
+        for chosen, shown in (("auto", scheme), (other, other)):
+            chrome.get(f"{address}404.html")
+            chrome.execute_script("localStorage.setItem('mode', arguments[0])", chosen)
+            chrome.get(f"{address}book/index.html")
+            assert chrome.execute_script("return document.documentElement.dataset.theme") == shown
+    finally:
+        chrome.execute_script("localStorage.clear()")
+        chrome.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        chrome.get_log("browser")
 
 
 ON_PAPER = """

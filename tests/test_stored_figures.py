@@ -45,13 +45,14 @@ def test_a_plot_becomes_a_third_as_large_and_looks_the_same(plot):
     assert run_notebooks.packed_figure(packed) == packed  # once
 
 
-def test_what_a_palette_would_change_stays_as_it_was(plot):
+def test_what_a_palette_would_change_keeps_every_pixel(plot):
     rng = np.random.default_rng(0)
     noise = png(rng.integers(0, 256, (64, 64, 3), np.uint8))
-    assert run_notebooks.packed_figure(noise) == noise
-    seen_through = np.dstack([pixels(plot).astype(np.uint8), np.full(pixels(plot).shape[:2], 128, np.uint8)])
-    assert run_notebooks.packed_figure(png(seen_through)) == png(seen_through)
-    assert run_notebooks.packed_figure(plot, mean=0.0) == plot  # the bound is what decides
+    shade = png(np.dstack([pixels(plot).astype(np.uint8), np.full(pixels(plot).shape[:2], 128, np.uint8)]))
+    for figure, bound in ((noise, 0.5), (shade, 0.5), (plot, 0.0)):  # the bound is what decides
+        packed = run_notebooks.packed_figure(figure, mean=bound)
+        assert len(packed) <= len(figure) and (pixels(packed) == pixels(figure)).all()
+        assert run_notebooks.packed_figure(packed, mean=bound) == packed
 
 
 def test_the_stored_figures_are_packed():

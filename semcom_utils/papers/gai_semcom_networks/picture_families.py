@@ -297,7 +297,7 @@ def tuning_summary(records: list[dict]) -> dict:
     """
     summary = {}
     for name, space in SPACES.items():
-        tried = []
+        tried: list[dict[str, Any]] = []
         for settings in space:
             ours = [r for r in records if r["task"]["model"] == name and r["task"]["settings"] == settings]
             means = {key: float(np.mean([r[key] for r in ours])) for key in ("distance", "detail")}
@@ -339,7 +339,7 @@ def blur_run(task: dict) -> dict:
     else:
         model, steps = _learnt(task)
         x = model.sample(n, draws)
-        record = told(x) | {"steps": steps}
+        record = {**told(x), "steps": steps}
         if name != "gan":
             record["again"] = float(detail(model.again(reference[:n])).mean())
         if name == "vae":
@@ -394,7 +394,7 @@ STUDIES = {
         ],
         tuning_run,
         tuning_summary,
-        small={"operations": 1e9, "+samples": 160, "+training": 64},
+        small={"operations": 1e9, "+samples": 50, "+training": 64},
     ),
     "blur": Study(
         lambda: [{"model": name, "seed": seed} for seed in SEEDS for name in ("data", *MODELS)],
