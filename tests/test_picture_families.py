@@ -99,10 +99,11 @@ def test_each_model_has_the_setting_of_least_distance():
         distance = {
             k: np.mean([r["distance"] for r in stored if r["task"]["model"] == name and r["task"]["settings"] == tried])
             for k, tried in enumerate(space)
+            if tried not in study.RAN_AWAY.get(name, [])
         }
         assert study.tuned(name) == space[min(distance, key=distance.get)]
     made_up = [
-        {"task": {"model": name, "settings": tried}, "distance": abs(k - 2), "detail": k}
+        {"task": {"model": name, "settings": tried}, "distance": abs(k - 2.1), "detail": k}
         for name, space in study.SPACES.items()
         for k, tried in enumerate(space)
     ]
