@@ -333,7 +333,7 @@ def costs_summary(records: list[dict]) -> dict:
 
 
 def _tasks() -> list[dict]:
-    return [{"seed": 200 + seed, "pictures": 10} for seed in range(4)]
+    return [{"seed": 200 + seed, "pictures": 10} for seed in range(12)]
 
 
 STUDIES = {"transceiver_costs": Study(_tasks, costs_run, costs_summary, small={"pictures": 1})}
