@@ -127,7 +127,7 @@ def detail(images: Any) -> np.ndarray:
     --------
     >>> stripes = np.tile([0.0, 1.0], 16) * np.ones((1, 3, 32, 32))
     >>> detail(stripes).round(2), detail(0 * stripes)
-    (array([0.24]), array([0.]))
+    (array([0.25]), array([0.]))
     """
     x = picture_numbers("images", images)
     if x.ndim != 4 or x.shape[1] != 3 or x.shape[2] != x.shape[3]:
@@ -206,9 +206,9 @@ class _Trained:
         self.generator.train()
         return made
 
-    def sample(self, count: int, draws: torch.Generator) -> Tensor:
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """Pictures ``[count, 3, 32, 32]``."""
-        return self._quietly(lambda: self.generator(torch.randn(count, LATENT, generator=draws)))
+        return self._quietly(lambda: self.generator(torch.randn(count, LATENT, generator=generator)))
 
     def again(self, x: Tensor) -> Tensor:
         """What comes back of pictures by way of the mean of their code."""
@@ -295,7 +295,7 @@ def tuning_summary(records: list[dict]) -> dict:
     -------
     dict
         Model -> ``tried``, for each setting ``settings`` with the means over seeds of ``distance`` and ``detail``; and
-        ``best``, those settings of the least distance that train to the end (:data:`RAN_AWAY` do not).
+        ``best``, those settings of the least distance that train to the end (``RAN_AWAY`` do not).
     """
     summary = {}
     for name, space in SPACES.items():
