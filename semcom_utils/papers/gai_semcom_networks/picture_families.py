@@ -28,7 +28,7 @@ from scipy.fft import dctn
 from torch import Tensor, nn
 
 from semcom_utils import toyworld
-from semcom_utils.checks import checked, one_of
+from semcom_utils.checks import checked, one_of, positive_integer
 from semcom_utils.control.diffusion_policy import initialised
 from semcom_utils.generation import load
 from semcom_utils.generation.arithmetic import operations
@@ -38,9 +38,12 @@ from semcom_utils.statistics import student_interval
 from semcom_utils.studies import Study, load_result
 
 __all__ = [
+    "HELD_OUT",
     "MODELS",
+    "OPERATIONS",
     "SPACES",
     "STUDIES",
+    "TUNING_OPERATIONS",
     "blur_run",
     "blur_summary",
     "detail",
@@ -76,6 +79,7 @@ SEEDS = range(100, 105)
 HELD_OUT = 5_000_000
 
 
+@checked
 @lru_cache(2)
 def pictures(first: int, count: int) -> Tensor:
     """Toy scenes of one plain thing, half as large: each pixel is the mean of four.
@@ -91,7 +95,14 @@ def pictures(first: int, count: int) -> Tensor:
     -------
     torch.Tensor
         ``[count, 3, 32, 32]`` in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``count`` is no positive whole number, or ``first`` no seed.
     """
+    positive_integer("count", count)
+    positive_integer("first", first, low=0)
     scenes = np.stack([toyworld.scene(first + k, things=1, textured=0, inside=0).image for k in range(count)])
     return torch.from_numpy(scenes).reshape(count, 3, SIZE, 2, SIZE, 2).mean((3, 5))
 
@@ -226,6 +237,7 @@ def _learnt(task: dict) -> tuple[_Trained, int]:
     return model, steps
 
 
+@checked
 @lru_cache
 def tuned(model: str) -> dict[str, float]:
     """What a model was tuned to: of :data:`SPACES` the setting whose pictures were nearest to held-out scenes.
