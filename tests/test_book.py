@@ -304,6 +304,12 @@ const cut = Array.from(document.querySelectorAll("main pre, main .pst-scrollable
 return [document.documentElement.dataset.theme, document.querySelectorAll("main details:not([open])").length,
   cut.length, getComputedStyle(document.querySelector("main pre")).whiteSpace];
 """
+UNSET_ON_PAPER = """
+const unset = Array.from(document.querySelectorAll(".math:not(:has(mjx-container))"));
+const small = unset.filter((formula) => getComputedStyle(formula).fontSize !==
+  getComputedStyle(formula.parentElement).fontSize || formula.scrollHeight > formula.clientHeight + 1);
+return [unset.length, small.length];
+"""
 
 
 def test_paper_loses_nothing_and_is_white(chrome, address):
@@ -313,6 +319,8 @@ def test_paper_loses_nothing_and_is_white(chrome, address):
     chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         assert chrome.execute_script(ON_PAPER) == ["light", 0, 0, "pre-wrap"]
+        unset, small = chrome.execute_script(UNSET_ON_PAPER)
+        assert unset > 50 and small == 0, "a formula that MathJax has not set yet is TeX, and whole"
     finally:
         chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     chrome.execute_script("dispatchEvent(new Event('afterprint'))")

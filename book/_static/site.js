@@ -150,13 +150,9 @@
     for (const element of new Set([...unset, ...all("main article").flatMap((page) => all(BOXES, page))]))
       near.observe(element);
     addEventListener("resize", () => reachable([...measured].filter((box) => box.isConnected)));
-    const reader = new AbortController();
-    const read = () => {
-      reader.abort();
-      everything();
-    };
+    const read = once(everything);
     for (const sign of ["scroll", "keydown", "pointermove", "pointerdown", "focusin"])
-      addEventListener(sign, read, { signal: reader.signal, passive: true });
+      addEventListener(sign, read, { once: true, passive: true });
     setTimeout(read, 10_000); // nor does a screen reader always say that it is there
     return scripts();
   });
